@@ -1,0 +1,41 @@
+"""What several tests share."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+REPOSITORY = Path(__file__).parents[1]
+
+# Small enough that an epoch takes about a second on a CPU.
+TINY = {
+    "model.pretrained": "False",
+    "model.options.backbone": "resnet18",
+    "data.height": "64",
+    "data.width": "32",
+    "video.seq_len": "2",
+    "video.stride": "2",
+    "train.batch_size": "8",
+    "sampler.num_instances": "2",
+    "train.max_epoch": "2",
+    "test.select": "last",
+}
+
+
+def pairs(settings):
+    return [word for item in settings.items() for word in item]
+
+
+def write_two_cameras(root, persons=8, frames=5):
+    """A data set in SDU-VID's layout: each person has a colour, each camera a brightness."""
+    rng = np.random.default_rng(0)
+    for person in range(1, persons + 1):
+        colour = rng.integers(40, 200, size=3)
+        for camera in (1, 2):
+            folder = root / "SDU-VID" / "sequences" / f"cam{camera}" / f"person{person:03d}"
+            folder.mkdir(parents=True)
+            for frame in range(1, frames + 1):
+                noise = rng.integers(-30, 30, size=(32, 16, 3))
+                pixels = np.clip(colour + 20 * camera + noise, 0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(folder / f"{frame:04d}.png")
+    return root

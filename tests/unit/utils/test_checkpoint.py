@@ -1,0 +1,67 @@
+import pytest
+import torch
+from torch import nn
+
+from torchreid_occ.utils.checkpoint import (
+    checkpoint_path,
+    latest_checkpoint,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+)
+
+
+class Net(nn.Module):
+    def __init__(self, num_classes=3):
+        super().__init__()
+        self.body = nn.Linear(2, 4)
+        self.classifier = nn.Linear(4, num_classes)
+
+
+def test_latest_is_by_number_and_ignores_partial_files(tmp_path):
+    assert latest_checkpoint(tmp_path) is None
+    for epoch in (2, 10, 9):
+        save_checkpoint({"epoch": epoch}, checkpoint_path(tmp_path, epoch))
+    (tmp_path / "model" / ".model.pth.tar-11.x.partial").touch()
+    latest = latest_checkpoint(tmp_path)
+    assert latest == checkpoint_path(tmp_path, 10)
+    assert load_checkpoint(latest) == {"epoch": 10}
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04half"])
+def test_damaged_files_are_named(tmp_path, content):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"weights\.pth is damaged"):
+        load_checkpoint(path)
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path):
+    path = tmp_path / "weights.pth"
+    torch.save({"model": Net()}, path)
+    with pytest.raises(ValueError, match=r"weights\.pth is damaged or no checkpoint of tensors"):
+        load_checkpoint(path)
+    with pytest.raises(FileNotFoundError, match="absent"):
+        load_checkpoint(tmp_path / "absent.pth")
+
+
+def test_weights_load_except_a_classifier_of_other_identities(tmp_path):
+    path = tmp_path / "weights.pth"
+    trained = Net(num_classes=7)
+    torch.save({"module." + name: value for name, value in trained.state_dict().items()}, path)
+    model = Net(num_classes=3)
+    before = model.classifier.weight.clone()
+    load_weights(model, path)
+    assert torch.equal(model.body.weight, trained.body.weight)
+    assert torch.equal(model.classifier.weight, before)
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path):
+    path = tmp_path / "weights.pth"
+    state = Net().state_dict()
+    state["body.weight"] = torch.zeros(5, 2)
+    state["extra"] = state.pop("body.bias")
+    torch.save({"state_dict": state}, path)
+    expected = r"3 places: body.bias is missing; body.weight is \(5, 2\) instead of \(4, 2\); extra"
+    with pytest.raises(ValueError, match=expected):
+        load_weights(Net(), path)

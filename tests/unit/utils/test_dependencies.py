@@ -1,0 +1,38 @@
+import subprocess
+import sys
+
+from torchreid_occ.utils.dependencies import explain_import_failure
+
+
+def import_with(tmp_path, package, body):
+    """Imports torchreid_occ where another package stands in for an installed one."""
+    (tmp_path / f"{package}.py").write_text(body)
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import torchreid_occ"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def test_a_mismatched_pair_of_torch_and_torchvision_is_named(tmp_path):
+    done = import_with(
+        tmp_path, "torchvision", "raise RuntimeError('operator torchvision::nms does not exist')"
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: torch ")
+    assert "do not belong together" in last and "from one index" in last
+
+
+def test_a_missing_libgl_names_the_headless_package(tmp_path):
+    done = import_with(
+        tmp_path, "cv2", "raise ImportError('libGL.so.1: cannot open shared object file')"
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert "libGL.so.1" in last and "opencv-python-headless" in last
+
+
+def test_what_torchreid_fails_to_declare_is_named(tmp_path):
+    done = import_with(tmp_path, "gdown", "raise ModuleNotFoundError('no gdown', name='gdown')")
+    assert "torchreid needs the package 'gdown'" in done.stderr.strip().splitlines()[-1]
+
+
+def test_unknown_failures_are_left_as_they_are():
+    assert explain_import_failure(RuntimeError("something else")) is None
+    assert explain_import_failure(ModuleNotFoundError("x", name="torchreid")) is None

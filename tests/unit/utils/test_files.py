@@ -1,0 +1,23 @@
+import json
+
+import pytest
+
+from torchreid_occ.utils.files import replacing, write_json
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "results.json"
+    write_json(path, {"mAP": 0.5})
+    with pytest.raises(KeyboardInterrupt), replacing(path) as file:
+        file.write(b"half")
+        raise KeyboardInterrupt
+    assert json.loads(path.read_text()) == {"mAP": 0.5}
+    assert [item.name for item in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_folders_are_made_and_files_are_readable_by_others(tmp_path):
+    path = tmp_path / "a" / "b.json"
+    write_json(path, {"name": "é"})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"name": "é"}
+    (tmp_path / "plain").touch()
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode

@@ -1,0 +1,86 @@
+"""Checkpoints: tensors and plain Python only, written atomically, loaded with ``weights_only``."""
+
+import pickle
+import re
+from pathlib import Path
+
+import torch
+
+from torchreid_occ.utils.files import replacing
+
+_NAME = "model.pth.tar-{}"  # torchreid's name for the checkpoint of an epoch
+
+
+def checkpoint_path(save_dir, epoch):
+    """Where a run keeps the checkpoint written after its ``epoch``-th epoch."""
+    return Path(save_dir) / "model" / _NAME.format(epoch)
+
+
+def latest_checkpoint(save_dir):
+    """The checkpoint of the last epoch a run has saved, or None."""
+    pattern = re.compile(re.escape(_NAME.format("")) + r"(\d+)")
+    found = {}
+    for file in (Path(save_dir) / "model").glob("*"):
+        match = pattern.fullmatch(file.name)
+        if match:
+            found[int(match.group(1))] = file
+    return found[max(found)] if found else None
+
+
+def save_checkpoint(state, path):
+    """Writes a checkpoint; one that is interrupted leaves nothing under ``path``."""
+    with replacing(path) as file:
+        torch.save(state, file)
+
+
+def load_checkpoint(path):
+    """Reads a checkpoint onto the CPU.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged, or holds more than tensors and plain Python.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no checkpoint {path}.")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError) as error:
+        reason = next(iter(str(error).splitlines()), "it ends early")
+        raise ValueError(
+            f"{path} is damaged or no checkpoint of tensors and plain Python ({reason})."
+        ) from error
+
+
+def load_weights(model, path):
+    """Loads weights into a model and refuses any that do not fit.
+
+    The classifier is left as it is when the numbers of identities differ, as in a transfer.
+
+    Args:
+        model: The model.
+        path: A checkpoint of ours, of torchreid (``state_dict``), or a bare state dict.
+
+    Raises:
+        ValueError: If names or shapes differ, listing the first of them.
+    """
+    content = load_checkpoint(path)
+    weights = content.get("state_dict", content)
+    weights = {name.removeprefix("module."): tensor for name, tensor in weights.items()}
+    own = model.state_dict()
+    transferred = {
+        name
+        for name in own.keys() & weights.keys()
+        if "classifier" in name and own[name].shape != weights[name].shape
+    }
+    problems = [f"{name} is missing" for name in own.keys() - weights.keys()]
+    problems += [f"{name} is unknown" for name in weights.keys() - own.keys()]
+    problems += [
+        f"{name} is {tuple(weights[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in (own.keys() & weights.keys()) - transferred
+        if own[name].shape != weights[name].shape
+    ]
+    if problems:
+        shown = "; ".join(sorted(problems)[:5])
+        raise ValueError(f"{path} does not fit the model in {len(problems)} places: {shown}.")
+    model.load_state_dict({**weights, **{name: own[name] for name in transferred}})

@@ -1,0 +1,59 @@
+"""Import errors of the libraries underneath, said in one line a user can act on."""
+
+import importlib.metadata
+import warnings
+
+
+def explain_import_failure(error):
+    """Says what to install for an import that failed for a known reason.
+
+    Args:
+        error: What importing torch, torchvision, OpenCV or torchreid raised.
+
+    Returns:
+        The line to show, or None when the reason is not a known one.
+    """
+    text = str(error)
+    if "torchvision::nms does not exist" in text:
+        return (
+            f"torch {_version('torch')} and torchvision {_version('torchvision')} do not belong "
+            "together (operator torchvision::nms does not exist): install both from one index, "
+            "for example `pip install --force-reinstall torch torchvision`."
+        )
+    if "libGL" in text or "libgthread" in text:
+        return (
+            f"OpenCV cannot load a system library ({text}): on a machine without a display "
+            "replace it by `pip uninstall opencv-python && pip install opencv-python-headless`."
+        )
+    if isinstance(error, ModuleNotFoundError) and error.name != "torchreid":
+        return (
+            f"torchreid needs the package {error.name!r}, which it does not declare: install "
+            "torchreid_occ with its dependencies (`pip install torchreid-occ`)."
+        )
+    return None
+
+
+def import_torchreid():
+    """Imports torchreid, and what it needs, with known failures explained.
+
+    Raises:
+        ImportError: With one line that says what to install.
+    """
+    try:
+        with warnings.catch_warnings():
+            # It recommends a compiled ranking that neither PyPI's torchreid nor we use.
+            warnings.filterwarnings("ignore", message="Cython evaluation")
+            import torchreid
+    except (ImportError, RuntimeError) as error:
+        explanation = explain_import_failure(error)
+        if explanation is None:
+            raise
+        raise ImportError(explanation) from error
+    return torchreid
+
+
+def _version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
