@@ -1,0 +1,104 @@
+import io
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from torchreid_occ.data.images import read_image, verify_images
+
+RED = (200, 30, 10)
+
+
+def test_rgb_pixels_are_kept(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 4, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    image = read_image(str(tmp_path / "a.png"))
+    assert image.mode == "RGB"
+    np.testing.assert_array_equal(np.asarray(image), pixels)
+
+
+def test_cmyk_becomes_rgb(tmp_path):
+    Image.new("RGB", (8, 8), RED).convert("CMYK").save(tmp_path / "a.jpg", quality=95)
+    image = read_image(tmp_path / "a.jpg")
+    assert image.mode == "RGB"
+    np.testing.assert_allclose(np.asarray(image)[4, 4], RED, atol=6)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_sixteen_bits_are_scaled_to_eight(tmp_path, name):
+    levels = np.array([[0, 257 * 100, 65535]], np.uint16)
+    Image.fromarray(levels).save(tmp_path / name)
+    rgb = np.asarray(read_image(tmp_path / name))
+    assert rgb[0].tolist() == [[0] * 3, [100] * 3, [255] * 3]
+    assert np.asarray(read_image(tmp_path / name, "L"))[0].tolist() == [0, 100, 255]
+
+
+@pytest.mark.parametrize("transparency", [None, 0, bytes([0, 128])])
+def test_palette_colours_survive_transparency(tmp_path, transparency):
+    image = Image.new("P", (2, 1))
+    image.putpalette([*RED, 1, 2, 3])
+    image.putpixel((1, 0), 1)
+    options = {} if transparency is None else {"transparency": transparency}
+    image.save(tmp_path / "a.png", **options)
+    assert np.asarray(read_image(tmp_path / "a.png")).tolist() == [[list(RED), [1, 2, 3]]]
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour"), [("L", 70), ("LA", (70, 0)), ("RGBA", (70, 70, 70, 9))]
+)
+def test_grey_and_transparent_become_rgb(tmp_path, mode, colour):
+    Image.new(mode, (3, 2), colour).save(tmp_path / "a.png")
+    image = read_image(tmp_path / "a.png")
+    assert image.mode == "RGB"
+    assert (np.asarray(image) == 70).all()
+
+
+def _noise(format):
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 32, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format)
+    return buffer.getvalue()
+
+
+BROKEN = {
+    "empty.jpg": (b"", "the file is empty"),
+    "text.jpg": (b"<html>404</html>", "not a format Pillow knows"),
+    "truncated.jpg": (_noise("JPEG")[:900], "truncated"),
+    "truncated.png": (_noise("PNG")[:900], "truncated"),
+    "header.png": (_noise("PNG")[:20], "[Tt]runcated"),
+    "damaged.png": (
+        _noise("PNG")[:100] + b"x" * 50 + _noise("PNG")[150:],
+        "unrecognized data|broken",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_file_is_named_at_once(tmp_path, name):
+    content, fault = BROKEN[name]
+    path = tmp_path / name
+    path.write_bytes(content)
+    start = time.perf_counter()
+    with pytest.raises(ValueError, match=f'Cannot decode image "{path}": .*({fault})'):
+        read_image(path)
+    assert time.perf_counter() - start < 1
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=f'There is no image "{tmp_path}/no.jpg"'):
+        read_image(tmp_path / "no.jpg")
+
+
+@pytest.mark.parametrize("workers", [0, 3])
+def test_verify_images_lists_the_faulty_in_order(tmp_path, workers):
+    good = tmp_path / "good.png"
+    Image.new("RGB", (2, 2)).save(good)
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"")
+    missing = tmp_path / "missing.png"
+    paths = [str(missing), str(good), str(bad), str(good)]
+    message = r"2 of 3 images cannot be read(.|\n)*no image .*missing(.|\n)*bad.*file is empty"
+    with pytest.raises(ValueError, match=message):
+        verify_images(paths, workers)
+    verify_images([str(good)], workers)

@@ -1,0 +1,131 @@
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from torchreid_occ.data.clips import ItemKey
+from torchreid_occ.data.samplers import ClipBatchSampler, EpochSampler, build_epoch_sampler
+from torchreid_occ.registry import torchreid
+
+
+def tracklets(counts, cams=2):
+    """As many tracklets of each pid as `counts` says."""
+    return [
+        (("f.jpg",), pid, i % cams, pid % 2)
+        for pid, count in enumerate(counts)
+        for i in range(count)
+    ]
+
+
+def build(
+    data, name="RandomIdentitySampler", batch_size=8, num_instances=4, cams=1, dsets=1, seed=1
+):
+    return build_epoch_sampler(data, name, batch_size, num_instances, cams, dsets, seed)
+
+
+SAMPLERS = ["RandomIdentitySampler", "RandomDomainSampler", "RandomDatasetSampler", "RandomSampler"]
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_epochs_are_keyed_by_seed_and_number(name):
+    data = tracklets([5, 9, 4, 6])
+    sampler = build(data, name)
+    first = list(sampler)
+    random.seed(9)
+    np.random.seed(9)
+    torch.manual_seed(9)
+    assert list(build(data, name)) == first
+    sampler.set_epoch(1)
+    second = list(sampler)
+    assert [key.index for key in second] != [key.index for key in first]
+    assert list(sampler) == second
+    sampler.set_epoch(0)
+    assert list(sampler) == first
+    assert [key.index for key in build(data, name, seed=2)] != [key.index for key in first]
+
+
+def test_keys_name_epoch_and_position():
+    sampler = EpochSampler([4, 4, 1], seed=1)
+    sampler.set_epoch(3)
+    assert list(sampler) == [ItemKey(3, 0, 4), ItemKey(3, 1, 4), ItemKey(3, 2, 1)]
+    assert type(next(iter(sampler)).index) is int
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_the_global_state_is_put_back(name):
+    random.seed(3)
+    np.random.seed(3)
+    torch.manual_seed(3)
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    build(tracklets([5, 9, 4, 6]), name).set_epoch(4)
+    after = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    assert after == before
+
+
+def test_the_length_is_exact():
+    data = tracklets([4, 40, 1, 4])
+    stated = len(torchreid.data.sampler.RandomIdentitySampler(data, 8, 4))
+    sampler = build(data)
+    lengths = set()
+    for epoch in range(10):
+        sampler.set_epoch(epoch)
+        keys = list(sampler)
+        assert len(sampler) == len(keys)
+        lengths.add(len(keys))
+        pids = [data[key.index][1] for key in keys]
+        for batch in range(0, len(pids), 8):
+            assert len(set(pids[batch : batch + 8])) == 2
+    assert max(lengths) < stated
+
+
+def test_too_few_identities_say_what_to_set():
+    with pytest.raises(
+        ValueError, match=r"needs 4 identities .* 16 .* there are 3: .* most 12, or"
+    ):
+        build(tracklets([4, 4, 4]), batch_size=16)
+    with pytest.raises(ValueError, match=r"draws 3 clips .* batch of 8 .* not a multiple"):
+        build(tracklets([4, 4, 4]), num_instances=3)
+
+
+def test_too_few_cameras_or_datasets_say_what_to_set():
+    data = tracklets([4, 4])
+    with pytest.raises(ValueError, match=r"from 3 cameras \(sampler.num_cams\).* are 2 cameras"):
+        build(data, "RandomDomainSampler", batch_size=6, cams=3)
+    with pytest.raises(ValueError, match=r"takes 4\.5 tracklets of each"):
+        build(data, "RandomDomainSampler", batch_size=9, cams=2)
+    with pytest.raises(ValueError, match="smallest with 4 tracklets: set sampler"):
+        build(data, "RandomDatasetSampler", batch_size=6, dsets=1)
+    assert len(build(data, "RandomDatasetSampler", batch_size=8, dsets=0)) == 8
+
+
+def test_less_than_a_batch_is_refused():
+    with pytest.raises(ValueError, match=r"epoch of 5 clips .* one batch of 8: lower train.batch_"):
+        build(tracklets([5]), "RandomSampler")
+
+
+def test_unknown_samplers_are_listed():
+    with pytest.raises(ValueError, match=r"'Nope': expected one of .*'RandomIdentitySampler'"):
+        build(tracklets([4, 4]), "Nope")
+
+
+CLIPS = [(0, 0, 4), (0, 4, 7), (1, 0, 4), (2, 0, 1), (3, 0, 4), (4, 0, 1), (5, 0, 3), (6, 0, 4)]
+
+
+@pytest.mark.parametrize(("clip_len", "batch_size"), [(4, 1), (4, 3), (0, 2), (64, 1)])
+def test_batches_of_equal_clips_cover_each_once(clip_len, batch_size):
+    sampler = ClipBatchSampler(CLIPS, batch_size, clip_len)
+    batches = list(sampler)
+    assert len(sampler) == len(batches)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(CLIPS)))
+    for batch in batches:
+        lengths = {CLIPS[index][2] - CLIPS[index][1] for index in batch}
+        assert len(lengths) == 1
+        assert len(batch) * lengths.pop() <= batch_size * (clip_len or 4)
+    assert list(sampler) == batches
+
+
+def test_long_clips_come_first_and_short_ones_share_a_batch():
+    assert list(ClipBatchSampler(CLIPS, 1, 4)) == [[0], [2], [4], [7], [1], [6], [3, 5]]
+    assert list(ClipBatchSampler(CLIPS, 2, 4)) == [[0, 2], [4, 7], [1, 6], [3, 5]]
+    assert list(ClipBatchSampler([], 2, 4)) == []

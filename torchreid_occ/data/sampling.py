@@ -1,0 +1,70 @@
+"""Which frames of a tracklet make a clip."""
+
+import numpy as np
+
+SAMPLING_METHODS = ("consecutive", "strided", "random", "evenly")
+
+
+def sample_clip(
+    method: str, num_frames: int, seq_len: int, stride: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Draws the frame indices of one training clip, in temporal order.
+
+    ``'consecutive'`` and ``'strided'`` start at random; a stride that does not fit shrinks to the
+    largest that does. ``'random'`` draws without replacement. ``'evenly'`` is torchreid's: the
+    first frame of each of ``seq_len`` equal parts. A tracklet shorter than the clip repeats its
+    frames in order, cyclically (0 1 2 0 1 2).
+
+    Args:
+        method: One of ``SAMPLING_METHODS``.
+        num_frames: Frames in the tracklet.
+        seq_len: Frames in the clip.
+        stride: Distance between neighbouring frames, read by ``'strided'`` only.
+        rng: Where the draws come from.
+
+    Raises:
+        ValueError: If the method is unknown or a number is below 1.
+    """
+    if method not in SAMPLING_METHODS:
+        raise ValueError(
+            f"Received sampling method {method!r}, but expected one of {list(SAMPLING_METHODS)}."
+        )
+    for name, value in (("num_frames", num_frames), ("seq_len", seq_len), ("stride", stride)):
+        if value < 1:
+            raise ValueError(f"Received {name}={value}, but it must be at least 1.")
+
+    if num_frames < seq_len:
+        return np.arange(seq_len) % num_frames
+    if method == "random":
+        return np.sort(rng.choice(num_frames, seq_len, replace=False))
+    if method == "evenly":
+        return np.arange(seq_len) * (num_frames // seq_len)
+    step = 1 if method == "consecutive" else _largest_fitting(stride, num_frames, seq_len)
+    last_start = num_frames - 1 - (seq_len - 1) * step
+    return rng.integers(last_start + 1) + np.arange(seq_len) * step
+
+
+def split_into_clips(num_frames: int, clip_len: int) -> list[tuple[int, int]]:
+    """Cuts a tracklet into consecutive clips that hold each frame once ("all in clips").
+
+    Args:
+        num_frames: Frames in the tracklet.
+        clip_len: Frames in a clip, the last one being shorter; 0 keeps the tracklet whole.
+
+    Returns:
+        ``(start, stop)`` of each clip.
+
+    Raises:
+        ValueError: If the tracklet has no frame or the length is negative.
+    """
+    if num_frames < 1 or clip_len < 0:
+        raise ValueError(
+            f"Received num_frames={num_frames} and clip_len={clip_len}, but num_frames must be at "
+            "least 1 and clip_len at least 0 (0: the whole tracklet)."
+        )
+    step = clip_len or num_frames
+    return [(start, min(start + step, num_frames)) for start in range(0, num_frames, step)]
+
+
+def _largest_fitting(stride, num_frames, seq_len):
+    return min(stride, (num_frames - 1) // max(seq_len - 1, 1)) or 1
