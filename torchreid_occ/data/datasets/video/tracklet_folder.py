@@ -1,0 +1,126 @@
+"""A user's own tracklets: folders, or a CSV of frames."""
+
+import csv
+import re
+from pathlib import Path
+
+from torchreid_occ.data.datasets.base import (
+    TrackletDataset,
+    frames_in,
+    natural_key,
+    relabel,
+    subfolders,
+)
+
+SUBSETS = ("train", "query", "gallery")
+COLUMNS = ("path", "pid", "camid", "split")
+
+
+class TrackletFolder(TrackletDataset):
+    """Your own data, from folders or from a file tracklets.csv (which is preferred where both are).
+
+    Person names may be any text; an identity has the same name in query and gallery. Cameras are
+    whole numbers.
+
+    Folders below root (without ``tracklet_folder/``, root itself holds what would be in it)::
+
+        tracklet_folder/
+            train/
+                <person>/
+                    <camera>/            a number, then anything after an underscore: 3 or 3_morning
+                        0001.jpg         jpg, png or bmp, in natural order
+            query/
+            gallery/
+
+    or one row for each frame, in the order of time::
+
+        tracklet_folder/
+            tracklets.csv                path,pid,camid,split[,tracklet]
+
+    where ``path`` is relative to the CSV, ``split`` is train, query or gallery, and ``tracklet``
+    tells the tracklets of one person in one camera apart; without it they are one.
+    """
+
+    def __init__(self, root: str | Path = "", split_id: int = 0, **kwargs):
+        if (Path(root).expanduser() / "tracklet_folder").is_dir():
+            self.dataset_dir = "tracklet_folder"
+        folder = Path(root).expanduser() / self.dataset_dir
+        self._csv = (folder / "tracklets.csv").exists()
+        self.required = ("tracklets.csv",) if self._csv else SUBSETS
+        super().__init__(root, split_id, **kwargs)
+
+    def read(self, split_id: int) -> tuple[list[tuple], list[tuple], list[tuple]]:
+        """Lists the tracklets; names of persons become numbers in natural order."""
+        if self._csv:
+            subsets = _read_csv(self.dataset_dir / "tracklets.csv")
+        else:
+            subsets = {subset: _read_folder(self.dataset_dir / subset) for subset in SUBSETS}
+        persons = {person for items in subsets.values() for _, person, _ in items}
+        pids = {person: pid for pid, person in enumerate(sorted(persons, key=natural_key))}
+        train, query, gallery = (
+            [(frames, pids[person], camid) for frames, person, camid in subsets[subset]]
+            for subset in SUBSETS
+        )
+        return relabel(train), query, gallery
+
+
+def _read_folder(folder):
+    items = []
+    for person in subfolders(folder):
+        for tracklet in subfolders(person):
+            camera = re.fullmatch(r"(\d+)(_.*)?", tracklet.name)
+            if camera is None:
+                raise ValueError(
+                    f"{tracklet}: expected a folder named by the camera's number, alone or "
+                    "followed by an underscore and anything, as in 3 or 3_morning."
+                )
+            if frames := frames_in(tracklet):
+                items.append((frames, person.name, int(camera.group(1))))
+    return items
+
+
+def _read_csv(path):
+    tracklets = {}
+    seen = {}
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, skipinitialspace=True)
+            _check_header(path, reader.fieldnames)
+            for row in reader:
+                where = f"{path}, line {reader.line_num}"
+                subset, person, camid, tracklet, frame = _parse_row(where, row, path.parent)
+                if (first := seen.setdefault((subset, frame), reader.line_num)) != reader.line_num:
+                    raise ValueError(f"{where}: {frame} is already in {subset}, in line {first}.")
+                tracklets.setdefault((subset, person, camid, tracklet), []).append(frame)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} cannot be read as CSV in UTF-8: {error}.") from error
+    subsets = {subset: [] for subset in SUBSETS}
+    for (subset, person, camid, _), frames in tracklets.items():
+        subsets[subset].append((tuple(frames), person, camid))
+    return subsets
+
+
+def _check_header(path, names):
+    missing = [name for name in COLUMNS if name not in (names or ())]
+    if missing:
+        raise ValueError(
+            f"{path}, line 1: the columns {missing} are missing from {names}; expected "
+            "path,pid,camid,split[,tracklet], separated by commas."
+        )
+
+
+def _parse_row(where, row, folder):
+    """The subset, person, camera, tracklet and frame of a row."""
+    if None in row or None in row.values():
+        raise ValueError(f"{where}: the row does not have as many values as the header.")
+    for name in COLUMNS:
+        if not row[name]:
+            raise ValueError(f"{where}: no {name} is given.")
+    if row["split"] not in SUBSETS:
+        raise ValueError(f"{where}: split is {row['split']!r}, but expected one of {[*SUBSETS]}.")
+    if not re.fullmatch(r"\d+", row["camid"]):
+        raise ValueError(f"{where}: camid is {row['camid']!r}, but expected a whole number.")
+    frame = folder / row["path"]
+    if not frame.is_file():
+        raise FileNotFoundError(f"{where}: the frame {frame} does not exist.")
+    return row["split"], row["pid"], int(row["camid"]), row.get("tracklet", ""), str(frame)
