@@ -1,0 +1,59 @@
+"""A contact sheet: tracklets as rows, their frames in time, and the truth drawn into them."""
+
+import cv2
+import numpy as np
+
+from torchreid_occ.data.occwalk.keys import keyed_rng
+from torchreid_occ.data.occwalk.presets import Preset
+from torchreid_occ.data.occwalk.protocol import list_tracklets
+from torchreid_occ.data.occwalk.render import Tracklet, render_tracklet
+
+ROW_COLOUR, COLUMN_COLOUR, MASK_COLOUR = (60, 220, 255), (255, 180, 60), (60, 220, 60)
+ZOOM = 2
+
+
+def contact_sheet(
+    preset: Preset, seed: int, rows: int = 12, columns: int = 12, overlay: bool = False
+) -> np.ndarray:
+    """Renders some tracklets of every split side by side.
+
+    Args:
+        preset: What to render.
+        seed: Seed of the rendering.
+        rows: Number of tracklets.
+        columns: Number of frames of each.
+        overlay: Whether to draw split lines, visible masks and occlusion in percent.
+
+    Shape:
+        returns ``(rows * height, columns * width, 3)`` times the zoom, blue first.
+    """
+    specs = list_tracklets(preset, seed)
+    chosen = keyed_rng(seed, "preview").choice(len(specs), min(rows, len(specs)), replace=False)
+    sheet = []
+    for index in sorted(chosen):
+        tracklet = render_tracklet(specs[index], preset, seed)
+        row = np.zeros((columns, ZOOM * preset.height, ZOOM * preset.width, 3), np.uint8)
+        for frame in range(min(columns, len(tracklet.frames))):
+            row[frame] = _draw(tracklet, frame, overlay)
+        sheet.append(np.hstack(row))
+    return np.vstack(sheet)
+
+
+def _draw(tracklet: Tracklet, frame, overlay):
+    picture = cv2.resize(
+        tracklet.frames[frame], None, fx=ZOOM, fy=ZOOM, interpolation=cv2.INTER_CUBIC
+    )
+    if not overlay:
+        return picture
+    height, width = picture.shape[:2]
+    mask = cv2.resize(tracklet.visible[frame], (width, height), interpolation=cv2.INTER_NEAREST)
+    tinted = cv2.addWeighted(picture, 0.6, np.full_like(picture, MASK_COLOUR), 0.4, 0)
+    cv2.copyTo(tinted, mask, picture)
+    *lines, column = tracklet.keypoints[frame]
+    for line in lines:
+        cv2.line(picture, (0, int(line * height)), (width, int(line * height)), ROW_COLOUR, 1)
+    knees, column = int(lines[2] * height), int(column * width)
+    cv2.line(picture, (column, knees), (column, height), COLUMN_COLOUR, 1)
+    text = f"{100 * tracklet.fractions[frame]:.0f}%"
+    cv2.putText(picture, text, (3, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1)
+    return picture
