@@ -1,0 +1,148 @@
+import socket
+
+import pytest
+import torch
+import torchvision
+
+from torchreid_occ.models.backbones import BACKBONES, WeightsUnavailable, build_backbone
+
+
+def parameters(module):
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "googlenet"])
+def test_stages_have_the_stated_channels_strides_and_sizes(name):
+    trunk = build_backbone(name).eval()
+    maps, sizes = torch.rand(1, 3, 128, 64), trunk.map_sizes(128, 64)
+    with torch.no_grad():
+        for stage, channels, stride, size in zip(
+            trunk.stages, trunk.channels, trunk.strides, sizes, strict=True
+        ):
+            maps = stage(maps)
+            assert maps.shape == (1, channels, *size)
+            assert size == (128 // stride, 64 // stride)
+
+
+def test_map_sizes_of_odd_frames_are_the_real_ones():
+    trunk = build_backbone("resnet18", last_stride=1).eval()
+    with torch.no_grad():
+        maps = trunk(torch.rand(1, 3, 101, 47))
+    assert trunk.map_sizes(101, 47)[-1] == maps.shape[-2:] == (7, 3)
+
+
+def test_map_sizes_leave_the_statistics_alone():
+    trunk = build_backbone("resnet18").train()
+    before = {name: buffer.clone() for name, buffer in trunk.named_buffers()}
+    trunk.map_sizes(64, 32)
+    for name, buffer in trunk.named_buffers():
+        assert torch.equal(buffer, before[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "last_stride", "expected"),
+    [
+        ("resnet50", 1, (16, 8)),
+        ("resnet50", 2, (8, 4)),
+        ("resnet18", 1, (16, 8)),
+        ("googlenet", 2, (8, 4)),
+    ],
+)
+def test_last_stride(name, last_stride, expected):
+    trunk = build_backbone(name, last_stride=last_stride)
+    assert trunk.map_sizes(256, 128)[-1] == expected
+    assert trunk.strides[-1] == 256 // expected[0]
+
+
+def test_a_trunk_computes_what_torchvision_does():
+    trunk = build_backbone("resnet18").eval()
+    network = torchvision.models.resnet18().eval()
+    weights = {
+        name.split(".", 2)[2]: tensor for name, tensor in trunk.state_dict().items()
+    }  # without "stages.<number>."
+    network.load_state_dict(weights, strict=False)
+    network.fc = torch.nn.Identity()
+    images = torch.rand(2, 3, 64, 32)
+    with torch.no_grad():
+        assert torch.equal(trunk(images).mean((2, 3)), network(images))
+
+
+def test_inception_trunks_rescale_imagenet_normalisation():
+    trunk = build_backbone("googlenet")
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    colours = torch.tensor([0.0, 0.5, 1.0])
+    normalised = ((colours - mean) / std).view(1, 3, 1, 1)
+    scaled = trunk.stages[0].input_scaling(normalised).flatten()
+    torch.testing.assert_close(scaled, torch.tensor([-1.0, 0.0, 1.0]), atol=1e-6, rtol=0)
+
+
+def test_known_parameter_counts():
+    assert [parameters(stage) for stage in build_backbone("googlenet").stages] == [
+        124_736,
+        496_096,
+        2_653_088,
+        2_325_984,
+    ]
+    inception = build_backbone("inception_v3")
+    assert parameters(inception) == 21_785_568
+    assert inception.map_sizes(299, 299) == [(71, 71), (35, 35), (17, 17), (8, 8)]
+
+
+def test_invalid_requests():
+    with pytest.raises(ValueError, match=r'"vgg".*resnet18.*inception_v3'):
+        build_backbone("vgg")
+    with pytest.raises(ValueError, match=r"last_stride 3 for resnet18.*\(1, 2\)"):
+        build_backbone("resnet18", last_stride=3)
+    with pytest.raises(ValueError, match=r"last_stride 1 for googlenet.*\(2,\)"):
+        build_backbone("googlenet", last_stride=1)
+    with pytest.raises(ValueError, match="8x8, which are too small"):
+        build_backbone("inception_v3").map_sizes(8, 8)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty download cache and no network."""
+
+    def refuse(*args, **kwargs):
+        raise OSError("no network")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    return tmp_path / "hub" / "checkpoints"
+
+
+def test_missing_weights_name_the_file_and_the_way_out(cache):
+    timeout = socket.getdefaulttimeout()
+    with pytest.raises(WeightsUnavailable) as raised:
+        build_backbone("resnet18", pretrained=True)
+    message = str(raised.value)
+    assert "https://download.pytorch.org/models/resnet18-f37072fd.pth" in message
+    assert str(cache / "resnet18-f37072fd.pth") in message
+    assert "model.pretrained False" in message
+    assert socket.getdefaulttimeout() == timeout
+
+
+def test_broken_weights_are_unavailable_too(cache):
+    cache.mkdir(parents=True)
+    (cache / "resnet18-f37072fd.pth").write_bytes(b"half a download")
+    with pytest.raises(WeightsUnavailable, match=r"resnet18-f37072fd\.pth"):
+        build_backbone("resnet18", pretrained=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "auxiliary"),
+    [("resnet18", "resnet18-f37072fd.pth", False), ("googlenet", "googlenet-1378be20.pth", True)],
+)
+def test_cached_weights_are_loaded(cache, name, file, auxiliary):
+    cache.mkdir(parents=True)
+    arguments = {"aux_logits": True, "init_weights": False} if auxiliary else {}
+    network = torchvision.models.get_model(name, weights=None, **arguments)
+    torch.save(network.state_dict(), cache / file)
+    trunk = build_backbone(name, pretrained=True)
+    for key, tensor in trunk.state_dict().items():
+        assert torch.equal(tensor, network.state_dict()[key.split(".", 2)[2]])
+
+
+def test_every_backbone_has_four_stages():
+    assert {len(spec.stages) for spec in BACKBONES.values()} == {4}
+    assert {len(spec.channels) for spec in BACKBONES.values()} == {4}

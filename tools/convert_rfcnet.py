@@ -1,0 +1,44 @@
+"""Converts the weights of RFCnet's released image model: `convert_rfcnet.py IN OUT`."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from torchreid_occ.models import build_model
+from torchreid_occ.models.convert_rfcnet import OFFICIAL_OPTIONS, convert_released_rfcnet
+from torchreid_occ.utils.checkpoint import save_checkpoint
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("source", type=Path, help="checkpoint of the released code")
+    parser.add_argument("target", type=Path, help="checkpoint to write")
+    paths = parser.parse_args(arguments)
+    weights = convert_released_rfcnet(read_released(paths.source))
+    num_classes = len(weights["classifier.bias"])
+    build_model("rfcnet", num_classes, **OFFICIAL_OPTIONS).load_state_dict(weights)
+    save_checkpoint({"state_dict": weights}, paths.target)
+    print(f"Wrote {paths.target}: {num_classes} identities, model.options {OFFICIAL_OPTIONS}")
+
+
+def read_released(path):
+    """Reads a checkpoint's weights, with the prefix of `DataParallel` taken off."""
+    scalar = np.float64(0).__reduce__()[0]
+    # The released code stores its rank-1 as a numpy scalar, under numpy's old or new name.
+    numpy_scalars = [
+        (scalar, "numpy.core.multiarray.scalar"),
+        (scalar, "numpy._core.multiarray.scalar"),
+        np.dtype,
+        type(np.dtype(np.float32)),
+        type(np.dtype(np.float64)),
+    ]
+    with torch.serialization.safe_globals(numpy_scalars):
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    weights = checkpoint.get("state_dict", checkpoint)
+    return {name.removeprefix("module."): tensor for name, tensor in weights.items()}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+"""Criteria, one module per paper's objective, and their table."""
+
+from torchreid_occ.losses.identity import IdentityLoss
+from torchreid_occ.losses.rfcnet import RfcnetLoss
+
+CRITERIA = {"identity": IdentityLoss, "rfcnet": RfcnetLoss}
+
+__all__ = ["CRITERIA", "IdentityLoss", "RfcnetLoss", "build_criterion"]
+
+
+def build_criterion(name, num_classes, **options):
+    """Builds a criterion by name.
+
+    Args:
+        name: One of `CRITERIA`.
+        num_classes: Number of training identities.
+        **options: Keyword options of the criterion `CRITERIA[name]`.
+
+    Raises:
+        KeyError: If there is no such criterion.
+    """
+    if name not in CRITERIA:
+        raise KeyError(f'Received criterion "{name}", but expected to be one of {sorted(CRITERIA)}')
+    return CRITERIA[name](num_classes, **options)

@@ -1,0 +1,61 @@
+"""Identity criterion: cross-entropy and batch-hard triplet loss."""
+
+from torch import nn
+
+from torchreid_occ.losses.triplet import BatchHardTriplet
+
+
+class IdentityLoss(nn.Module):
+    """Cross-entropy on the logits plus the triplet loss on the features.
+
+    Reference: RFCnet, Section 4.2, the first two terms of Eq. 13; margin, distance and label
+    smoothing as in its released code.
+
+    Args:
+        num_classes: Number of training identities.
+        ce: Whether to use the cross-entropy.
+        triplet: Whether to use the triplet loss.
+        label_smoothing: Share of the label spread evenly over all identities.
+        distance: Distance of the triplet loss, 'cosine' or 'euclidean'.
+        margin: Margin of the triplet loss; None takes 0.5 for cosine and 0.3 for Euclidean.
+
+    Shape:
+        outputs.logits: `(B, num_classes)`; outputs.features: `(B, D)`; batch["pid"]: `(B,)`.
+
+    Raises:
+        ValueError: If both terms are off, or the logits have another number of classes.
+    """
+
+    supervision: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        num_classes,
+        ce=True,
+        triplet=True,
+        label_smoothing=0.1,
+        distance="cosine",
+        margin=None,
+    ):
+        super().__init__()
+        if not ce and not triplet:
+            raise ValueError("Received ce False and triplet False, but one of them must be on")
+        self.num_classes = num_classes
+        self.ce = nn.CrossEntropyLoss(label_smoothing=label_smoothing) if ce else None
+        self.triplet = BatchHardTriplet(distance, margin) if triplet else None
+
+    def forward(self, outputs, batch):
+        """Returns the total under 'loss', each term's value, and the accuracy in percent."""
+        logits, pids = outputs.logits, batch["pid"]
+        if logits.shape[1] != self.num_classes:
+            raise ValueError(
+                f"Received logits of {logits.shape[1]} classes, but the criterion was built for "
+                f"{self.num_classes}"
+            )
+        terms = {}
+        if self.ce is not None:
+            terms["ce"] = self.ce(logits, pids)
+        if self.triplet is not None:
+            terms["triplet"] = self.triplet(outputs.features, pids)
+        accuracy = 100 * (logits.detach().argmax(1) == pids).float().mean()
+        return {"loss": sum(terms.values()), **terms, "acc": accuracy}

@@ -1,0 +1,221 @@
+"""RFCnet's objective: identity terms, supervised partition and foreground, regularised clusters."""
+
+import torch
+from torch.nn import functional as F
+
+from torchreid_occ.losses.identity import IdentityLoss
+
+IGNORED = -100  # class label of a key point without annotation
+SCALES = ("official", "literal")
+
+
+class RfcnetLoss(IdentityLoss):
+    """Identity loss plus key point, foreground and assignment terms, each a mean over blocks.
+
+    Reference: RFCnet, Eq. 13 with Eq. 4, 7, 14 and 15. A term that a model's variant has no
+    output for is left out; frames whose supervision is NaN are skipped.
+
+    Args:
+        num_classes: Number of training identities.
+        ce: See `IdentityLoss`, as the next four.
+        triplet: Whether to use the triplet loss.
+        label_smoothing: Share of the label spread evenly over all identities.
+        distance: Distance of the triplet loss, 'cosine' or 'euclidean'.
+        margin: Margin of the triplet loss; None takes the distance's own.
+        lambda_keypoints: Weight of Lk (lambda1); 0 reads no key points.
+        lambda_foreground: Weight of Lf (lambda2); 0 reads no foreground maps.
+        lambda_appearance: Weight of La (lambda3).
+        lambda_position: Weight of Lp (lambda3).
+        regularization_scale: 'official' divides the sums of Eq. 4 and 7 by the number of regions,
+            as the released code does and lambda3 was tuned for; 'literal' keeps the sums.
+        clamp_position: Whether to clamp the position similarity (Eq. 6) to [-1, 1].
+        detach_target: Whether the features' similarities are a constant target in La.
+
+    Raises:
+        ValueError: If the scale is not one of the allowed, or the batch lacks the supervision of
+            a term that is on.
+    """
+
+    def __init__(
+        self,
+        num_classes,
+        ce=True,
+        triplet=True,
+        label_smoothing=0.1,
+        distance="cosine",
+        margin=None,
+        lambda_keypoints=0.1,
+        lambda_foreground=0.5,
+        lambda_appearance=0.05,
+        lambda_position=0.05,
+        regularization_scale="official",
+        clamp_position=False,
+        detach_target=False,
+    ):
+        super().__init__(num_classes, ce, triplet, label_smoothing, distance, margin)
+        if regularization_scale not in SCALES:
+            raise ValueError(
+                f'Received regularization_scale "{regularization_scale}", but expected to be one '
+                f"of {SCALES}"
+            )
+        self.weights = {
+            "keypoints": lambda_keypoints,
+            "foreground": lambda_foreground,
+            "appearance": lambda_appearance,
+            "position": lambda_position,
+        }
+        self.regularization_scale = regularization_scale
+        self.clamp_position = clamp_position
+        self.detach_target = detach_target
+
+    @property
+    def supervision(self):
+        """Names of the batch entries this criterion reads beside images and identities."""
+        return tuple(name for name in ("keypoints", "foreground") if self.weights[name] > 0)
+
+    def forward(self, outputs, batch):
+        """Returns the total under 'loss', each term unweighted, and the accuracy in percent."""
+        losses = super().forward(outputs, batch)
+        for name, weight in self.weights.items():
+            if weight == 0:
+                continue
+            values = [getattr(self, f"_{name}")(block, batch) for block in outputs.blocks]
+            values = [value for value in values if value is not None]
+            if values:
+                losses[name] = torch.stack(values).mean()
+                losses["loss"] = losses["loss"] + weight * losses[name]
+        return losses
+
+    def _keypoints(self, block, batch):
+        if block.regions is None or block.regions.keypoint_logits is None:
+            return None
+        fractions = _supervision(batch, "keypoints").flatten(0, 1)
+        return keypoint_loss(
+            block.regions.keypoint_logits, fractions, block.regions.masks.shape[-2:]
+        )
+
+    def _foreground(self, block, batch):
+        if block.foreground_logits is None:
+            return None
+        target = _supervision(batch, "foreground").flatten(0, 1)
+        return foreground_loss(block.foreground_logits, target)
+
+    def _appearance(self, block, batch):
+        if block.spatial is None or block.spatial.appearance is None:
+            return None
+        features = block.spatial.initial
+        target = cosine_similarity(features.detach() if self.detach_target else features)
+        return self._regularize(block.spatial.appearance, target)
+
+    def _position(self, block, batch):
+        if block.spatial is None or block.spatial.position is None:
+            return None
+        target = position_similarity(block.spatial.positions, self.clamp_position)
+        return self._regularize(block.spatial.position, target)
+
+    def _regularize(self, assignment, target):
+        num_regions = assignment.shape[1]
+        difference = (cosine_similarity(assignment) - target).abs().sum((1, 2)).mean()
+        return difference if self.regularization_scale == "literal" else difference / num_regions
+
+
+def keypoint_loss(logits, fractions, size):
+    """Cross-entropy of the four lines, averaged over all that are annotated.
+
+    Reference: RFCnet, Eq. 14.
+
+    Args:
+        logits: Of shoulder, hip and knee rows and the column, one tensor each.
+        fractions: The same lines as fractions of the frame, NaN where unknown.
+        size: Height and width of the map.
+
+    Shape:
+        logits: four of `(F, classes)`; fractions: `(F, 4)`.
+    """
+    labels = keypoint_labels(fractions, size, [line.shape[1] for line in logits])
+    total = sum(
+        F.cross_entropy(line, label, ignore_index=IGNORED, reduction="sum")
+        for line, label in zip(logits, labels.unbind(1), strict=True)
+    )
+    return total / (labels != IGNORED).sum().clamp(min=1)
+
+
+def keypoint_labels(fractions, size, num_classes):
+    """Turns lines given as fractions into classes: the last row or column before the line.
+
+    Lines outside the frame, and rows so low that a region below would be empty, go to the
+    nearest class, as in the released code.
+
+    Args:
+        fractions: Shoulder, hip and knee rows and the column, NaN where unknown.
+        size: Height and width of the map.
+        num_classes: Number of classes of each line.
+
+    Shape:
+        fractions: `(F, 4)`; result: `(F, 4)`, `IGNORED` where unknown.
+    """
+    height, width = size
+    lengths = fractions.new_tensor([height, height, height, width])
+    last = fractions.new_tensor(num_classes) - 1
+    labels = torch.minimum((torch.round(fractions * lengths) - 1).clamp(min=0), last)
+    return torch.where(fractions.isnan(), IGNORED, labels.nan_to_num()).long()
+
+
+def foreground_loss(logits, target):
+    """Binary cross-entropy of the foreground map over the frames that have a target.
+
+    Reference: RFCnet, Eq. 15; the target is resized as in the released code.
+
+    Args:
+        logits: Of the foreground map.
+        target: Foreground maps in [0, 1]; all NaN for a frame without.
+
+    Shape:
+        logits: `(F, 1, H, W)`; target: `(F, 1, H', W')`.
+    """
+    target = F.interpolate(target, logits.shape[-2:], mode="bilinear", align_corners=True)
+    known = ~target.isnan().flatten(1).any(1)
+    loss = F.binary_cross_entropy_with_logits(
+        logits.to(target.dtype), target.nan_to_num(), reduction="none"
+    )
+    return (loss.flatten(1).mean(1) * known).sum() / known.sum().clamp(min=1)
+
+
+def cosine_similarity(vectors):
+    """Cosine similarity of each pair of rows.
+
+    Args:
+        vectors: Rows to compare.
+
+    Shape:
+        vectors: `(F, N, D)`; result: `(F, N, N)`.
+    """
+    unit = F.normalize(vectors, dim=2)
+    return unit @ unit.transpose(1, 2)
+
+
+def position_similarity(positions, clamp=False):
+    """Closeness of each pair of regions.
+
+    Reference: RFCnet, Eq. 6. Opposite corners reach 1 - 2 * sqrt(2), below the paper's [-1, 1].
+
+    Args:
+        positions: Position encodings; the first two columns are row and column fractions.
+        clamp: Whether to clamp to [-1, 1].
+
+    Shape:
+        positions: `(F, N, 4)`; result: `(F, N, N)`.
+    """
+    places = positions[..., :2]
+    distances = torch.linalg.vector_norm(places[:, :, None] - places[:, None, :], dim=3)
+    similarity = 1 - 2 * distances
+    return similarity.clamp(min=-1) if clamp else similarity
+
+
+def _supervision(batch, name):
+    if name not in batch:
+        raise ValueError(
+            f'The batch has no "{name}", which lambda_{name} > 0 needs: set `data.supervision`, or '
+            f"`loss.options.lambda_{name}` to 0"
+        )
+    return batch[name]

@@ -1,0 +1,29 @@
+"""Clip models and their table."""
+
+from torchreid_occ.models.backbones import WeightsUnavailable
+from torchreid_occ.models.baseline import baseline
+from torchreid_occ.models.clip_model import ClipModel, ClipOutput
+from torchreid_occ.models.rfcnet import rfcnet
+
+MODELS = {"baseline": baseline, "rfcnet": rfcnet}
+
+__all__ = ["MODELS", "ClipModel", "ClipOutput", "WeightsUnavailable", "build_model"]
+
+
+def build_model(name, num_classes, pretrained=False, height=256, width=128, **options):
+    """Builds a clip model by name.
+
+    Args:
+        name: One of `MODELS`.
+        num_classes: Number of training identities.
+        pretrained: Whether to start from torchvision's ImageNet weights.
+        height: Height of the frames.
+        width: Width of the frames.
+        **options: Keyword options of the builder `MODELS[name]`.
+
+    Raises:
+        KeyError: If there is no such model.
+    """
+    if name not in MODELS:
+        raise KeyError(f'Received model "{name}", but expected to be one of {sorted(MODELS)}')
+    return MODELS[name](num_classes, pretrained, height, width, **options)

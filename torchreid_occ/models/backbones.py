@@ -1,0 +1,211 @@
+"""Trunks of torchvision's image networks, cut into four stages with known channels and strides."""
+
+import contextlib
+import http.client
+import pickle
+import socket
+from collections import OrderedDict
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torchvision
+from torch import nn
+from torch.func import functional_call
+
+DOWNLOAD_TIMEOUT = 20  # seconds of silence after which a download of weights counts as failed
+LOADING_ERRORS = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    pickle.UnpicklingError,
+    http.client.HTTPException,
+)
+
+
+class WeightsUnavailable(RuntimeError):  # noqa: N818
+    """ImageNet weights were asked for and could neither be read nor downloaded."""
+
+
+class _Spec(NamedTuple):
+    """How a torchvision network is cut: the names of its children and the channels, by stage."""
+
+    stages: tuple[tuple[str, ...], ...]
+    channels: tuple[int, ...]
+    is_inception: bool = False
+
+
+_RESNET_STAGES = (
+    ("conv1", "bn1", "relu", "maxpool", "layer1"),
+    ("layer2",),
+    ("layer3",),
+    ("layer4",),
+)
+_GOOGLENET_STAGES = (
+    ("input_scaling", "conv1", "maxpool1", "conv2", "conv3"),
+    ("maxpool2", "inception3a", "inception3b"),
+    ("maxpool3", "inception4a", "inception4b", "inception4c", "inception4d", "inception4e"),
+    ("maxpool4", "inception5a", "inception5b"),
+)
+_INCEPTION_V3_STAGES = (
+    (
+        *("input_scaling", "Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3"),
+        *("maxpool1", "Conv2d_3b_1x1", "Conv2d_4a_3x3"),
+    ),
+    ("maxpool2", "Mixed_5b", "Mixed_5c", "Mixed_5d"),
+    ("Mixed_6a", "Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"),
+    ("Mixed_7a", "Mixed_7b", "Mixed_7c"),
+)
+BACKBONES = {
+    "resnet18": _Spec(_RESNET_STAGES, (64, 128, 256, 512)),
+    "resnet34": _Spec(_RESNET_STAGES, (64, 128, 256, 512)),
+    "resnet50": _Spec(_RESNET_STAGES, (256, 512, 1024, 2048)),
+    "resnet101": _Spec(_RESNET_STAGES, (256, 512, 1024, 2048)),
+    "googlenet": _Spec(_GOOGLENET_STAGES, (192, 480, 832, 1024), is_inception=True),
+    "inception_v3": _Spec(_INCEPTION_V3_STAGES, (192, 288, 768, 2048), is_inception=True),
+}
+
+
+class Backbone(nn.Module):
+    """An image network without its pooling and classifier, as a sequence of stages.
+
+    Args:
+        stages: The stages, in order.
+        channels: Output channels of each stage.
+        strides: Down-sampling of each stage's output against the input.
+    """
+
+    def __init__(self, stages, channels, strides):
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+        self.channels = tuple(channels)
+        self.strides = tuple(strides)
+
+    def forward(self, images):
+        """Returns the last stage's map."""
+        for stage in self.stages:
+            images = stage(images)
+        return images
+
+    def map_sizes(self, height, width):
+        """Finds the map size after each stage, without computing anything.
+
+        Args:
+            height: Height of the input.
+            width: Width of the input.
+
+        Returns:
+            A list of `(height, width)`, one for each stage.
+
+        Raises:
+            ValueError: If the input is too small for the network.
+        """
+        sizes = []
+        maps = torch.empty(2, 3, height, width, device="meta")
+        for stage in self.stages:
+            tensors = (*stage.named_parameters(), *stage.named_buffers())
+            state = {name: tensor.to("meta") for name, tensor in tensors}
+            try:
+                maps = functional_call(stage, state, (maps,))
+            except RuntimeError as error:
+                raise ValueError(
+                    f"Received frames of {height}x{width}, which are too small for this backbone"
+                ) from error
+            sizes.append(tuple(maps.shape[-2:]))
+        return sizes
+
+
+class _InceptionInput(nn.Module):
+    """Turns ImageNet normalisation into the [-1, 1] that torchvision's Inception weights expect.
+
+    It is there with and without pretrained weights, so that a checkpoint means the same in both.
+    """
+
+    def __init__(self):
+        super().__init__()
+        mean = torch.tensor((0.485, 0.456, 0.406)).view(3, 1, 1)
+        std = torch.tensor((0.229, 0.224, 0.225)).view(3, 1, 1)
+        self.register_buffer("scale", 2 * std, persistent=False)
+        self.register_buffer("shift", 2 * mean - 1, persistent=False)
+
+    def forward(self, images):
+        return images * self.scale + self.shift
+
+
+def build_backbone(name, pretrained=False, last_stride=2):
+    """Builds a trunk.
+
+    Args:
+        name: One of `BACKBONES`.
+        pretrained: Whether to load torchvision's ImageNet weights.
+        last_stride: 1 removes the last down-sampling of a ResNet (the papers' "modified ResNet"),
+            2 keeps it.
+
+    Returns:
+        A `Backbone`, expecting frames normalised by ImageNet's mean and standard deviation.
+
+    Raises:
+        ValueError: If the name or the stride is not one of the allowed.
+        WeightsUnavailable: If the weights can neither be read nor downloaded.
+    """
+    if name not in BACKBONES:
+        raise ValueError(f'Received backbone "{name}", but expected to be one of {[*BACKBONES]}')
+    allowed_strides = (2,) if BACKBONES[name].is_inception else (1, 2)
+    if last_stride not in allowed_strides:
+        raise ValueError(
+            f"Received last_stride {last_stride} for {name}, but expected to be one of "
+            f"{allowed_strides}"
+        )
+    spec = BACKBONES[name]
+    network = _torchvision_network(name, pretrained)
+    if last_stride == 1:
+        _remove_last_stride(network.layer4[0])
+    if spec.is_inception:
+        network.input_scaling = _InceptionInput()
+    stages = [
+        nn.Sequential(OrderedDict((child, getattr(network, child)) for child in children))
+        for children in spec.stages
+    ]
+    return Backbone(stages, spec.channels, (4, 8, 16, 16 * last_stride))
+
+
+def _torchvision_network(name, pretrained):
+    arguments = {}
+    if BACKBONES[name].is_inception:
+        arguments = {"aux_logits": False, "init_weights": not pretrained}
+    network = torchvision.models.get_model(name, weights=None, **arguments)
+    if pretrained:
+        weights = _imagenet_weights(name)
+        wanted = network.state_dict()  # the file also holds auxiliary classifiers
+        network.load_state_dict({key: value for key, value in weights.items() if key in wanted})
+    return network
+
+
+def _imagenet_weights(name):
+    weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1
+    try:
+        with _socket_timeout(DOWNLOAD_TIMEOUT):
+            return weights.get_state_dict(progress=True, check_hash=True)
+    except LOADING_ERRORS as error:
+        cached = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
+        raise WeightsUnavailable(
+            f"ImageNet weights of {name} could not be loaded ({type(error).__name__}: {error}). "
+            f"Put the file from {weights.url} at {cached} (an incomplete one there must go), or "
+            "train from scratch with `model.pretrained False`."
+        ) from error
+
+
+@contextlib.contextmanager
+def _socket_timeout(seconds):
+    previous = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(previous)
+
+
+def _remove_last_stride(block):
+    """Sets the stride of a ResNet stage's first block to 1."""
+    for module in (block.conv1, block.conv2, block.downsample[0]):
+        module.stride = (1, 1)

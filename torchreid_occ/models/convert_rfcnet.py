@@ -1,0 +1,64 @@
+"""Weights of RFCnet's released image model, renamed for ours."""
+
+OFFICIAL_OPTIONS = {
+    "arrangement": "S",
+    "region_feature": "official",
+    "position": "official_topleft",
+}
+
+_NETWORK = {
+    "conv1.": "backbone.stages.0.conv1.",
+    "bn1.": "backbone.stages.0.bn1.",
+    "layer1.": "backbone.stages.0.layer1.",
+    "layer2.": "backbone.stages.1.layer2.",
+    "layer3.": "backbone.stages.2.layer3.",
+    "layer4.": "backbone.stages.3.layer4.",
+    "bn.": "neck.",
+    "classifier.": "classifier.",
+}
+_BLOCK = {
+    "APU.conv.conv.": "partition.descriptors.conv.",
+    "APU.conv.bn.": "partition.descriptors.bn.",
+    "APU.cls_ver.": "partition.row_head.",
+    "APU.cls_hor.": "partition.column_head.",
+    "SA.conv.conv.": "foreground.conv.",
+    "SA.conv.bn.": "foreground.bn.",
+    "conv_reduce.": "spatial.reduce.",
+    "SRFC.conv1.": "spatial.completion.appearance.",
+    "SRFC.conv2.": "spatial.completion.position.",
+    "SRFC.conv.": "spatial.completion.encode.",
+    "SRFC.conv3.": "spatial.completion.decode.",
+    "conv_extend.": "spatial.extend.",
+}
+_NAMES = {
+    **_NETWORK,
+    **{f"RFC1.{theirs}": f"blocks.2.{ours}" for theirs, ours in _BLOCK.items()},
+    **{f"RFC2.{theirs}": f"blocks.3.{ours}" for theirs, ours in _BLOCK.items()},
+}
+_LINEAR = ("row_head", "column_head", "completion")  # 1x1 convolutions there, linear layers here
+
+
+def convert_released_rfcnet(state_dict):
+    """Renames the released image model's weights.
+
+    Args:
+        state_dict: Weights by the released code's names.
+
+    Returns:
+        Weights for `rfcnet(num_classes, **OFFICIAL_OPTIONS)`.
+
+    Raises:
+        KeyError: If a name is not one of the released model's.
+    """
+    converted = {}
+    for name, tensor in state_dict.items():
+        prefix = next((prefix for prefix in _NAMES if name.startswith(prefix)), None)
+        if prefix is None:
+            raise KeyError(
+                f'Received weights named "{name}", but expected names starting with one of '
+                f"{[*_NETWORK, 'RFC1.', 'RFC2.']}"
+            )
+        new_name = _NAMES[prefix] + name.removeprefix(prefix)
+        is_linear = tensor.dim() == 4 and any(part in new_name for part in _LINEAR)
+        converted[new_name] = tensor.flatten(1) if is_linear else tensor
+    return converted

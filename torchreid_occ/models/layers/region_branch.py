@@ -1,0 +1,99 @@
+"""The way from a feature map to its regions' features and back."""
+
+import torch
+from torch import nn
+
+from torchreid_occ.models.layers.initialise import initialise
+
+REGION_FEATURES = ("paper", "official")
+EPS = 1e-6  # weight below which a region counts as empty; its feature is then zero
+
+
+class RegionBranch(nn.Module):
+    """Reduces a map, pools its regions, completes their features, projects them back, extends.
+
+    Reference: RFCnet, Eq. 2 (pooling) and Section 3.5, Eq. 12 (projection). The last
+    normalisation starts at zero, so that a block built from branches starts as the identity.
+
+    Args:
+        channels: Channels of the map; the regions' features have half as many.
+        completion: Module that completes region features (`SRFC` or `TRFC`).
+        region_feature: 'paper', the mean over a region weighted by the foreground map (Eq. 2),
+            or 'official': the released code scales the map by 1 + I / sum(I) and takes plain
+            means, so that the foreground barely acts.
+
+    Shape:
+        maps: `(F, C, H, W)`; masks: `(F, N, H, W)`; foreground: `(F, 1, H, W)`.
+
+    Raises:
+        ValueError: If the region feature is not one of the allowed.
+    """
+
+    def __init__(self, channels, completion, region_feature="paper"):
+        super().__init__()
+        if region_feature not in REGION_FEATURES:
+            raise ValueError(
+                f'Received region_feature "{region_feature}", but expected to be one of '
+                f"{REGION_FEATURES}"
+            )
+        self.region_feature = region_feature
+        self.reduce = nn.Conv2d(channels, channels // 2, 1)
+        self.completion = completion
+        self.extend = nn.Sequential(nn.Conv2d(channels // 2, channels, 1), nn.BatchNorm2d(channels))
+        self.reduce.apply(initialise)
+        self.extend.apply(initialise)
+        nn.init.zeros_(self.extend[1].weight)
+
+    def forward(self, maps, masks, foreground, context):
+        """Computes the residual.
+
+        Args:
+            maps: Frame maps.
+            masks: Masks of the regions.
+            foreground: Foreground maps, or None for plain means over the regions.
+            context: What the completion reads beside the features (positions or frames).
+
+        Returns:
+            The residual, of the maps' shape, and the completion's own output.
+        """
+        if foreground is not None and self.region_feature == "official":
+            maps = maps * (1 + foreground / foreground.sum((2, 3), keepdim=True))
+            foreground = None
+        reduced = self.reduce(maps)
+        completion = self.completion(pool_regions(reduced, masks, foreground), context)
+        return self.extend(project_regions(completion.completed, masks)), completion
+
+
+def pool_regions(maps, masks, foreground=None):
+    """Weighted means over regions.
+
+    Reference: RFCnet, Eq. 2.
+
+    Args:
+        maps: Frame maps.
+        masks: Masks of the regions.
+        foreground: Foreground maps; None for plain means.
+
+    Shape:
+        maps: `(F, D, H, W)`; masks: `(F, N, H, W)`; foreground: `(F, 1, H, W)`;
+        result: `(F, N, D)`, zero for an empty region.
+    """
+    weights = masks if foreground is None else masks * foreground
+    weights = weights / weights.sum((2, 3), keepdim=True).clamp(min=EPS)
+    return torch.bmm(weights.flatten(2).to(maps.dtype), maps.flatten(2).transpose(1, 2))
+
+
+def project_regions(features, masks):
+    """Writes each region's feature to all of its units.
+
+    Reference: RFCnet, Section 3.5.
+
+    Args:
+        features: Region features.
+        masks: Masks of the regions.
+
+    Shape:
+        features: `(F, N, D)`; masks: `(F, N, H, W)`; result: `(F, D, H, W)`.
+    """
+    projected = torch.bmm(features.transpose(1, 2), masks.flatten(2).to(features.dtype))
+    return projected.unflatten(2, masks.shape[2:])

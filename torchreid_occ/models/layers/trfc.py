@@ -1,0 +1,65 @@
+"""Temporal region feature completion: a region looks itself up in the clip's other frames."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+GATES = ("scalar", "channel")
+
+
+class TrfcOutput(NamedTuple):
+    """What TRFC did to the N region features of each of F frames.
+
+    initial, completed: `(F, N, D)`; gate: `(F, N, 1)` or `(F, N, D)`; attention: `(B, N, T, T)`.
+    Gate and attention are None for clips of one frame, which have no memory to look into.
+    """
+
+    initial: Tensor
+    completed: Tensor
+    gate: Tensor | None
+    attention: Tensor | None
+
+
+class TRFC(nn.Module):
+    """Query-memory attention between the frames of a clip, mixed in by a gate.
+
+    Reference: RFCnet, Section 3.4, Eq. 10 and 11. For a clip of one frame Eq. 10 is an empty
+    softmax: its features pass unchanged, just as those of a clip of identical frames do.
+
+    Args:
+        channels: Channels of the region features.
+        scaled_attention: Whether to divide the similarities by the square root of `channels`.
+        gate: 'scalar', one weight per region and frame (the only reading that fits the paper's
+            parameter counts), or 'channel', one per channel.
+
+    Shape:
+        features: `(B * T, N, D)`.
+
+    Raises:
+        ValueError: If the gate is not one of the allowed.
+    """
+
+    def __init__(self, channels, scaled_attention=False, gate="scalar"):
+        super().__init__()
+        if gate not in GATES:
+            raise ValueError(f'Received gate "{gate}", but expected to be one of {GATES}')
+        self.scale = channels**-0.5 if scaled_attention else 1.0
+        self.gate = nn.Linear(channels, 1 if gate == "scalar" else channels)
+        with torch.no_grad():  # a negative weight would start behind the ReLU, without gradient
+            self.gate.weight.abs_()
+            self.gate.bias.zero_()
+
+    def forward(self, features, num_frames):
+        """Completes the features of clips of `num_frames` frames each; see `TrfcOutput`."""
+        if num_frames == 1:
+            return TrfcOutput(features, features, None, None)
+        tracks = features.unflatten(0, (-1, num_frames)).transpose(1, 2)  # (B, N, T, D)
+        similarity = self.scale * (tracks @ tracks.transpose(2, 3))
+        itself = torch.eye(num_frames, dtype=torch.bool, device=features.device)
+        attention = similarity.masked_fill(itself, float("-inf")).softmax(3)
+        context = (attention.to(tracks.dtype) @ tracks).transpose(1, 2).flatten(0, 1)
+        weight = torch.relu(self.gate.weight)
+        gate = torch.sigmoid(nn.functional.linear(features, weight, self.gate.bias))
+        completed = gate * features + (1 - gate) * context
+        return TrfcOutput(features, completed, gate, attention)
