@@ -1,0 +1,223 @@
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from torchreid_occ.engine.video import ClipEngine
+from torchreid_occ.utils.checkpoint import checkpoint_path, load_checkpoint
+
+
+class Output(NamedTuple):
+    logits: torch.Tensor
+    features: torch.Tensor
+
+
+class FrameMean(nn.Module):
+    """Its feature is the mean frame, so that features can be checked by hand."""
+
+    def __init__(self):
+        super().__init__()
+        self.classifier = nn.Linear(3, 4)
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, clips):
+        features = clips.mean((1, 3, 4))
+        logits = self.classifier(self.dropout(features))
+        return Output(logits, features) if self.training else features
+
+
+class Criterion(nn.Module):
+    def forward(self, outputs, batch):
+        loss = F.cross_entropy(outputs.logits, batch["pid"])
+        return {"loss": loss, "ce": loss.detach()}
+
+
+class Clips(torch.utils.data.Dataset):
+    """Two tracklets of 3 and 1 frames as clips of two frames at most."""
+
+    tracklets = ((("a", "b", "c"), 5, 0, 0), (("d",), 6, 1, 0))
+
+    def __init__(self):
+        generator = torch.Generator().manual_seed(0)
+        self.frames = torch.rand(4, 3, 4, 2, generator=generator)
+
+    def batches(self):
+        """Out of order, as clips of equal length are batched together."""
+        frames = self.frames
+        yield {
+            "img": torch.stack([frames[2:3], frames[3:4]]),
+            "tracklet": torch.tensor([0, 1]),
+            "num_frames": torch.tensor([1, 1]),
+        }
+        yield {
+            "img": frames[None, :2],
+            "tracklet": torch.tensor([0]),
+            "num_frames": torch.tensor([2]),
+        }
+
+
+class Loader:
+    def __init__(self, swap_cameras=False):
+        self.dataset = Clips()
+        if swap_cameras:
+            self.dataset.tracklets = tuple(
+                (paths, pid, 1 - camid, dsetid) for paths, pid, camid, dsetid in Clips.tracklets
+            )
+
+    def __iter__(self):
+        return self.dataset.batches()
+
+
+class TrainLoader:
+    def __init__(self, poison=None):
+        self.poison, self.epoch = poison, None
+
+    def __len__(self):
+        return 3
+
+    def __iter__(self):
+        generator = torch.Generator().manual_seed(self.epoch)
+        for index in range(3):
+            batch = {
+                "img": torch.rand(4, 2, 3, 4, 2, generator=generator),
+                "pid": torch.arange(4),
+            }
+            if (self.epoch, index) == self.poison:
+                batch["img"] *= float("nan")
+            yield batch
+
+
+class Manager:
+    sources, data_type = ["x"], "video"
+    val_loader = None
+
+    def __init__(self, poison=None):
+        self.train_loader = TrainLoader(poison)
+        self.test_loader = {
+            name: {"query": Loader(), "gallery": Loader(swap_cameras=True)}
+            for name in ("first", "second")
+        }
+
+    def set_epoch(self, epoch):
+        self.train_loader.epoch = epoch
+
+
+def engine(validations=None, poison=None, **options):
+    torch.manual_seed(0)
+    model = FrameMean()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 2)
+    built = ClipEngine(Manager(poison), model, optimizer, Criterion(), scheduler, **options)
+    if validations is not None:
+        scores = iter(validations)
+        built.validate = lambda: next(scores)
+    return built
+
+
+def weights(built):
+    return built.model.classifier.weight.detach().clone()
+
+
+def test_a_tracklets_feature_is_the_mean_over_its_frames():
+    loader = Loader()
+    found = extract(engine(), loader)
+    frames = loader.dataset.frames.mean((2, 3))
+    expected = torch.stack([frames[:3].mean(0), frames[3]])
+    torch.testing.assert_close(found.features, expected)
+    assert found.pids.tolist() == [5, 6]
+    assert found.camids.tolist() == [0, 1]
+
+
+def extract(built, loader):
+    built.set_model_mode("eval")
+    with torch.no_grad():
+        return built.extract(loader, "test")
+
+
+def test_flip_averages_the_mirror_image():
+    class LeftHalf(FrameMean):
+        def forward(self, clips):
+            return clips[..., :1].mean((1, 3, 4))
+
+    built = engine(flip=True)
+    built.model = LeftHalf().eval()
+    clips = torch.rand(2, 3, 3, 4, 2)
+    torch.testing.assert_close(built.extract_features(clips), clips.mean((1, 3, 4)))
+
+
+def test_checkpoints_hold_plain_values_and_follow_their_frequency(tmp_path):
+    built = engine(metadata={"config": {"a": 1}, "num_classes": 4})
+    built.run(tmp_path, max_epoch=5, checkpoint_freq=2)
+    saved = sorted(path.name for path in (tmp_path / "model").iterdir())
+    assert saved == ["model.pth.tar-2", "model.pth.tar-4", "model.pth.tar-5"]
+    state = load_checkpoint(checkpoint_path(tmp_path, 4))
+    assert (state["epoch"], state["step"], state["num_classes"]) == (4, 12, 4)
+    assert state["config"] == {"a": 1}
+    assert torch.equal(
+        state["state_dict"]["classifier.weight"],
+        state["models"]["model"]["state_dict"]["classifier.weight"],
+    )
+
+
+@pytest.mark.parametrize("stop", [2, 3])
+def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, stop):
+    whole = engine()
+    whole.run(tmp_path / "whole", max_epoch=5, checkpoint_freq=1)
+    engine().run(tmp_path / "parts", max_epoch=stop, checkpoint_freq=2)
+    torch.rand(17)  # whatever state the process is in
+    continued = engine()
+    continued.run(tmp_path / "parts", max_epoch=5, checkpoint_freq=2)
+    assert torch.equal(weights(continued), weights(whole))
+    assert continued.step == whole.step == 15
+    assert continued.get_current_lr() == whole.get_current_lr()
+
+
+def test_dropout_differs_between_epochs_and_seeds(tmp_path):
+    first, second = engine(seed=1), engine(seed=2)
+    first.run(tmp_path / "1", max_epoch=1)
+    second.run(tmp_path / "2", max_epoch=1)
+    assert not torch.equal(weights(first), weights(second))
+
+
+def test_the_best_validated_checkpoint_is_selected_and_the_last_weights_stay(tmp_path):
+    built = engine(validations=[0.2, 0.6, 0.6, 0.1])
+    results = built.run(tmp_path, max_epoch=4, checkpoint_freq=100, eval_freq=1)
+    assert built.best == {"epoch": 2, "mAP": 0.6}
+    assert set(results) == {"last", "selected"}
+    assert (checkpoint_path(tmp_path, 2)).is_file()
+    last = load_checkpoint(checkpoint_path(tmp_path, 4))
+    assert torch.equal(last["state_dict"]["classifier.weight"], weights(built))
+    assert last["best"] == {"epoch": 2, "mAP": 0.6}
+
+
+def test_validation_follows_its_frequency_and_the_last_epoch(tmp_path):
+    built = engine(validations=[0.1, 0.2, 0.3])
+    built.run(tmp_path, max_epoch=5, eval_freq=2, start_eval=2)
+    assert built.best["epoch"] == 5
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_weights_are_spoiled(tmp_path):
+    built = engine(poison=(1, 2))
+    message = r"loss 'loss' is nan in epoch 2, batch 3 of 3, .*model.pth.tar-1; try a lower"
+    with pytest.raises(FloatingPointError, match=message):
+        built.run(tmp_path, max_epoch=3, checkpoint_freq=1)
+    assert torch.isfinite(weights(built)).all()
+
+
+def test_results_of_every_target_are_kept():
+    built = engine()
+    rank1 = built.test(dist_metric="cosine", ranks=[1, 20])
+    assert rank1 == 1.0
+    expected = {"mAP": 1.0, "cmc": {1: 1.0, 20: 1.0}}
+    assert built.results == {"first": expected, "second": expected}
+
+
+def test_test_only_trains_nothing(tmp_path):
+    built = engine()
+    before = weights(built)
+    results = built.run(tmp_path, max_epoch=3, test_only=True)
+    assert results["last"].keys() == {"first", "second"}
+    assert torch.equal(weights(built), before)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from torchreid_occ.metrics import evaluate_rank, rank_queries
+from torchreid_occ.registry import torchreid
+
+
+def problem(seed, num_q=40, num_g=300, ids=25, cams=4, decimals=None, dtype=np.float32):
+    rng = np.random.default_rng(seed)
+    distmat = rng.random((num_q, num_g)).astype(dtype)
+    if decimals is not None:
+        distmat = distmat.round(decimals)
+    labels = [rng.integers(n, size=size) for n, size in
+              ((ids, num_q), (ids, num_g), (cams, num_q), (cams, num_g))]  # fmt: skip
+    return (distmat, *labels)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("decimals", [None, 1])  # 1: most distances are tied
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_equals_torchreid_exactly(seed, decimals, dtype):
+    arguments = problem(seed, decimals=decimals, dtype=dtype)
+    expected_cmc, expected_map = torchreid.metrics.evaluate_rank(*arguments, use_cython=False)
+    cmc, mAP = evaluate_rank(*arguments)  # noqa: N806
+    np.testing.assert_array_equal(cmc, expected_cmc)
+    assert cmc.dtype == expected_cmc.dtype
+    assert mAP == expected_map
+
+
+def test_equals_torchreid_on_cuhk03s_metric_for_the_same_global_draws():
+    arguments = problem(0, num_q=10, num_g=60, ids=5)
+    np.random.seed(3)
+    expected_cmc, expected_map = torchreid.metrics.evaluate_rank(
+        *arguments, max_rank=5, use_metric_cuhk03=True, use_cython=False
+    )
+    np.random.seed(3)
+    cmc, mAP = evaluate_rank(*arguments, max_rank=5, use_metric_cuhk03=True)  # noqa: N806
+    np.testing.assert_array_equal(cmc, expected_cmc)
+    assert mAP == expected_map
+
+
+def test_by_hand():
+    # Query 0 (pid 7, camera 0): gallery in order 3, 0, 1, 2; item 3 is its own camera's.
+    distmat = np.array([[0.2, 0.3, 0.4, 0.1]])
+    cmc, mAP = evaluate_rank(  # noqa: N806
+        distmat, [7], [8, 7, 7, 7], [0], [1, 1, 2, 0], max_rank=3
+    )
+    assert cmc.tolist() == [0, 1, 1]
+    assert mAP == pytest.approx((1 / 2 + 2 / 3) / 2)
+
+
+def test_gallery_smaller_than_the_largest_rank():
+    distmat = np.array([[0.1, 0.2, 0.3], [0.3, 0.2, 0.1]])
+    # Query 0 keeps three items, query 1 only two of them.
+    cmc, mAP = evaluate_rank(  # noqa: N806
+        distmat, [1, 2], [9, 1, 2], [0, 0], [1, 1, 1], max_rank=50
+    )
+    assert cmc.tolist() == [0.5, 1, 1]
+    assert mAP == pytest.approx((1 / 2 + 1) / 2)
+    short, _ = evaluate_rank(np.array([[0.1, 0.2]]), [1], [1, 1], [0], [0, 1])
+    assert short.tolist() == [1, 1]
+
+
+def test_queries_without_a_match_are_left_out():
+    distmat = np.array([[0.1, 0.2], [0.2, 0.1]])
+    ranks = rank_queries(distmat, [1, 5], [1, 2], [0, 0], [1, 1])
+    assert ranks.index.tolist() == [0]
+    assert ranks.average_precision.tolist() == [1.0]
+
+
+def test_errors():
+    distmat = np.zeros((1, 2))
+    with pytest.raises(ValueError, match="None of the 1 queries"):
+        evaluate_rank(distmat, [1], [1, 2], [0], [0, 0])
+    with pytest.raises(ValueError, match=r"distmat is \(1, 2\) for 2 query pids"):
+        evaluate_rank(distmat, [1, 2], [1, 2], [0, 0], [0, 0])
+    with pytest.raises(ValueError, match="NaN"):
+        evaluate_rank(distmat * np.nan, [1], [1, 2], [0], [1, 1])

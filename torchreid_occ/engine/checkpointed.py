@@ -1,0 +1,229 @@
+"""What our engines add to torchreid's: exact resume, progress bars, a stop when a loss diverges."""
+
+import copy
+import datetime
+import math
+import time
+
+from torch.utils.tensorboard import SummaryWriter
+
+from torchreid_occ.registry import torchreid
+from torchreid_occ.utils.checkpoint import (
+    checkpoint_path,
+    latest_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
+from torchreid_occ.utils.logs import logger
+from torchreid_occ.utils.progress import progress
+from torchreid_occ.utils.randomness import seed_everything
+
+
+class CheckpointedEngine(torchreid.engine.Engine):
+    """Trains any number of registered models; a killed run continues as if it had not been.
+
+    A subclass implements ``forward_backward`` and, where it selects a checkpoint, ``validate``.
+    All random draws of an epoch follow from (seed, epoch), so that a checkpoint after each few
+    epochs is all that an exact resume needs.
+
+    Args:
+        datamanager: Offers ``train_loader``, ``test_loader`` and ``set_epoch``.
+        seed: Seed of the run.
+        use_gpu: Use a GPU if there is one.
+        metadata: Plain values every checkpoint carries, such as the configuration.
+    """
+
+    def __init__(self, datamanager, seed=1, use_gpu=True, metadata=None):
+        super().__init__(datamanager, use_gpu)
+        self.seed = seed
+        self.metadata = metadata or {}
+        self.step = 0
+        self.best = {"epoch": 0, "mAP": -1.0}
+
+    def run(
+        self,
+        save_dir="log",
+        max_epoch=0,
+        checkpoint_freq=10,
+        print_freq=20,
+        fixbase_epoch=0,
+        open_layers=None,
+        eval_freq=10,
+        start_eval=0,
+        test_only=False,
+        **test_options,
+    ):
+        """Trains up to ``max_epoch``, from the latest checkpoint in ``save_dir`` on, and tests.
+
+        Args:
+            save_dir: Folder of the run.
+            max_epoch: Epochs in total.
+            checkpoint_freq: Epochs between checkpoints; the last epoch always has one.
+            print_freq: Batches between lines of the log.
+            fixbase_epoch: First epochs in which only ``open_layers`` train.
+            open_layers: Names of those layers.
+            eval_freq: Epochs between validations; the last epoch always has one.
+            start_eval: Epochs before the first validation.
+            test_only: Test the weights as they are.
+            **test_options: Arguments of torchreid's ``Engine.test``.
+
+        Returns:
+            Results by target of the ``last`` and, where validation chose one, the ``selected``
+            checkpoint.
+        """
+        self.save_dir, self.max_epoch = save_dir, max_epoch
+        if test_only:
+            return {"last": self._tested(test_options)}
+        start_epoch = self.resume(save_dir)
+        # Steps an interrupted run logged after its last checkpoint are logged again.
+        self.writer = SummaryWriter(str(save_dir), purge_step=self.step)
+        for self.epoch in range(start_epoch, max_epoch):
+            seed_everything(self.seed, self.epoch)
+            self.datamanager.set_epoch(self.epoch)
+            self.train(print_freq, fixbase_epoch, open_layers)
+            done = self.epoch + 1
+            improved = False
+            if done >= start_eval and (done % eval_freq == 0 or done == max_epoch):
+                improved = self._select(done)
+            if improved or done % checkpoint_freq == 0 or done == max_epoch:
+                save_checkpoint(self.state(), checkpoint_path(save_dir, done))
+        results = {"last": self._tested(test_options)}
+        self.writer.close()
+        self.writer = None
+        if self.best["epoch"]:
+            results["selected"] = self._tested_at(self.best["epoch"], test_options)
+        return results
+
+    def train(self, print_freq=20, fixbase_epoch=0, open_layers=None):
+        """Trains one epoch."""
+        self.set_model_mode("train")
+        self.two_stepped_transfer_learning(self.epoch, fixbase_epoch, open_layers)
+        losses = torchreid.utils.MetricMeter(delimiter="  ")
+        self.num_batches = len(self.train_loader)
+        start = time.perf_counter()
+        bar = progress(self.train_loader, f"epoch {self.epoch + 1}", unit="batch")
+        for self.batch_idx, batch in enumerate(bar):
+            losses.update(self.forward_backward(batch))
+            self.step += 1
+            bar.set_postfix_str(f"loss {losses.meters['loss'].avg:.3f}", refresh=False)
+            for name, meter in losses.meters.items():
+                self.writer.add_scalar(f"Train/{name}", meter.val, self.step)
+            done = self.batch_idx + 1
+            if done % print_freq == 0 or done == self.num_batches:
+                self._log_line(losses, (time.perf_counter() - start) / done)
+        self.writer.add_scalar("Train/lr", self.get_current_lr(), self.step)
+        self.update_lr()
+
+    def check_finite(self, losses):
+        """Stops a diverged run before it spoils the weights.
+
+        Args:
+            losses: Numbers by name.
+
+        Raises:
+            FloatingPointError: Names the first loss that is not finite, the epoch and the step.
+        """
+        for name, value in losses.items():
+            if not math.isfinite(value):
+                last = latest_checkpoint(self.save_dir)
+                raise FloatingPointError(
+                    f"loss {name!r} is {value} in epoch {self.epoch + 1}, batch "
+                    f"{self.batch_idx + 1} of {self.num_batches}, at learning rate "
+                    f"{self.get_current_lr():g}. The weights before it are in "
+                    f"{last or 'no checkpoint yet'}; try a lower train.lr."
+                )
+
+    def validate(self):
+        """MAP by which the best checkpoint is chosen, or None where none is held out."""
+        return
+
+    def state(self):
+        """All a resumed run needs, as tensors and plain Python."""
+        models = {}
+        for name in self.get_model_names():
+            models[name] = {
+                "state_dict": self._models[name].state_dict(),
+                "optimizer": _state(self._optims[name]),
+                "scheduler": _state(self._scheds[name]),
+            }
+        return {
+            **self.metadata,
+            "epoch": self.epoch + 1,
+            "step": self.step,
+            "best": dict(self.best),
+            "models": models,
+            # torchreid's own loader looks for the weights here; the tensors are stored once.
+            "state_dict": next(iter(models.values()))["state_dict"],
+        }
+
+    def load_state(self, state):
+        """Puts every registered model, optimiser and scheduler into a saved state."""
+        for name in self.get_model_names():
+            saved = state["models"][name]
+            self._models[name].load_state_dict(saved["state_dict"])
+            for part, key in ((self._optims, "optimizer"), (self._scheds, "scheduler")):
+                if part[name] is not None:
+                    part[name].load_state_dict(saved[key])
+        self.step, self.best = state["step"], dict(state["best"])
+
+    def resume(self, save_dir):
+        """Loads the latest checkpoint of a run, if any.
+
+        Args:
+            save_dir: Folder of the run.
+
+        Returns:
+            The number of epochs trained so far.
+        """
+        path = latest_checkpoint(save_dir)
+        if path is None:
+            return 0
+        state = load_checkpoint(path)
+        self.load_state(state)
+        self.epoch = state["epoch"] - 1
+        logger.info("Resumed after epoch %d from %s.", state["epoch"], path)
+        return state["epoch"]
+
+    def _tested(self, test_options):
+        self.test(**test_options)
+        return self.results
+
+    def _tested_at(self, epoch, test_options):
+        """Results of an earlier checkpoint; the weights in place are put back."""
+        if epoch == self.epoch + 1:
+            return self.results
+        present = copy.deepcopy(self.state())
+        self.load_state(load_checkpoint(checkpoint_path(self.save_dir, epoch)))
+        results = self._tested(test_options)
+        self.load_state(present)
+        return results
+
+    def _select(self, epoch):
+        mAP = self.validate()  # noqa: N806  the field writes mAP
+        if mAP is None:
+            return False
+        self.writer.add_scalar("Val/mAP", mAP, epoch)
+        if mAP <= self.best["mAP"]:
+            return False
+        self.best = {"epoch": epoch, "mAP": mAP}
+        return True
+
+    def _log_line(self, losses, seconds_per_batch):
+        left = self.num_batches - self.batch_idx - 1
+        left += (self.max_epoch - self.epoch - 1) * self.num_batches
+        eta = datetime.timedelta(seconds=round(seconds_per_batch * left))
+        logger.info(
+            "epoch %d/%d  batch %d/%d  %.2f s/batch  left %s  %s  lr %g",
+            self.epoch + 1,
+            self.max_epoch,
+            self.batch_idx + 1,
+            self.num_batches,
+            seconds_per_batch,
+            eta,
+            losses,
+            self.get_current_lr(),
+        )
+
+
+def _state(part):
+    return None if part is None else part.state_dict()

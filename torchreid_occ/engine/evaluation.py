@@ -1,0 +1,125 @@
+"""The test protocol all engines share: torchreid's, with every target's results kept."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from torchreid_occ.metrics import evaluate_rank
+from torchreid_occ.registry import torchreid
+from torchreid_occ.utils.logs import logger
+from torchreid_occ.utils.progress import progress
+
+
+class Features(NamedTuple):
+    """Features of a query or gallery set with the labels ranking needs."""
+
+    features: torch.Tensor  # (N, D)
+    pids: np.ndarray  # (N,)
+    camids: np.ndarray  # (N,)
+
+
+class EvaluationMixin:
+    """Keeps mAP and CMC of every target in ``self.results``; goes before a torchreid engine.
+
+    torchreid's ``test`` returns the last target's rank-1 only and drops the rest.
+    """
+
+    def test(self, *args, **kwargs):
+        """Torchreid's test on every target; see ``self.results`` for more than it returns."""
+        self.results = {}
+        return super().test(*args, **kwargs)
+
+    @torch.no_grad()
+    def _evaluate(
+        self,
+        dataset_name="",
+        query_loader=None,
+        gallery_loader=None,
+        dist_metric="euclidean",
+        normalize_feature=False,
+        visrank=False,
+        visrank_topk=10,
+        save_dir="",
+        use_metric_cuhk03=False,
+        ranks=(1, 5, 10, 20),
+        rerank=False,
+    ):
+        query = self.extract(query_loader, f"{dataset_name} query")
+        gallery = self.extract(gallery_loader, f"{dataset_name} gallery")
+        distmat = distance_matrix(query, gallery, dist_metric, normalize_feature, rerank)
+        cmc, mAP = evaluate_rank(  # noqa: N806  the field writes mAP
+            distmat,
+            query.pids,
+            gallery.pids,
+            query.camids,
+            gallery.camids,
+            use_metric_cuhk03=use_metric_cuhk03,
+        )
+        # A curve that ends early stays at its last value.
+        curve = {int(rank): float(cmc[min(rank, len(cmc)) - 1]) for rank in ranks}
+        self.results[dataset_name] = {"mAP": float(mAP), "cmc": curve}
+        shown = "  ".join(f"rank-{rank} {value:.1%}" for rank, value in curve.items())
+        logger.info("%s: mAP %.1f%%  %s", dataset_name, 100 * mAP, shown)
+        if visrank:
+            torchreid.utils.visualize_ranked_results(
+                distmat,
+                self.datamanager.fetch_test_loaders(dataset_name),
+                self.datamanager.data_type,
+                width=self.datamanager.width,
+                height=self.datamanager.height,
+                save_dir=f"{save_dir}/visrank_{dataset_name}",
+                topk=visrank_topk,
+            )
+        return float(cmc[0]), float(mAP)
+
+    def extract(self, loader, description):
+        """Features of all tracklets of a loader that gives one item a tracklet.
+
+        Args:
+            loader: Yields torchreid's batches.
+            description: What is extracted, for the progress bar.
+
+        Returns:
+            :class:`Features` in the loader's order.
+        """
+        features, pids, camids = [], [], []
+        for batch in progress(loader, description, unit="batch"):
+            clips, batch_pids, batch_camids = self.parse_data_for_eval(batch)
+            if self.use_gpu:
+                clips = clips.cuda()
+            features.append(self.extract_features(clips).cpu())
+            pids.append(batch_pids.numpy())
+            camids.append(batch_camids.numpy())
+        return Features(torch.cat(features), np.concatenate(pids), np.concatenate(camids))
+
+
+def distance_matrix(query, gallery, dist_metric, normalize_feature=False, rerank=False):
+    """Distances of queries to gallery items, as torchreid computes them.
+
+    Args:
+        query: :class:`Features` of the queries.
+        gallery: :class:`Features` of the gallery.
+        dist_metric: 'cosine' or 'euclidean' (squared).
+        normalize_feature: Scale features to unit length first.
+        rerank: Re-rank by k-reciprocal neighbours (Zhong et al., CVPR 2017).
+
+    Shape:
+        Result: (Q, G) array.
+
+    Raises:
+        ValueError: If a feature is not finite.
+    """
+    sets = [query.features, gallery.features]
+    if not all(torch.isfinite(features).all() for features in sets):
+        raise ValueError("Some features are not finite: the model's weights have diverged.")
+    if normalize_feature:
+        sets = [F.normalize(features, dim=1) for features in sets]
+
+    def between(a, b):
+        return torchreid.metrics.compute_distance_matrix(sets[a], sets[b], dist_metric).numpy()
+
+    if rerank:
+        return torchreid.utils.re_ranking(between(0, 1), between(0, 0), between(1, 1))
+    return between(0, 1)

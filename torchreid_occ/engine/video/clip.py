@@ -1,0 +1,114 @@
+"""The engine of clip models: trains any of them with any criterion and tests whole tracklets."""
+
+import numpy as np
+import torch
+
+from torchreid_occ.engine.checkpointed import CheckpointedEngine
+from torchreid_occ.engine.evaluation import EvaluationMixin, Features, distance_matrix
+from torchreid_occ.metrics import evaluate_rank
+from torchreid_occ.utils.logs import logger
+from torchreid_occ.utils.progress import progress
+
+
+class ClipEngine(EvaluationMixin, CheckpointedEngine):
+    """Trains a clip model with a criterion; tests on all frames of each tracklet.
+
+    A tracklet is tested in consecutive clips, and its feature is the mean of its clips' features
+    weighted by their numbers of frames.
+
+    Args:
+        datamanager: A ``ClipDataManager``.
+        model: Gives a NamedTuple in train mode and features in eval mode.
+        optimizer: Its optimiser.
+        criterion: Maps (outputs, batch) to a dict of losses; ``loss`` is minimised.
+        scheduler: Stepped once an epoch.
+        seed: Seed of the run.
+        use_gpu: Use a GPU if there is one.
+        dist_metric: Distance that chooses the best checkpoint.
+        flip: Average the features of the frames and of their mirror images at test.
+        metadata: Plain values every checkpoint carries.
+    """
+
+    def __init__(
+        self,
+        datamanager,
+        model,
+        optimizer,
+        criterion,
+        scheduler=None,
+        seed=1,
+        use_gpu=True,
+        dist_metric="cosine",
+        flip=False,
+        metadata=None,
+    ):
+        super().__init__(datamanager, seed, use_gpu, metadata)
+        self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
+        self.criterion = criterion
+        self.dist_metric, self.flip = dist_metric, flip
+        self.register_model("model", model, optimizer, scheduler)
+
+    def forward_backward(self, batch):
+        """One step on a batch; returns its losses as numbers."""
+        if self.use_gpu:
+            batch = {
+                name: value.cuda(non_blocking=True) if torch.is_tensor(value) else value
+                for name, value in batch.items()
+            }
+        losses = self.criterion(self.model(batch["img"]), batch)
+        numbers = {name: value.item() for name, value in losses.items()}
+        self.check_finite(numbers)
+        self.optimizer.zero_grad()
+        losses["loss"].backward()
+        self.optimizer.step()
+        return numbers
+
+    def extract_features(self, clips):
+        """Features of a batch of clips of equal length: (B, T, 3, H, W) to (B, D)."""
+        features = self.model(clips)
+        if self.flip:
+            features = (features + self.model(clips.flip(-1))) / 2
+        return features
+
+    def extract(self, loader, description):
+        """Features of all tracklets of a loader that gives their clips in any order.
+
+        Args:
+            loader: Yields batches of clips with ``tracklet`` and ``num_frames`` beside.
+            description: What is extracted, for the progress bar.
+
+        Returns:
+            :class:`Features` in the order of the tracklets.
+        """
+        order, weights, features = [], [], []
+        for batch in progress(loader, description, unit="batch"):
+            clips = batch["img"].cuda() if self.use_gpu else batch["img"]
+            features.append(self.extract_features(clips).float().cpu())
+            order.append(batch["tracklet"])
+            weights.append(batch["num_frames"])
+        order, weights = torch.cat(order), torch.cat(weights).to(torch.float32)
+        features = torch.cat(features)
+        tracklets = loader.dataset.tracklets
+        summed = torch.zeros(len(tracklets), features.shape[1])
+        summed.index_add_(0, order, features * weights[:, None])
+        frames = torch.zeros(len(tracklets)).index_add_(0, order, weights)
+        return Features(
+            summed / frames[:, None],
+            np.array([pid for _, pid, _, _ in tracklets]),
+            np.array([camid for _, _, camid, _ in tracklets]),
+        )
+
+    @torch.no_grad()
+    def validate(self):
+        """MAP on the held-out training identities, or None when none are held out."""
+        loader = self.datamanager.val_loader
+        if loader is None:
+            return None
+        self.set_model_mode("eval")
+        held_out = self.extract(loader, "validation")
+        # Query and gallery are the same tracklets: those of a query's own camera are left out.
+        distmat = distance_matrix(held_out, held_out, self.dist_metric)
+        labels = (held_out.pids, held_out.pids, held_out.camids, held_out.camids)
+        _, mAP = evaluate_rank(distmat, *labels)  # noqa: N806  the field writes mAP
+        logger.info("validation mAP %.1f%% after epoch %d", 100 * mAP, self.epoch + 1)
+        return float(mAP)

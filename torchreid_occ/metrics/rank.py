@@ -1,0 +1,116 @@
+"""CMC and mAP: torchreid's protocol and numbers, also for small galleries."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from torchreid_occ.registry import torchreid
+from torchreid_occ.utils.progress import progress
+
+
+class QueryRanks(NamedTuple):
+    """How each query with a match in the gallery ranks; queries without one are left out."""
+
+    index: np.ndarray  # (V,) positions of these queries
+    average_precision: np.ndarray  # (V,)
+    cmc: np.ndarray  # (V, max_rank) 1 from the rank of the first match on
+
+
+def rank_queries(distmat, q_pids, g_pids, q_camids, g_camids, max_rank=50):
+    """Ranks the gallery for each query; items of the query's identity and camera are left out.
+
+    Args:
+        distmat: Distances of queries to gallery items.
+        q_pids: Identities of the queries.
+        g_pids: Identities of the gallery items.
+        q_camids: Cameras of the queries.
+        g_camids: Cameras of the gallery items.
+        max_rank: Ranks of the CMC; a smaller gallery gives as many as it has items.
+
+    Shape:
+        distmat: (Q, G); q_pids, q_camids: (Q,); g_pids, g_camids: (G,).
+
+    Raises:
+        ValueError: If shapes do not match, or a distance is NaN.
+    """
+    distmat = np.asarray(distmat)
+    q_pids, g_pids, q_camids, g_camids = map(np.asarray, (q_pids, g_pids, q_camids, g_camids))
+    _check(distmat, q_pids, g_pids, q_camids, g_camids)
+    max_rank = min(max_rank, distmat.shape[1])
+    index, precisions, curves = [], [], []
+    for query in progress(range(len(q_pids)), "ranking", unit="query"):
+        # The same sort as torchreid's, so that ties fall alike.
+        order = np.argsort(distmat[query])
+        same = g_pids[order] == q_pids[query]
+        matches = same[~(same & (g_camids[order] == q_camids[query]))]
+        if not matches.any():
+            continue
+        hits = matches.cumsum()
+        index.append(query)
+        precisions.append((hits / np.arange(1.0, len(hits) + 1) * matches).sum() / hits[-1])
+        curve = np.ones(max_rank, dtype=np.float32)
+        # Where fewer than max_rank items are left the curve stays at one, its last value.
+        curve[: len(hits)] = hits[:max_rank] > 0
+        curves.append(curve)
+    return QueryRanks(
+        np.array(index, dtype=int), np.array(precisions), np.array(curves).reshape(-1, max_rank)
+    )
+
+
+def evaluate_rank(
+    distmat,
+    q_pids,
+    g_pids,
+    q_camids,
+    g_camids,
+    max_rank=50,
+    use_metric_cuhk03=False,
+    use_cython=False,
+):
+    """CMC curve and mAP with torchreid's signature and the numbers of its Python path.
+
+    Unlike torchreid's it also takes galleries in which fewer than ``max_rank`` items are left for
+    a query.
+
+    Args:
+        distmat: Distances of queries to gallery items.
+        q_pids: Identities of the queries.
+        g_pids: Identities of the gallery items.
+        q_camids: Cameras of the queries.
+        g_camids: Cameras of the gallery items.
+        max_rank: Ranks of the CMC; a smaller gallery gives as many as it has items.
+        use_metric_cuhk03: CUHK03's classic single-gallery-shot protocol, left to torchreid.
+        use_cython: For torchreid's signature; compiled or not, its numbers are the same.
+
+    Shape:
+        distmat: (Q, G); q_pids, q_camids: (Q,); g_pids, g_camids: (G,); CMC: (max_rank,).
+
+    Returns:
+        The CMC curve and the mAP.
+
+    Raises:
+        ValueError: If no query has a match in the gallery, shapes do not match, or a distance is
+            NaN.
+    """
+    if use_metric_cuhk03:
+        return torchreid.metrics.evaluate_rank(
+            distmat, q_pids, g_pids, q_camids, g_camids, max_rank, True, use_cython
+        )
+    ranks = rank_queries(distmat, q_pids, g_pids, q_camids, g_camids, max_rank)
+    if not len(ranks.index):
+        raise ValueError(
+            f"None of the {len(q_pids)} queries has its identity in the gallery under another "
+            "camera: there is nothing to rank. Check pids and camids of query and gallery."
+        )
+    return ranks.cmc.sum(0) / len(ranks.index), np.mean(ranks.average_precision)
+
+
+def _check(distmat, q_pids, g_pids, q_camids, g_camids):
+    expected = (len(q_pids), len(g_pids))
+    if distmat.shape != expected or len(q_camids) != expected[0] or len(g_camids) != expected[1]:
+        raise ValueError(
+            f"distmat is {distmat.shape} for {len(q_pids)} query pids, {len(q_camids)} query "
+            f"camids, {len(g_pids)} gallery pids and {len(g_camids)} gallery camids."
+        )
+    if np.isnan(distmat).any():
+        raise ValueError("distmat holds NaN: some features are not finite.")
