@@ -1,0 +1,146 @@
+import json
+import os
+import shutil
+
+import pytest
+import torch
+import yaml
+from support import TINY, pairs
+
+UNREACHABLE = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
+
+
+@pytest.fixture(scope="module")
+def finished(main, two_cameras, tmp_path_factory):
+    save_dir = tmp_path_factory.mktemp("run") / "baseline"
+    done = main(
+        "--config-file", "configs/baseline_resnet50.yaml",
+        "-s", "sduvid", *pairs(TINY), "data.save_dir", save_dir, "--root", two_cameras,
+    )  # fmt: skip
+    return save_dir, done
+
+
+def test_a_run_leaves_all_that_its_numbers_can_be_traced_by(finished):
+    save_dir, _ = finished
+    results = json.loads((save_dir / "results.json").read_text())
+    assert results["targets"].keys() == {"sduvid"}
+    for checkpoint in ("last", "selected"):
+        result = results["targets"]["sduvid"][checkpoint]
+        assert 0 < result["mAP"] <= 1
+        assert list(result["cmc"]) == ["1", "5", "10", "20"]
+    assert results["pretrained"] is False
+    assert results["seed"] == 1
+    assert results["seconds"] > 0
+    assert results["versions"]["torch"] == torch.__version__.split("+")[0]
+    assert results["hardware"]["cores"] == os.cpu_count()
+    assert results["cost"]["iterations"] == 2
+    assert results["config"]["data"]["sources"] == ["sduvid"]
+    resolved = yaml.safe_load((save_dir / "config.yaml").read_text())
+    assert resolved == results["config"]
+    assert "rank-1" in (save_dir / "run.log").read_text()
+    assert list(save_dir.glob("events.out.tfevents.*"))
+    checkpoint = torch.load(save_dir / "model" / "model.pth.tar-2", weights_only=True)
+    assert checkpoint["config"] == resolved
+    assert checkpoint["num_classes"] == 4
+
+
+def test_a_second_run_does_not_overwrite_the_first(finished, main, two_cameras):
+    save_dir, _ = finished
+    before = (save_dir / "results.json").read_bytes()
+    arguments = (
+        "--config-file", "configs/baseline_resnet50.yaml", "--root", two_cameras,
+        "-s", "sduvid", *pairs(TINY), "data.save_dir", save_dir,
+    )  # fmt: skip
+    again = main(*arguments, check=False)
+    assert again.returncode == 1
+    assert f"{save_dir} holds a run already: continue it by --resume {save_dir}" in again.stderr
+    other = main(*arguments, "--resume", save_dir, "train.lr", "0.1", check=False)
+    assert "another configuration: train.lr was 0.0003 and is 0.1" in other.stderr
+    assert (save_dir / "results.json").read_bytes() == before
+
+
+def test_a_finished_run_can_be_trained_further(finished, main, tmp_path):
+    copy = shutil.copytree(finished[0], tmp_path / "copy")
+    done = main("--resume", copy, "train.max_epoch", "3")
+    assert "Resumed after epoch 2" in done.stdout
+    assert (copy / "model" / "model.pth.tar-3").is_file()
+
+
+def test_weights_of_a_checkpoint_are_tested_as_they_are(finished, main, two_cameras, tmp_path):
+    save_dir, _ = finished
+    results = json.loads((save_dir / "results.json").read_text())
+    main(
+        "--config-file", save_dir / "config.yaml", "data.save_dir", tmp_path / "test",
+        "test.evaluate", "True", "model.load_weights", save_dir / "model" / "model.pth.tar-2",
+    )  # fmt: skip
+    again = json.loads((tmp_path / "test" / "results.json").read_text())
+    assert again["targets"]["sduvid"]["last"]["mAP"] == pytest.approx(
+        results["targets"]["sduvid"]["last"]["mAP"]
+    )
+    assert not (tmp_path / "test" / "model").exists()
+
+
+def test_dry_run_prints_configuration_and_cost_and_writes_nothing(main, two_cameras, tmp_path):
+    done = main(
+        "--config-file", "configs/baseline_resnet50.yaml", "--dry-run", "-s", "sduvid",
+        "--root", two_cameras, *pairs(TINY), "data.save_dir", tmp_path / "run",
+        "model.options.backbone", "resnet50", "data.height", "256", "data.width", "128",
+    )  # fmt: skip
+    assert yaml.safe_load(done.stdout.split("\n\n")[0])["train"]["max_epoch"] == 2
+    # 4.053 GMACs a frame are FIDELITY's count of the modified ResNet-50; a clip has two.
+    assert "23,508,032 parameters, 8.11 GMACs a clip, 2 iterations" in done.stdout
+    assert not (tmp_path / "run").exists()
+
+
+def test_ten_splits_are_averaged(main, two_cameras, tmp_path):
+    main(
+        "--config-file", "configs/baseline_resnet50.yaml", "-s", "sduvid", "--root", two_cameras,
+        "--splits", "all", *pairs(TINY), "train.max_epoch", "1", "data.save_dir", tmp_path,
+        "data.workers", "0",
+    )  # fmt: skip
+    results = json.loads((tmp_path / "results.json").read_text())
+    each = [run["targets"]["sduvid"]["last"]["mAP"] for run in results["runs"]]
+    assert results["splits"] == list(range(10)) and len(each) == 10
+    averaged = results["targets"]["sduvid"]["last"]["mAP"]
+    assert averaged["mean"] == pytest.approx(sum(each) / 10)
+    assert averaged["std"] == pytest.approx(torch.tensor(each).std().item(), rel=1e-4)
+    assert [run["config"]["data"]["split_id"] for run in results["runs"]] == list(range(10))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-s", "sduvid", "--root", "nowhere"], "SDU-VID"),
+        (["-s", "sdvid"], "Unknown dataset 'sdvid'"),
+        (["model.name", "rfc"], "model.name is 'rfc', but must be one of"),
+        (["model.options.backbon", "x"], "model.options has no ['backbon']"),
+        (["loss.name", "rfcnet"], "add ['foreground', 'keypoints']"),
+        (["train.batch_size"], "pairs KEY VALUE"),
+    ],
+)
+def test_mistakes_end_in_one_clear_line(main, two_cameras, tmp_path, arguments, message):
+    done = main(
+        "--config-file", "configs/baseline_resnet50.yaml",
+        "data.save_dir", tmp_path / "run", "model.pretrained", "False",
+        "data.sources", "sduvid", "data.root", two_cameras, *arguments, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("pretrained", ["auto", "True"])
+def test_weights_that_can_not_be_had(main, two_cameras, tmp_path, pretrained):
+    done = main(
+        "--config-file", "configs/baseline_resnet50.yaml", "-s", "sduvid", "--root", two_cameras,
+        *pairs({**TINY, "model.pretrained": pretrained, "train.max_epoch": "1"}),
+        "data.save_dir", tmp_path / "run", check=False,
+        env={**os.environ, **UNREACHABLE, "TORCH_HOME": str(tmp_path)},
+    )  # fmt: skip
+    if pretrained == "auto":
+        assert "NO IMAGENET WEIGHTS" in done.stderr
+        results = json.loads((tmp_path / "run" / "results.json").read_text())
+        assert results["pretrained"] is False
+    else:
+        assert done.returncode == 1
+        assert "model.pretrained False" in done.stderr

@@ -1,0 +1,55 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from support import REPOSITORY, TINY, pairs
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
+    main, two_cameras, tmp_path, workers
+):
+    settings = {**TINY, "train.max_epoch": "4", "train.checkpoint_freq": "1"}
+    arguments = [
+        "--config-file", "configs/baseline_resnet50.yaml", "-s", "sduvid",
+        "--root", str(two_cameras), *pairs(settings), "data.workers", str(workers),
+    ]  # fmt: skip
+    main(*arguments, "data.save_dir", tmp_path / "whole")
+    killed = tmp_path / "killed"
+    resume = []
+    for epoch in (1, 2):
+        start_and_kill([*arguments, "data.save_dir", str(killed), *resume], killed, epoch)
+        resume = ["--resume", str(killed)]
+    main("--resume", killed)
+    expected = final_weights(tmp_path / "whole")
+    found = final_weights(killed)
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+def start_and_kill(arguments, save_dir, epoch):
+    """Starts a run and kills it somewhere in the epoch after ``epoch``."""
+    process = subprocess.Popen(
+        [sys.executable, "tools/main.py", *arguments],
+        cwd=REPOSITORY,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    checkpoint = save_dir / "model" / f"model.pth.tar-{epoch}"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists():
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def final_weights(save_dir):
+    return torch.load(save_dir / "model" / "model.pth.tar-4", weights_only=True)["state_dict"]

@@ -1,0 +1,73 @@
+"""Trains and tests a configuration: `python tools/main.py --config-file configs/rfcnet.yaml`."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+
+def parse_arguments(arguments=None):
+    """Reads torchreid's flags, ours, and KEY VALUE pairs in any order."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config-file", default="", metavar="FILE", help="YAML file of the run")
+    parser.add_argument("-s", "--sources", nargs="+", metavar="NAME", help="training datasets")
+    parser.add_argument("-t", "--targets", nargs="+", metavar="NAME", help="test datasets")
+    parser.add_argument("--transforms", nargs="+", metavar="NAME", help="training augmentation")
+    parser.add_argument("--root", metavar="DIR", help="folder of the datasets")
+    parser.add_argument("--gpu-devices", metavar="IDS", help="such as 0,1")
+    parser.add_argument("--splits", nargs="+", metavar="N", help="'all' or numbers: average splits")
+    parser.add_argument("--resume", metavar="DIR", help="continue the run in DIR")
+    parser.add_argument("--dry-run", action="store_true", help="print configuration and cost")
+    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="override configuration keys")
+    parsed = parser.parse_intermixed_args(arguments)
+    for name in ("sources", "targets", "transforms", "splits"):
+        # `-s mars data.height 128`: a list ends where a configuration key begins.
+        words = getattr(parsed, name) or []
+        end = next((i for i, word in enumerate(words) if "." in word), len(words))
+        setattr(parsed, name, words[:end])
+        parsed.opts += words[end:]
+    if not parsed.config_file and not parsed.resume:
+        parser.error("name a configuration by --config-file, or a run by --resume")
+    return parsed
+
+
+def overrides_of(arguments):
+    """The flags as KEY VALUE pairs, after which come the pairs given as such."""
+    flags = {
+        "data.sources": arguments.sources,
+        "data.targets": arguments.targets or arguments.sources,
+        "data.transforms": arguments.transforms,
+        "data.root": arguments.root,
+        "data.save_dir": arguments.resume,
+    }
+    pairs = [word for key, value in flags.items() if value for word in (key, str(value))]
+    return pairs + arguments.opts
+
+
+def main():
+    arguments = parse_arguments()
+    if arguments.gpu_devices:
+        os.environ["CUDA_VISIBLE_DEVICES"] = arguments.gpu_devices
+    from torchreid_occ.config import load_config
+    from torchreid_occ.pipelines import run_experiment, run_splits
+    from torchreid_occ.pipelines.experiment import describe
+
+    path = arguments.config_file or Path(arguments.resume) / "config.yaml"
+    overrides = overrides_of(arguments)
+    try:
+        config = load_config(path, overrides)
+        if arguments.dry_run:
+            print(describe(config))
+        elif arguments.splits:
+            numbers = None if arguments.splits == ["all"] else [int(n) for n in arguments.splits]
+            run_splits(path, overrides, numbers, resume=bool(arguments.resume))
+        else:
+            demo = Path(path).parent / "demo" / Path(path).name
+            run_experiment(config, bool(arguments.resume), demo if demo.is_file() else None)
+    except (ValueError, KeyError, OSError, FloatingPointError, RuntimeError) as error:
+        message = error.args[0] if isinstance(error, KeyError) else error
+        sys.exit(f"{type(error).__name__}: {message}")
+
+
+if __name__ == "__main__":
+    main()

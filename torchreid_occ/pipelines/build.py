@@ -1,0 +1,212 @@
+"""Builds the parts a configuration names: data manager, model, criterion, optimiser, engine."""
+
+import torch
+
+from torchreid_occ.config import check_options, config_of, plain
+from torchreid_occ.data.datamanager import ClipDataManager
+from torchreid_occ.engine.video import TORCHREID_ENGINES, ClipEngine
+from torchreid_occ.losses import CRITERIA, build_criterion
+from torchreid_occ.models import MODELS, WeightsUnavailable, build_model
+from torchreid_occ.registry import torchreid, torchreid_models
+from torchreid_occ.utils.checkpoint import load_checkpoint, load_weights
+from torchreid_occ.utils.logs import logger, printed_lines_logged
+
+
+def use_gpu(config):
+    """Whether a run uses a GPU: it is asked for and there is one."""
+    return config.use_gpu and torch.cuda.is_available()
+
+
+def check_parts(config):
+    """Finds mistakes in what a configuration names before any data is loaded.
+
+    Raises:
+        KeyError: For an unknown model, criterion or option of one.
+        ValueError: If the criterion reads supervision that ``data.supervision`` does not load.
+    """
+    model, loss = config.model, config.loss
+    if config.engine == "torchreid":
+        _check_name("model.name", model.name, torchreid_models())
+        _check_name("loss.name", loss.name, TORCHREID_ENGINES)
+        shared = ("datamanager", "model", "optimizer", "scheduler", "use_gpu", "pooling_method")
+        check_options("loss.options", loss.options, TORCHREID_ENGINES[loss.name], shared)
+        return
+    _check_name("model.name", model.name, MODELS)
+    shared = ("num_classes", "pretrained", "height", "width")
+    check_options("model.options", model.options, MODELS[model.name], shared)
+    _check_name("loss.name", loss.name, CRITERIA)
+    check_options("loss.options", loss.options, CRITERIA[loss.name], ("num_classes",))
+    read = build_criterion(loss.name, 1, **plain(loss.options)).supervision
+    missing = set(read) - set(config.data.supervision)
+    if missing:
+        raise ValueError(
+            f"loss {loss.name!r} reads {sorted(read)}, but data.supervision is "
+            f"{list(config.data.supervision)}: add {sorted(missing)}, or set the weights of these "
+            "terms to 0 in loss.options."
+        )
+
+
+def build_datamanager(config):
+    """The data manager of the configured engine."""
+    with printed_lines_logged():
+        if config.engine == "torchreid":
+            return torchreid.data.VideoDataManager(
+                **_common_data_arguments(config), sample_method=config.video.sample_method
+            )
+        held_out = config.test.val_identities or None if config.test.select == "val" else 0
+        return ClipDataManager(
+            **_common_data_arguments(config),
+            train_sampling=config.video.train_sampling,
+            stride=config.video.stride,
+            test_clip_len=config.video.test_clip_len,
+            seed=config.train.seed,
+            supervision=config.data.supervision,
+            keypoints=config.data.keypoints,
+            foreground=config.data.foreground,
+            dataset_options=plain(config.data.options),
+            val_identities=held_out,
+        )
+
+
+def build_configured_model(config, num_classes):
+    """The configured model, on the CPU, and whether it starts from ImageNet weights.
+
+    Raises:
+        WeightsUnavailable: If ``model.pretrained`` is True and the weights can't be had.
+    """
+    model = config.model
+    if config.engine == "torchreid":
+
+        def build(pretrained):
+            return torchreid.models.build_model(
+                model.name, num_classes, config.loss.name, pretrained, use_gpu(config)
+            )
+    else:
+        size = {"height": config.data.height, "width": config.data.width}
+
+        def build(pretrained):
+            options = plain(model.options)
+            return build_model(model.name, num_classes, pretrained=pretrained, **size, **options)
+
+    built, pretrained = _with_weights(build, model.pretrained)
+    if model.load_weights:
+        load_weights(built, model.load_weights)
+    return built, pretrained
+
+
+def load_trained_model(path):
+    """The model of a checkpoint with its weights, in eval mode on the CPU, and its configuration.
+
+    Raises:
+        ValueError: If the checkpoint does not say what model it holds.
+    """
+    state = load_checkpoint(path)
+    missing = {"config", "num_classes", "state_dict"} - state.keys()
+    if missing:
+        raise ValueError(f"{path} is no checkpoint of this package: it lacks {sorted(missing)}.")
+    config = config_of(state["config"])
+    size = {"height": config.data.height, "width": config.data.width}
+    model = build_model(
+        config.model.name, state["num_classes"], **size, **plain(config.model.options)
+    )
+    model.load_state_dict(state["state_dict"])
+    return model.eval(), config
+
+
+def build_engine(config, datamanager, model, metadata):
+    """The configured engine with optimiser, scheduler and criterion around a model."""
+    model = model.cuda() if use_gpu(config) else model
+    optimizer = torchreid.optim.build_optimizer(model, **_optimizer_arguments(config))
+    scheduler = torchreid.optim.build_lr_scheduler(
+        optimizer,
+        lr_scheduler=config.train.lr_scheduler,
+        stepsize=config.train.stepsize,
+        gamma=config.train.gamma,
+        max_epoch=config.train.max_epoch,
+    )
+    options = plain(config.loss.options)
+    if config.engine == "torchreid":
+        engine = TORCHREID_ENGINES[config.loss.name]
+        pooling = config.video.pooling_method
+        options.update(scheduler=scheduler, use_gpu=config.use_gpu, pooling_method=pooling)
+        return engine(datamanager, model, optimizer, **options)
+    criterion = build_criterion(config.loss.name, datamanager.num_train_pids, **options)
+    return ClipEngine(
+        datamanager,
+        model,
+        optimizer,
+        criterion.cuda() if use_gpu(config) else criterion,
+        scheduler,
+        seed=config.train.seed,
+        use_gpu=config.use_gpu,
+        dist_metric=config.test.dist_metric,
+        flip=config.test.flip,
+        metadata=metadata,
+    )
+
+
+def _with_weights(build, pretrained):
+    """Builds with ImageNet weights if asked for; 'auto' goes on without them, loudly."""
+    if pretrained is False:
+        return build(False), False
+    random_state = torch.get_rng_state()
+    try:
+        return build(True), True
+    except (WeightsUnavailable, OSError) as error:
+        if pretrained is True:
+            raise
+        logger.warning(
+            "NO IMAGENET WEIGHTS: %s\nTraining starts from scratch, and results.json says so. "
+            "Numbers will be far below those of a pretrained run.",
+            error,
+        )
+    torch.set_rng_state(random_state)
+    return build(False), False
+
+
+def _common_data_arguments(config):
+    data, sampler = config.data, config.sampler
+    return {
+        "root": data.root,
+        "sources": list(data.sources),
+        "targets": list(data.targets or data.sources),
+        "height": data.height,
+        "width": data.width,
+        "transforms": list(data.transforms),
+        "norm_mean": list(data.norm_mean),
+        "norm_std": list(data.norm_std),
+        "use_gpu": config.use_gpu,
+        "split_id": data.split_id,
+        "combineall": data.combineall,
+        "batch_size_train": config.train.batch_size,
+        "batch_size_test": config.test.batch_size,
+        "workers": data.workers,
+        "train_sampler": sampler.train_sampler,
+        "num_instances": sampler.num_instances,
+        "num_cams": sampler.num_cams,
+        "num_datasets": sampler.num_datasets,
+        "seq_len": config.video.seq_len,
+    }
+
+
+def _optimizer_arguments(config):
+    train = config.train
+    return {
+        "optim": train.optim,
+        "lr": train.lr,
+        "weight_decay": train.weight_decay,
+        "momentum": config.sgd.momentum,
+        "sgd_dampening": config.sgd.dampening,
+        "sgd_nesterov": config.sgd.nesterov,
+        "rmsprop_alpha": config.rmsprop.alpha,
+        "adam_beta1": config.adam.beta1,
+        "adam_beta2": config.adam.beta2,
+        "staged_lr": train.staged_lr,
+        "new_layers": list(train.new_layers),
+        "base_lr_mult": train.base_lr_mult,
+    }
+
+
+def _check_name(key, name, known):
+    if name not in known:
+        raise KeyError(f"{key} is {name!r}, but must be one of {sorted(known)}.")

@@ -1,0 +1,245 @@
+"""Runs a configuration: trains, tests, and writes everything a number can be traced by."""
+
+import datetime
+import statistics
+import time
+from pathlib import Path
+
+from torchreid_occ.config import load_config, plain
+from torchreid_occ.data.images import verify_images
+from torchreid_occ.pipelines.build import (
+    build_configured_model,
+    build_datamanager,
+    build_engine,
+    check_parts,
+    use_gpu,
+)
+from torchreid_occ.registry import dataset_class, torchreid
+from torchreid_occ.utils.complexity import count_gmacs, count_parameters, seconds_per_clip
+from torchreid_occ.utils.environment import hardware, versions
+from torchreid_occ.utils.files import write_json, write_text
+from torchreid_occ.utils.logs import logger, logging_to, printed_lines_logged
+
+# Keys whose change leaves what a run has trained so far as it is.
+_MAY_CHANGE = {
+    "data.root",
+    "data.save_dir",
+    "data.verify",
+    "data.workers",
+    "test.batch_size",
+    "test.ranks",
+    "test.rerank",
+    "train.checkpoint_freq",
+    "train.max_epoch",
+    "train.print_freq",
+    "use_gpu",
+}
+
+
+def run_experiment(config, resume=False, demo=None):
+    """Trains and tests as a configuration says.
+
+    Args:
+        config: From :func:`torchreid_occ.config.load_config`.
+        resume: Continue the run in ``data.save_dir``.
+        demo: The configuration to name as the small form if the run will be long.
+
+    Returns:
+        What is written to ``<save_dir>/results.json``.
+
+    Raises:
+        FileExistsError: If ``data.save_dir`` holds a run that is not to be continued.
+        ValueError: If the run to be continued was started with another configuration.
+    """
+    check_parts(config)
+    save_dir = Path(config.data.save_dir)
+    _check_save_dir(config, save_dir, resume)
+    with logging_to(save_dir):
+        write_text(save_dir / "config.yaml", config.dump())
+        start = time.perf_counter()
+        torchreid.utils.set_random_seed(config.train.seed)
+        datamanager = build_datamanager(config)
+        if config.engine == "torchreid":
+            # torchreid's own reader retries a damaged image for ever: it must not meet one.
+            verify_images(_image_paths(datamanager), config.data.workers)
+        elif config.data.verify:
+            datamanager.verify(config.data.workers)
+        model, pretrained = build_configured_model(config, datamanager.num_train_pids)
+        cost = None
+        if config.engine == "clip":
+            cost = _cost(config, datamanager, model.cuda() if use_gpu(config) else model)
+            _announce(cost, demo)
+        metadata = {"config": plain(config), "num_classes": datamanager.num_train_pids}
+        engine = build_engine(config, datamanager, model, metadata)
+        targets = _run(config, engine, save_dir)
+        results = {
+            "targets": targets,
+            "selected_epoch": getattr(engine, "best", {}).get("epoch") or None,
+            "pretrained": pretrained,
+            "cost": cost,
+            "seed": config.train.seed,
+            "seconds": round(time.perf_counter() - start, 1),
+            "versions": versions(),
+            "hardware": hardware(use_gpu(config)),
+            "config": plain(config),
+        }
+        write_json(save_dir / "results.json", results)
+        logger.info("Results are in %s.", save_dir / "results.json")
+    return results
+
+
+def run_splits(path, overrides, splits, resume=False):
+    """Runs a configuration on several splits of its dataset and averages the results.
+
+    Args:
+        path: The configuration file.
+        overrides: ``[key, value, ...]``.
+        splits: Numbers of the splits, or None for all the dataset has.
+        resume: Skip finished splits and continue the one that was interrupted.
+
+    Returns:
+        What is written to ``<save_dir>/results.json``: mean and spread over splits, and each.
+    """
+    config = load_config(path, overrides)
+    save_dir = Path(config.data.save_dir)
+    if splits is None:
+        # The source may have one fixed split and the target ten, as in a transfer.
+        classes = map(dataset_class, {*config.data.sources, *config.data.targets})
+        splits = range(max(getattr(dataset, "num_splits", 1) for dataset in classes))
+    runs = []
+    for split in splits:
+        own = ["data.split_id", str(split), "data.save_dir", str(save_dir / f"split_{split}")]
+        split_config = load_config(path, [*overrides, *own])
+        runs.append(run_experiment(split_config, resume))
+    results = {"targets": _average(runs), "splits": list(splits), "runs": runs}
+    write_json(save_dir / "results.json", results)
+    return results
+
+
+def describe(config):
+    """The resolved configuration and its cost, as text; nothing is written or trained."""
+    check_parts(config)
+    datamanager = build_datamanager(config)
+    model, _ = build_configured_model(config, datamanager.num_train_pids)
+    return f"{config.dump()}\n{_cost_line(_cost(config, datamanager, model))}"
+
+
+def _check_save_dir(config, save_dir, resume):
+    """Keeps one run from overwriting or continuing another."""
+    path = save_dir / "config.yaml"
+    if not path.exists():
+        return
+    if not resume:
+        raise FileExistsError(
+            f"{save_dir} holds a run already: continue it by --resume {save_dir}, or choose "
+            "another data.save_dir."
+        )
+    if config.engine == "torchreid":
+        raise ValueError("engine 'torchreid' is torchreid as it is, which can't resume a run.")
+    before, now = _flat(plain(load_config(path))), _flat(plain(config))
+    changed = [
+        f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key) and key not in _MAY_CHANGE
+    ]
+    if changed:
+        raise ValueError(f"{save_dir} holds a run of another configuration: {'; '.join(changed)}.")
+
+
+def _flat(tree, prefix=""):
+    flat = {}
+    for key, value in tree.items():
+        own = {prefix + key: value}
+        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else own)
+    return flat
+
+
+def _run(config, engine, save_dir):
+    """Trains and tests; returns results by target, then by checkpoint."""
+    train, test = config.train, config.test
+    options = {
+        "save_dir": str(save_dir),
+        "max_epoch": train.max_epoch,
+        "print_freq": train.print_freq,
+        "fixbase_epoch": train.fixbase_epoch,
+        "open_layers": list(train.open_layers),
+        "start_eval": test.start_eval,
+        "eval_freq": test.eval_freq,
+        "test_only": test.evaluate,
+        "dist_metric": test.dist_metric,
+        "normalize_feature": test.normalize_feature,
+        "ranks": list(test.ranks),
+        "rerank": test.rerank,
+    }
+    with printed_lines_logged():
+        if config.engine == "torchreid":
+            engine.run(**options)
+            by_checkpoint = {"last": engine.results}
+        else:
+            by_checkpoint = engine.run(**options, checkpoint_freq=train.checkpoint_freq)
+    # Without a hold-out the last checkpoint is the one a user takes.
+    by_checkpoint.setdefault("selected", by_checkpoint["last"])
+    return {
+        name: {checkpoint: results[name] for checkpoint, results in by_checkpoint.items()}
+        for name in by_checkpoint["last"]
+    }
+
+
+def _image_paths(datamanager):
+    """All frames a data manager of torchreid's will read."""
+    tracklets = list(datamanager.train_loader.dataset.train)
+    for subsets in datamanager.test_dataset.values():
+        tracklets += [*subsets["query"], *subsets["gallery"]]
+    return (path for paths, *_ in tracklets for path in paths)
+
+
+def _cost(config, datamanager, model):
+    clip_shape = (config.video.seq_len, 3, config.data.height, config.data.width)
+    iterations = len(datamanager.train_loader) * config.train.max_epoch
+    seconds = seconds_per_clip(model, clip_shape) * config.train.batch_size * iterations
+    return {
+        "parameters": count_parameters(model),
+        "gmacs_per_clip": round(count_gmacs(model, clip_shape), 3),
+        "iterations": iterations,
+        "estimated_training_seconds": round(seconds),
+    }
+
+
+def _cost_line(cost):
+    duration = datetime.timedelta(seconds=cost["estimated_training_seconds"])
+    return (
+        f"{cost['parameters']:,} parameters, {cost['gmacs_per_clip']:.2f} GMACs a clip, "
+        f"{cost['iterations']:,} iterations: training takes about {duration} on this machine."
+    )
+
+
+def _announce(cost, demo):
+    logger.info(_cost_line(cost))
+    if demo is not None and cost["estimated_training_seconds"] > 3600:
+        logger.warning(
+            "This is the full recipe. Its small form, minutes on a CPU, is\n"
+            "    python tools/main.py --config-file %s",
+            demo,
+        )
+
+
+def _average(runs):
+    """Mean and sample standard deviation over runs, by target and checkpoint."""
+    averaged = {}
+    for name, checkpoints in runs[0]["targets"].items():
+        averaged[name] = {}
+        for checkpoint in checkpoints:
+            each = [run["targets"][name][checkpoint] for run in runs]
+            averaged[name][checkpoint] = {
+                "mAP": _mean_and_spread([result["mAP"] for result in each]),
+                "cmc": {
+                    rank: _mean_and_spread([result["cmc"][rank] for result in each])
+                    for rank in each[0]["cmc"]
+                },
+            }
+    return averaged
+
+
+def _mean_and_spread(values):
+    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+    return {"mean": statistics.mean(values), "std": spread}

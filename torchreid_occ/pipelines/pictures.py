@@ -1,0 +1,49 @@
+"""Pictures of what a trained model does to a tracklet."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from torchreid_occ.data.images import read_image
+from torchreid_occ.data.transforms import ClipTransform
+from torchreid_occ.pipelines.build import load_trained_model
+from torchreid_occ.utils.files import replacing
+from torchreid_occ.visualization import PICTURES
+
+
+def draw_pictures(checkpoint, frame_paths, folder):
+    """Writes the pictures of a model for one tracklet.
+
+    Args:
+        checkpoint: A checkpoint of this package.
+        frame_paths: Paths of the tracklet's frames, in order.
+        folder: Where the PNG files go.
+
+    Returns:
+        The paths of the pictures.
+
+    Raises:
+        ValueError: If there are no frames, or no pictures for this kind of model.
+    """
+    if not frame_paths:
+        raise ValueError("There are no frames to draw.")
+    model, config = load_trained_model(checkpoint)
+    if config.model.name not in PICTURES:
+        raise ValueError(
+            f"{checkpoint} holds the model {config.model.name!r}, but pictures are drawn of "
+            f"{sorted(PICTURES)}."
+        )
+    data = config.data
+    frames = [read_image(path) for path in frame_paths]
+    transform = ClipTransform(data.height, data.width, (), data.norm_mean, data.norm_std)
+    clip, _, _ = transform(frames)
+    size = (data.width, data.height)
+    shown = [np.asarray(frame.resize(size, Image.Resampling.BILINEAR)) for frame in frames]
+    paths = []
+    for name, figure in PICTURES[config.model.name](model, clip[None], shown).items():
+        path = Path(folder) / f"{name}.png"
+        with replacing(path) as file:
+            figure.savefig(file, format="png", dpi=110)
+        paths.append(path)
+    return paths

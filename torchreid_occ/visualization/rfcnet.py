@@ -1,0 +1,138 @@
+"""What RFCnet's blocks do to a clip: the paper's Figs. 8, 10, 13 and 15 for any tracklet."""
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+INCHES_PER_FRAME = 1.1
+REGION_COLOURS = matplotlib.colormaps["tab10"]
+
+
+@torch.no_grad()
+def draw_rfcnet(model, clip, frames):
+    """Draws each block's partition, foreground, assignment and temporal gate.
+
+    Reference: RFCnet, Fig. 8 (partition and foreground), Figs. 10 and 13 (assignment, region
+    features before and after SRFC), Fig. 15 (the same over time for TRFC, and its gate).
+
+    Args:
+        model: An RFCnet.
+        clip: The clip as the model takes it.
+        frames: The same frames as pictures.
+
+    Shape:
+        clip: ``(1, T, 3, H, W)``; frames: T of ``(H, W, 3)``.
+
+    Returns:
+        Matplotlib figures by name; a variant without a part has no picture of it.
+    """
+    training = model.training
+    blocks = model.eval().forward_clip(clip).blocks
+    model.train(training)
+    figures = {}
+    for stage, block in zip(model.blocks, blocks, strict=True):
+        pictures = {
+            "partition": _draw_maps(frames, _partition_overlays(block, frames)),
+            "foreground": _draw_maps(frames, _foreground_overlays(block, frames)),
+            "assignment": _draw_assignment(block.spatial),
+            "temporal": _draw_temporal(block.temporal),
+        }
+        for name, figure in pictures.items():
+            if figure is not None:
+                figure.suptitle(f"{name}, block after stage {stage}", fontsize=9)
+                figures[f"stage{stage}_{name}"] = figure
+    return figures
+
+
+def _draw_maps(frames, overlays):
+    """The frames above what a block sees in them."""
+    if overlays is None:
+        return None
+    figure = Figure(figsize=(INCHES_PER_FRAME * len(frames), 4.8), layout="constrained")
+    axes = figure.subplots(2, len(frames), squeeze=False)
+    for column, (frame, overlay) in enumerate(zip(frames, overlays, strict=True)):
+        axes[0, column].imshow(frame)
+        axes[1, column].imshow(overlay)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    return figure
+
+
+def _partition_overlays(block, frames):
+    """Each region in its colour over the frame; soft masks blend."""
+    if block.regions is None:
+        return None
+    masks = _enlarged(block.regions.masks, frames).numpy()
+    colours = np.array([REGION_COLOURS(i)[:3] for i in range(masks.shape[1])])
+    overlays = []
+    for frame, regions in zip(frames, masks, strict=True):
+        weights = regions.sum(0, keepdims=True).clip(1)
+        tint = np.einsum("nhw,nc->hwc", regions / weights, colours)
+        overlays.append(0.45 * frame / 255 + 0.55 * tint)
+    return overlays
+
+
+def _foreground_overlays(block, frames):
+    """The foreground probability as brightness, from black (0) to white (1)."""
+    if block.foreground_logits is None:
+        return None
+    maps = _enlarged(torch.sigmoid(block.foreground_logits), frames).numpy()
+    return [np.repeat(probability.transpose(1, 2, 0), 3, axis=2) for probability in maps]
+
+
+def _enlarged(maps, frames):
+    size = np.asarray(frames[0]).shape[:2]
+    return torch.nn.functional.interpolate(maps.float().cpu(), size)
+
+
+def _draw_assignment(spatial):
+    """Of the first frame: features before and after, encoding matrix A and decoding matrix B."""
+    if spatial is None:
+        return None
+    assignment = spatial.assignment[0].float().cpu()
+    encoding = assignment / assignment.sum(0, keepdim=True).clamp(min=1e-12)
+    features = _first_component(torch.stack([spatial.initial[0], spatial.completed[0]]))
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    panels = figure.subplots(1, 3)
+    names = [f"R{i + 1}" for i in range(len(assignment))]
+    clusters = [f"c{i + 1}" for i in range(assignment.shape[1])]
+    _draw_matrix(panels[0], features.T, names, ["f", "o"], "features (PCA)", "{:.1f}", "coolwarm")
+    _draw_matrix(panels[1], 100 * encoding, names, clusters, "encoding A x 100", "{:.0f}")
+    _draw_matrix(panels[2], 100 * assignment.T, clusters, names, "decoding B x 100", "{:.0f}")
+    return figure
+
+
+def _draw_temporal(temporal):
+    """Per region over time: features before and after, and the gate."""
+    if temporal is None or temporal.gate is None:
+        return None
+    features = _first_component(torch.stack([temporal.initial, temporal.completed]))
+    gate = temporal.gate.mean(2).float().cpu().T
+    frames = [str(i + 1) for i in range(gate.shape[1])]
+    names = [f"R{i + 1}" for i in range(gate.shape[0])]
+    figure = Figure(figsize=(max(7, 1.4 * len(frames)), 3), layout="constrained")
+    panels = figure.subplots(1, 3)
+    for panel, values, title in zip(panels, features, ("o (PCA)", "e (PCA)"), strict=False):
+        _draw_matrix(panel, values.T, names, frames, title, "{:.1f}", "coolwarm")
+    _draw_matrix(panels[2], gate, names, frames, "gate g", "{:.2f}")
+    return figure
+
+
+def _draw_matrix(axis, values, rows, columns, title, form, colours="Greens"):
+    values = values.numpy()
+    axis.imshow(values, cmap=colours, aspect="auto")
+    axis.set_title(title, fontsize=8)
+    axis.set_xticks(range(len(columns)), columns, fontsize=7)
+    axis.set_yticks(range(len(rows)), rows, fontsize=7)
+    if values.size <= 150:  # more numbers than that can't be read
+        for (row, column), value in np.ndenumerate(values):
+            axis.text(column, row, form.format(value), ha="center", va="center", fontsize=6)
+
+
+def _first_component(features):
+    """Projects features on their first principal component: (..., D) to (...)."""
+    flat = features.float().cpu().flatten(0, -2)
+    centred = flat - flat.mean(0)
+    _, _, components = torch.linalg.svd(centred, full_matrices=False)
+    return (centred @ components[0]).reshape(features.shape[:-1])
