@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from torchreid_occ.config import config_of, plain
 from torchreid_occ.models import build_model
 from torchreid_occ.models.convert_rfcnet import OFFICIAL_OPTIONS, convert_released_rfcnet
 from torchreid_occ.utils.checkpoint import save_checkpoint
@@ -19,7 +20,9 @@ def main(arguments=None):
     weights = convert_released_rfcnet(read_released(paths.source))
     num_classes = len(weights["classifier.bias"])
     build_model("rfcnet", num_classes, **OFFICIAL_OPTIONS).load_state_dict(weights)
-    save_checkpoint({"state_dict": weights}, paths.target)
+    config = config_of({"model": {"name": "rfcnet", "options": OFFICIAL_OPTIONS}})
+    content = {"state_dict": weights, "config": plain(config), "num_classes": num_classes}
+    save_checkpoint(content, paths.target)
     print(f"Wrote {paths.target}: {num_classes} identities, model.options {OFFICIAL_OPTIONS}")
 
 

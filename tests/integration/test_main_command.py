@@ -32,6 +32,7 @@ def test_a_run_leaves_all_that_its_numbers_can_be_traced_by(finished):
     assert results["seed"] == 1
     assert results["seconds"] > 0
     assert results["versions"]["torch"] == torch.__version__.split("+")[0]
+    assert results["versions"]["commit"]
     assert results["hardware"]["cores"] == os.cpu_count()
     assert results["cost"]["iterations"] == 2
     assert results["config"]["data"]["sources"] == ["sduvid"]

@@ -21,7 +21,7 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
     main(*arguments, "data.save_dir", tmp_path / "whole")
     killed = tmp_path / "killed"
     resume = []
-    for epoch in (1, 2):
+    for epoch in (0, 1, 2):
         start_and_kill([*arguments, "data.save_dir", str(killed), *resume], killed, epoch)
         resume = ["--resume", str(killed)]
     main("--resume", killed)
@@ -29,6 +29,7 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
     found = final_weights(killed)
     assert expected.keys() == found.keys()
     assert all(torch.equal(found[name], value) for name, value in expected.items())
+    assert not list(killed.rglob(".*.partial"))
 
 
 def start_and_kill(arguments, save_dir, epoch):
@@ -41,8 +42,9 @@ def start_and_kill(arguments, save_dir, epoch):
         stderr=subprocess.DEVNULL,
     )
     checkpoint = save_dir / "model" / f"model.pth.tar-{epoch}"
+    awaited = checkpoint if epoch else save_dir / "config.yaml"
     deadline = time.monotonic() + 120
-    while not checkpoint.exists():
+    while not awaited.exists():
         assert process.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.01)

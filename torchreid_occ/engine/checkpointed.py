@@ -14,6 +14,7 @@ from torchreid_occ.utils.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from torchreid_occ.utils.files import remove_partial_files
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.progress import progress
 from torchreid_occ.utils.randomness import seed_everything
@@ -101,11 +102,10 @@ class CheckpointedEngine(torchreid.engine.Engine):
         losses = torchreid.utils.MetricMeter(delimiter="  ")
         self.num_batches = len(self.train_loader)
         start = time.perf_counter()
-        bar = progress(self.train_loader, f"epoch {self.epoch + 1}", unit="batch")
-        for self.batch_idx, batch in enumerate(bar):
+        batches = progress(self.train_loader, f"epoch {self.epoch + 1}", unit="batch")
+        for self.batch_idx, batch in enumerate(batches):
             losses.update(self.forward_backward(batch))
             self.step += 1
-            bar.set_postfix_str(f"loss {losses.meters['loss'].avg:.3f}", refresh=False)
             for name, meter in losses.meters.items():
                 self.writer.add_scalar(f"Train/{name}", meter.val, self.step)
             done = self.batch_idx + 1
@@ -175,6 +175,7 @@ class CheckpointedEngine(torchreid.engine.Engine):
         Returns:
             The number of epochs trained so far.
         """
+        remove_partial_files(checkpoint_path(save_dir, 0).parent)
         path = latest_checkpoint(save_dir)
         if path is None:
             return 0

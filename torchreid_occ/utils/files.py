@@ -6,13 +6,21 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+_PARTIAL = ".partial"
+
+
+def remove_partial_files(folder):
+    """Removes what a killed process left half-written in a folder."""
+    for file in Path(folder).glob(f".*{_PARTIAL}"):
+        file.unlink()
+
 
 @contextmanager
 def replacing(path):
     """Yields a binary file that takes the place of ``path`` if the block ends without an error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PARTIAL)
     try:
         os.fchmod(handle, 0o666 & ~_umask())  # mkstemp's files are private, a result is not
         with os.fdopen(handle, "wb") as file:

@@ -1,10 +1,34 @@
-"""Progress bars on a terminal, plain log lines elsewhere."""
+"""Progress of long work: a bar on a terminal, a line of the log now and then elsewhere."""
+
+import sys
+import time
 
 from tqdm import tqdm
 
+from torchreid_occ.utils.logs import logger
+
+SECONDS_BETWEEN_LINES = 30
+
 
 def progress(iterable, description, total=None, unit="it"):
-    """A tqdm bar that shows after a second, and only where the output is a terminal."""
-    return tqdm(
-        iterable, desc=description, total=total, unit=unit, disable=None, delay=1, leave=False
-    )
+    """Passes items on and shows how far it is; work of less than a second shows nothing.
+
+    Args:
+        iterable: The items.
+        description: What is being done.
+        total: Number of items, if the iterable does not know.
+        unit: What an item is.
+    """
+    if sys.stderr.isatty():
+        return tqdm(iterable, description, total, unit=unit, delay=1, leave=False)
+    total = len(iterable) if total is None else total
+    return _logged(iterable, description, total, unit)
+
+
+def _logged(iterable, description, total, unit):
+    last = time.monotonic()
+    for done, item in enumerate(iterable):
+        if time.monotonic() - last > SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            logger.info("%s: %s %d of %d", description, unit, done, total)
+        yield item

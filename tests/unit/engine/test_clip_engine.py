@@ -66,6 +66,9 @@ class Loader:
                 (paths, pid, 1 - camid, dsetid) for paths, pid, camid, dsetid in Clips.tracklets
             )
 
+    def __len__(self):
+        return 2
+
     def __iter__(self):
         return self.dataset.batches()
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from torchreid_occ.utils.files import replacing, write_json
+from torchreid_occ.utils.files import remove_partial_files, replacing, write_json
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -13,6 +13,13 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
         raise KeyboardInterrupt
     assert json.loads(path.read_text()) == {"mAP": 0.5}
     assert [item.name for item in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    write_json(tmp_path / "whole.json", 1)
+    (tmp_path / ".whole.json.abc.partial").touch()
+    remove_partial_files(tmp_path)
+    assert [item.name for item in tmp_path.iterdir()] == ["whole.json"]
 
 
 def test_folders_are_made_and_files_are_readable_by_others(tmp_path):
