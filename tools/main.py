@@ -35,7 +35,7 @@ def overrides_of(arguments):
     """The flags as KEY VALUE pairs, after which come the pairs given as such."""
     flags = {
         "data.sources": arguments.sources,
-        "data.targets": arguments.targets or arguments.sources,
+        "data.targets": arguments.targets,
         "data.transforms": arguments.transforms,
         "data.root": arguments.root,
         "data.save_dir": arguments.resume,
@@ -64,6 +64,8 @@ def main():
         else:
             demo = Path(path).parent / "demo" / Path(path).name
             run_experiment(config, bool(arguments.resume), demo if demo.is_file() else None)
+    except KeyboardInterrupt:
+        sys.exit("Interrupted; --resume with the run's data.save_dir continues it.")
     except (ValueError, KeyError, OSError, FloatingPointError, RuntimeError) as error:
         message = error.args[0] if isinstance(error, KeyError) else error
         sys.exit(f"{type(error).__name__}: {message}")

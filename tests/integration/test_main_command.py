@@ -123,7 +123,7 @@ def test_mistakes_end_in_one_clear_line(main, two_cameras, tmp_path, arguments, 
     done = main(
         "--config-file", "configs/baseline_resnet50.yaml",
         "data.save_dir", tmp_path / "run", "model.pretrained", "False",
-        "data.sources", "sduvid", "data.root", two_cameras, *arguments, check=False,
+        "-s", "sduvid", "--root", two_cameras, *arguments, check=False,
     )  # fmt: skip
     assert done.returncode == 1
     assert message in done.stderr

@@ -5,6 +5,8 @@ import statistics
 import time
 from pathlib import Path
 
+import torch
+
 from torchreid_occ.config import load_config, plain
 from torchreid_occ.data.images import verify_images
 from torchreid_occ.pipelines.build import (
@@ -15,6 +17,7 @@ from torchreid_occ.pipelines.build import (
     use_gpu,
 )
 from torchreid_occ.registry import dataset_class, torchreid
+from torchreid_occ.utils.checkpoint import latest_checkpoint
 from torchreid_occ.utils.complexity import count_gmacs, count_parameters, seconds_per_clip
 from torchreid_occ.utils.environment import hardware, versions
 from torchreid_occ.utils.files import write_json, write_text
@@ -65,10 +68,8 @@ def run_experiment(config, resume=False, demo=None):
         elif config.data.verify:
             datamanager.verify(config.data.workers)
         model, pretrained = build_configured_model(config, datamanager.num_train_pids)
-        cost = None
-        if config.engine == "clip":
-            cost = _cost(config, datamanager, model.cuda() if use_gpu(config) else model)
-            _announce(cost, demo)
+        cost = _cost(config, datamanager, model.cuda() if use_gpu(config) else model)
+        _announce(cost, demo)
         metadata = {"config": plain(config), "num_classes": datamanager.num_train_pids}
         engine = build_engine(config, datamanager, model, metadata)
         targets = _run(config, engine, save_dir)
@@ -119,6 +120,9 @@ def run_splits(path, overrides, splits, resume=False):
 def describe(config):
     """The resolved configuration and its cost, as text; nothing is written or trained."""
     check_parts(config)
+    config = config.clone()
+    config.defrost()
+    config.model.pretrained = False  # weights cost nothing to compute, but a download to get
     datamanager = build_datamanager(config)
     model, _ = build_configured_model(config, datamanager.num_train_pids)
     return f"{config.dump()}\n{_cost_line(_cost(config, datamanager, model))}"
@@ -127,13 +131,15 @@ def describe(config):
 def _check_save_dir(config, save_dir, resume):
     """Keeps one run from overwriting or continuing another."""
     path = save_dir / "config.yaml"
+    if not resume:
+        if latest_checkpoint(save_dir) or (save_dir / "results.json").exists():
+            raise FileExistsError(
+                f"{save_dir} holds a run already: continue it by --resume {save_dir}, or choose "
+                "another data.save_dir."
+            )
+        return
     if not path.exists():
         return
-    if not resume:
-        raise FileExistsError(
-            f"{save_dir} holds a run already: continue it by --resume {save_dir}, or choose "
-            "another data.save_dir."
-        )
     if config.engine == "torchreid":
         raise ValueError("engine 'torchreid' is torchreid as it is, which can't resume a run.")
     before, now = _flat(plain(load_config(path))), _flat(plain(config))
@@ -194,12 +200,15 @@ def _image_paths(datamanager):
 
 
 def _cost(config, datamanager, model):
-    clip_shape = (config.video.seq_len, 3, config.data.height, config.data.width)
+    clip = torch.zeros(1, config.video.seq_len, 3, config.data.height, config.data.width)
+    if config.engine == "torchreid":
+        clip = clip[0]  # torchreid's models take frames
+    clip = clip.to(next(model.parameters()).device)
     iterations = len(datamanager.train_loader) * config.train.max_epoch
-    seconds = seconds_per_clip(model, clip_shape) * config.train.batch_size * iterations
+    seconds = seconds_per_clip(model, clip) * config.train.batch_size * iterations
     return {
         "parameters": count_parameters(model),
-        "gmacs_per_clip": round(count_gmacs(model, clip_shape), 3),
+        "gmacs_per_clip": round(count_gmacs(model, clip), 3),
         "iterations": iterations,
         "estimated_training_seconds": round(seconds),
     }
@@ -215,7 +224,7 @@ def _cost_line(cost):
 
 def _announce(cost, demo):
     logger.info(_cost_line(cost))
-    if demo is not None and cost["estimated_training_seconds"] > 3600:
+    if demo is not None and cost["estimated_training_seconds"] > 600:
         logger.warning(
             "This is the full recipe. Its small form, minutes on a CPU, is\n"
             "    python tools/main.py --config-file %s",

@@ -21,37 +21,41 @@ def count_parameters(model, without=("classifier", "neck")):
 
 
 @torch.no_grad()
-def count_gmacs(model, clip_shape):
-    """Billions of multiply-adds of one clip in eval mode, of convolutions and matrix products.
+def count_gmacs(model, clip):
+    """Billions of multiply-adds of a clip in eval mode, of convolutions and matrix products.
 
     Args:
         model: The model.
-        clip_shape: ``(T, 3, H, W)``.
+        clip: An input of the model that holds one clip.
     """
     training = model.training
-    device = next(model.parameters()).device
     counter = FlopCounterMode(display=False)
     with counter:
-        model.eval()(torch.zeros(1, *clip_shape, device=device))
+        model.eval()(clip)
     model.train(training)
     return counter.get_total_flops() / 2e9
 
 
-def seconds_per_clip(model, clip_shape, clips=2):
-    """Seconds a clip costs in training, forward and backward, measured on a few random clips.
+def seconds_per_clip(model, clip, clips=2):
+    """Seconds a clip costs in training, forward and backward, measured on a few.
 
     The model's buffers are restored, gradients are dropped and the random state is kept.
+
+    Args:
+        model: The model; in train mode its output is the logits or has them first.
+        clip: An input of the model that holds one clip.
+        clips: How many are measured at once.
     """
     buffers = {name: value.clone() for name, value in model.named_buffers()}
-    device = next(model.parameters()).device
     training = model.training
     with torch.random.fork_rng():
-        batch = torch.rand(clips, *clip_shape, device=device)
+        batch = torch.rand_like(torch.cat([clip] * clips))
         for _ in range(2):  # the first pass allocates
             start = time.perf_counter()
             output = model.train()(batch)
-            output.features.square().mean().backward()
-            if device.type == "cuda":
+            logits = output[0] if isinstance(output, tuple) else output
+            logits.square().mean().backward()
+            if batch.is_cuda:
                 torch.cuda.synchronize()
             seconds = time.perf_counter() - start
     model.zero_grad(set_to_none=True)

@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import sys
+import warnings
 from pathlib import Path
 
 from tqdm import tqdm
@@ -35,6 +36,7 @@ def logging_to(save_dir):
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     targets = (logger, logging.getLogger("py.warnings"))
     logging.captureWarnings(True)
+    formatwarning, warnings.formatwarning = warnings.formatwarning, _message_only
     for target in targets:
         target.addHandler(console)
         target.addHandler(file)
@@ -42,13 +44,24 @@ def logging_to(save_dir):
     logger.setLevel(logging.INFO)
     try:
         yield
+    except BaseException:
+        # The console gets the message from whoever catches it; an unattended run has its log.
+        failure = (logger.name, logging.ERROR, __file__, 0, "The run stopped.", None)
+        file.emit(logger.makeRecord(*failure, sys.exc_info()))
+        raise
     finally:
         logging.captureWarnings(False)
+        warnings.formatwarning = formatwarning
         for target in targets:
             target.removeHandler(console)
             target.removeHandler(file)
             target.propagate = True
         file.close()
+
+
+def _message_only(message, category, *_, **__):
+    """A warning as users want it: without the place in the code."""
+    return f"Warning: {message}"
 
 
 @contextlib.contextmanager

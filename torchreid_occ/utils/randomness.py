@@ -8,7 +8,7 @@ import torch
 
 def derive_seed(*key):
     """A 63-bit seed from integers, such as (seed, epoch); near keys give unrelated seeds."""
-    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1
 
 
 def seed_everything(*key):
