@@ -134,8 +134,7 @@ class CheckpointedEngine(torchreid.engine.Engine):
                 )
 
     def validate(self):
-        """MAP by which the best checkpoint is chosen, or None where none is held out."""
-        return
+        """Gives the mAP that chooses the best checkpoint, or None where nothing is held out."""
 
     def state(self):
         """All a resumed run needs, as tensors and plain Python."""

@@ -27,7 +27,7 @@ class EvaluationMixin:
     """
 
     def test(self, *args, **kwargs):
-        """Torchreid's test on every target; see ``self.results`` for more than it returns."""
+        """Runs torchreid's test; ``self.results`` has what it drops."""
         self.results = {}
         return super().test(*args, **kwargs)
 

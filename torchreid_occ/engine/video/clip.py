@@ -100,7 +100,7 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
 
     @torch.no_grad()
     def validate(self):
-        """MAP on the held-out training identities, or None when none are held out."""
+        """Gives the mAP on the held-out training identities, or None where none are held out."""
         loader = self.datamanager.val_loader
         if loader is None:
             return None
