@@ -1,6 +1,8 @@
 """Converts the weights of RFCnet's released image model: `convert_rfcnet.py IN OUT`."""
 
 import argparse
+import pickle
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +19,22 @@ def main(arguments=None):
     parser.add_argument("source", type=Path, help="checkpoint of the released code")
     parser.add_argument("target", type=Path, help="checkpoint to write")
     paths = parser.parse_args(arguments)
-    weights = convert_released_rfcnet(read_released(paths.source))
+    try:
+        convert(paths.source, paths.target)
+    except (OSError, KeyError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
+        message = error.args[0] if isinstance(error, KeyError) else error
+        sys.exit(f"error: {paths.source} could not be converted: {message}")
+
+
+def convert(source, target):
+    """Writes a checkpoint of this package with the released weights."""
+    weights = convert_released_rfcnet(read_released(source))
     num_classes = len(weights["classifier.bias"])
     build_model("rfcnet", num_classes, **OFFICIAL_OPTIONS).load_state_dict(weights)
     config = config_of({"model": {"name": "rfcnet", "options": OFFICIAL_OPTIONS}})
     content = {"state_dict": weights, "config": plain(config), "num_classes": num_classes}
-    save_checkpoint(content, paths.target)
-    print(f"Wrote {paths.target}: {num_classes} identities, model.options {OFFICIAL_OPTIONS}")
+    save_checkpoint(content, target)
+    print(f"Wrote {target}: {num_classes} identities, model.options {OFFICIAL_OPTIONS}")
 
 
 def read_released(path):

@@ -3,12 +3,12 @@
 Results, a table and pictures go to log/demo; finished parts are not trained again.
 """
 
-import json
 from pathlib import Path
 
 from torchreid_occ.config import load_config
 from torchreid_occ.data.tracklets import load_dataset
 from torchreid_occ.pipelines import run_experiment
+from torchreid_occ.pipelines.experiment import read_results
 from torchreid_occ.pipelines.pictures import draw_pictures
 from torchreid_occ.utils.checkpoint import latest_checkpoint
 from torchreid_occ.utils.files import write_text
@@ -28,7 +28,7 @@ def main():
     for name, config in configs.items():
         finished = Path(config.data.save_dir) / "results.json"
         if finished.exists():
-            results[name] = json.loads(finished.read_text(encoding="utf-8"))
+            results[name] = read_results(config.data.save_dir)
         else:
             results[name] = run_experiment(config, resume=True)
     table = results_table(results)
@@ -49,8 +49,8 @@ def results_table(results):
     ]
     for name, result in results.items():
         (target,) = result["targets"].values()
-        cmc = {int(rank): value for rank, value in target["last"]["cmc"].items()}
-        shown = [target["last"]["mAP"], *(cmc[rank] for rank in (1, 5, 10))]
+        last = target["last"]
+        shown = [last["mAP"], *(last["cmc"][rank] for rank in (1, 5, 10))]
         cells = [f"{100 * value:.1f}" for value in shown]
         cells += [f"{result['cost']['parameters'] / 1e6:.2f} M", f"{result['seconds']:.0f}"]
         lines.append(f"| {name} | {' | '.join(cells)} |")

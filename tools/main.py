@@ -5,6 +5,18 @@ import os
 import sys
 from pathlib import Path
 
+# What ends in one line; a run's log has the traceback.
+EXPECTED = (
+    AssertionError,
+    FloatingPointError,
+    ImportError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
 
 def parse_arguments(arguments=None):
     """Reads torchreid's flags, ours, and KEY VALUE pairs in any order."""
@@ -23,12 +35,16 @@ def parse_arguments(arguments=None):
     for name in ("sources", "targets", "transforms", "splits"):
         # `-s mars data.height 128`: a list ends where a configuration key begins.
         words = getattr(parsed, name) or []
-        end = next((i for i, word in enumerate(words) if "." in word), len(words))
+        end = next((i for i, word in enumerate(words) if _is_key(word)), len(words))
         setattr(parsed, name, words[:end])
         parsed.opts += words[end:]
     if not parsed.config_file and not parsed.resume:
         parser.error("name a configuration by --config-file, or a run by --resume")
     return parsed
+
+
+def _is_key(word):
+    return "." in word or word in ("engine", "use_gpu")
 
 
 def overrides_of(arguments):
@@ -48,13 +64,15 @@ def main():
     arguments = parse_arguments()
     if arguments.gpu_devices:
         os.environ["CUDA_VISIBLE_DEVICES"] = arguments.gpu_devices
-    from torchreid_occ.config import load_config
-    from torchreid_occ.pipelines import run_experiment, run_splits
-    from torchreid_occ.pipelines.experiment import describe
-
     path = arguments.config_file or Path(arguments.resume) / "config.yaml"
     overrides = overrides_of(arguments)
     try:
+        from torchreid_occ.config import load_config
+        from torchreid_occ.pipelines import run_experiment, run_splits
+        from torchreid_occ.pipelines.experiment import describe
+
+        if arguments.resume and not Path(arguments.resume).is_dir():
+            raise FileNotFoundError(f"There is no run in {arguments.resume} to be continued.")
         config = load_config(path, overrides)
         if arguments.dry_run:
             print(describe(config))
@@ -66,8 +84,10 @@ def main():
             run_experiment(config, bool(arguments.resume), demo if demo.is_file() else None)
     except KeyboardInterrupt:
         sys.exit("Interrupted; --resume with the run's data.save_dir continues it.")
-    except (ValueError, KeyError, OSError, FloatingPointError, RuntimeError) as error:
-        message = error.args[0] if isinstance(error, KeyError) else error
+    except EXPECTED as error:
+        message = str(error.args[0] if isinstance(error, KeyError) else error)
+        if "Original Traceback" in message:  # a worker's error: its own message comes last
+            message = message.strip().splitlines()[-1]
         sys.exit(f"{type(error).__name__}: {message}")
 
 

@@ -7,8 +7,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from torchreid_occ.config import plain
 from torchreid_occ.data.datasets.base import frames_in
-from torchreid_occ.data.tracklets import load_dataset
+from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.pipelines.build import load_trained_model
 from torchreid_occ.pipelines.pictures import draw_pictures
 
@@ -34,10 +35,14 @@ def frames_of(arguments):
     else:
         _, config = load_trained_model(arguments.checkpoint)
         name = (config.data.targets or config.data.sources)[0]
-        queries = load_dataset(name, config.data.root, config.data.split_id).query
+        options = plain(config.data.options).get(name)
+        dataset = load_dataset(name, config.data.root, config.data.split_id, options=options)
+        queries = tracklets_of(dataset)["query"]
         if int(arguments.tracklet) >= len(queries):
             raise ValueError(f"{name} has queries 0 to {len(queries) - 1}.")
         frames = queries[int(arguments.tracklet)][0]
+    if arguments.frames < 1:
+        raise ValueError(f"--frames is {arguments.frames}, but must be at least 1.")
     step = max(1, len(frames) // arguments.frames)
     return frames[::step][: arguments.frames]
 

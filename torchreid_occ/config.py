@@ -1,8 +1,7 @@
-"""Configuration: torchreid's key names, ours beside them, YAML files that build on one another.
+"""Configuration: YAML files that build on one another, checked against the defaults.
 
-torchreid ships its defaults only inside a script, so they are restated here under the same names.
 A value is looked up in this order: ``KEY VALUE`` on the command line, the file, its ``_BASE_``
-files, the defaults below.
+files, :mod:`torchreid_occ.defaults`.
 """
 
 import ast
@@ -13,111 +12,15 @@ from pathlib import Path
 import yaml
 from yacs.config import CfgNode
 
-_DEFAULTS = {
-    # 'clip' is our engine; 'torchreid' runs torchreid's data manager, model and engine as they are.
-    "engine": "clip",
-    "use_gpu": True,
-    "model": {
-        "name": "rfcnet",
-        "pretrained": "auto",  # True, False, or 'auto': ImageNet weights if they can be had
-        "load_weights": "",
-        "options": {},  # keyword arguments of the model's builder
-    },
-    "data": {
-        "root": "reid-data",
-        "sources": ["occwalk_tiny"],
-        "targets": [],  # the sources when empty
-        "options": {},  # {dataset name: keyword arguments of its class}
-        "workers": 2,
-        "split_id": 0,
-        "height": 256,
-        "width": 128,
-        "combineall": False,
-        "transforms": ["random_flip"],
-        "norm_mean": [0.485, 0.456, 0.406],
-        "norm_std": [0.229, 0.224, 0.225],
-        "save_dir": "log",
-        "supervision": [],  # what training reads beside the frames: 'keypoints', 'foreground'
-        "keypoints": "",  # JSON in the released format, for datasets that bring none
-        "foreground": "",  # folder in the released format, likewise
-        "verify": False,  # decode every image once before training
-    },
-    "sampler": {
-        "train_sampler": "RandomIdentitySampler",
-        "num_instances": 4,
-        "num_cams": 1,
-        "num_datasets": 1,
-    },
-    "video": {
-        "seq_len": 4,
-        "train_sampling": "strided",  # 'consecutive', 'strided', 'random' or 'evenly'
-        "stride": 8,
-        "test_clip_len": 64,  # frames a test clip; 0 takes the whole tracklet as one clip
-        "sample_method": "evenly",  # engine 'torchreid' only
-        "pooling_method": "avg",  # engine 'torchreid' only
-    },
-    "train": {
-        "optim": "adam",
-        "lr": 0.0003,
-        "weight_decay": 0.0005,
-        "max_epoch": 150,
-        "batch_size": 32,
-        "fixbase_epoch": 0,
-        "open_layers": ["classifier"],
-        "staged_lr": False,
-        "new_layers": ["classifier"],
-        "base_lr_mult": 0.1,
-        "lr_scheduler": "single_step",
-        "stepsize": [40],
-        "gamma": 0.1,
-        "print_freq": 20,
-        "checkpoint_freq": 10,
-        "seed": 1,
-    },
-    "sgd": {"momentum": 0.9, "dampening": 0.0, "nesterov": False},
-    "rmsprop": {"alpha": 0.99},
-    "adam": {"beta1": 0.9, "beta2": 0.999},
-    "loss": {"name": "identity", "options": {}},  # options: keyword arguments of the criterion
-    "test": {
-        "batch_size": 4,  # clips of full length whose frames make one batch
-        "dist_metric": "cosine",
-        "normalize_feature": False,
-        "ranks": [1, 5, 10, 20],
-        "rerank": False,
-        "flip": False,  # average the features of the frames and of their mirror images
-        "evaluate": False,  # test only
-        "eval_freq": 10,  # epochs between validations
-        "start_eval": 0,
-        "select": "val",  # 'val': best mAP on held-out training identities; 'last': no hold-out
-        "val_identities": 0,  # 0: a hundred of five hundred or more, else a tenth
-    },
-}
-
-_FREE_FORM = ("model.options", "loss.options", "data.options")
-_CHOICES = {
-    "engine": ("clip", "torchreid"),
-    "model.pretrained": ("auto", True, False),
-    "test.select": ("val", "last"),
-    "test.dist_metric": ("cosine", "euclidean"),
-    "video.train_sampling": ("consecutive", "strided", "random", "evenly"),
-}
-_ONLY_FOR = {
-    "torchreid": ("video.sample_method", "video.pooling_method"),
-    "clip": (
-        "data.supervision",
-        "data.keypoints",
-        "data.foreground",
-        "data.options",
-        "model.options",
-        "video.train_sampling",
-        "video.stride",
-        "video.test_clip_len",
-        "train.checkpoint_freq",
-        "test.flip",
-        "test.select",
-        "test.val_identities",
-    ),
-}
+from torchreid_occ.defaults import (
+    CHOICES,
+    DEFAULTS,
+    ELEMENTS,
+    FREE_FORM,
+    LEAST,
+    ONLY_FOR,
+    TEXTS,
+)
 
 
 def load_config(path=None, overrides=()):
@@ -135,7 +38,7 @@ def load_config(path=None, overrides=()):
         ValueError: For a value of the wrong type or outside its choices; names the key and file.
         FileNotFoundError: For a missing file.
     """
-    tree = _copy(_DEFAULTS)
+    tree = _copy(DEFAULTS)
     if path is not None:
         for file, content in _read_chain(Path(path), ()):
             _merge(tree, content, prefix="", origin=str(file))
@@ -144,7 +47,7 @@ def load_config(path=None, overrides=()):
             f"Options come in pairs KEY VALUE, but got {len(overrides)} words: {list(overrides)}."
         )
     for key, text in zip(overrides[::2], overrides[1::2], strict=True):
-        content = _literal(text)
+        content = text if key in TEXTS else _literal(text)
         for part in reversed(key.split(".")):
             content = {part: content}
         _merge(tree, content, prefix="", origin="command line")
@@ -161,7 +64,7 @@ def config_of(tree):
         KeyError: For a key that does not exist.
         ValueError: For a value of the wrong type.
     """
-    complete = _copy(_DEFAULTS)
+    complete = _copy(DEFAULTS)
     _merge(complete, tree, prefix="", origin="saved configuration")
     return _frozen(complete)
 
@@ -219,10 +122,10 @@ def _merge(tree, content, prefix, origin):
             near = difflib.get_close_matches(str(name), tree, n=3, cutoff=0.4) or sorted(tree)
             where = prefix[:-1] or "the configuration"
             raise KeyError(f"{origin}: {key} does not exist; {where} has {near}.")
-        if key in _FREE_FORM:
+        if key in FREE_FORM:
             if not isinstance(value, dict):
                 raise ValueError(f"{origin}: {key} must hold `name: value` lines, got {value!r}.")
-            tree[name] = {**tree[name], **value}
+            tree[name] = _joined(tree[name], value)
         elif isinstance(tree[name], dict):
             if not isinstance(value, dict):
                 raise ValueError(f"{origin}: {key} holds keys {sorted(tree[name])}, got {value!r}.")
@@ -233,14 +136,20 @@ def _merge(tree, content, prefix, origin):
 
 def _coerce(key, value, default, origin):
     """Brings a value to the type of its default where that loses nothing."""
-    if key in _CHOICES:
-        if not any(value is choice or value == choice for choice in _CHOICES[key]):
+    if key in CHOICES:
+        if not any(value is choice or value == choice for choice in CHOICES[key]):
             raise ValueError(
-                f"{origin}: {key} is {value!r}, but must be one of {list(_CHOICES[key])}."
+                f"{origin}: {key} is {value!r}, but must be one of {list(CHOICES[key])}."
             )
         return value
     if isinstance(default, list):
-        return list(value) if isinstance(value, (list, tuple)) else [value]
+        values = list(value) if isinstance(value, (list, tuple)) else [value]
+        kind = ELEMENTS.get(key, str)
+        if not all(isinstance(item, kind) and not isinstance(item, bool) for item in values):
+            raise ValueError(
+                f"{origin}: {key} is {value!r}, but must be a list like {default or ['...']}."
+            )
+        return values
     if isinstance(default, float) and not isinstance(value, bool):
         try:
             return float(value)  # YAML 1.1 reads 3e-4 as text, and 1 as an integer
@@ -264,21 +173,40 @@ def _frozen(tree):
 def _check(tree):
     """Refuses keys that the chosen engine would silently ignore."""
     engine = tree["engine"]
-    for other, keys in _ONLY_FOR.items():
+    for other, keys in ONLY_FOR.items():
         if other == engine:
             continue
         for key in keys:
             section, name = key.split(".")
-            if tree[section][name] != _DEFAULTS[section][name]:
+            if tree[section][name] != DEFAULTS[section][name]:
                 raise ValueError(
                     f"{key} is read by engine {other!r} only, but engine is {engine!r}: "
-                    f"leave it at its default {_DEFAULTS[section][name]!r}."
+                    f"leave it at its default {DEFAULTS[section][name]!r}."
                 )
+    for key, least in LEAST.items():
+        section, name = key.split(".")
+        values = tree[section][name]
+        if any(value < least for value in (values if isinstance(values, list) else [values])):
+            raise ValueError(f"{key} is {values!r}, but must be at least {least}.")
+    if tree["test"]["eval_freq"] == 0:
+        raise ValueError("test.eval_freq is 0, but must be a number of epochs, or -1 for the end.")
+    for name in ("norm_mean", "norm_std"):
+        if len(tree["data"][name]) != 3:
+            raise ValueError(f"data.{name} is {tree['data'][name]!r}, but has three channels.")
     unknown = set(tree["data"]["supervision"]) - {"keypoints", "foreground"}
     if unknown:
         raise ValueError(
             f"data.supervision holds {sorted(unknown)}, but may hold 'keypoints' and 'foreground'."
         )
+
+
+def _joined(options, more):
+    """Free-form options with others on top, key by key at every level."""
+    joined = dict(options)
+    for name, value in more.items():
+        nested = isinstance(value, dict) and isinstance(joined.get(name), dict)
+        joined[name] = _joined(joined[name], value) if nested else value
+    return joined
 
 
 def _literal(text):

@@ -47,6 +47,7 @@ def test_a_run_leaves_all_that_its_numbers_can_be_traced_by(finished):
 
 def test_a_second_run_does_not_overwrite_the_first(finished, main, two_cameras):
     save_dir, _ = finished
+    assert json.loads((save_dir / "results.json").read_text())["seconds"] > 0
     before = (save_dir / "results.json").read_bytes()
     arguments = (
         "--config-file", "configs/baseline_resnet50.yaml", "--root", two_cameras,
@@ -106,13 +107,25 @@ def test_ten_splits_are_averaged(main, two_cameras, tmp_path):
     assert averaged["mean"] == pytest.approx(sum(each) / 10)
     assert averaged["std"] == pytest.approx(torch.tensor(each).std().item(), rel=1e-4)
     assert [run["config"]["data"]["split_id"] for run in results["runs"]] == list(range(10))
+    # Without a third split it can be completed, and the others are not trained again.
+    shutil.rmtree(tmp_path / "split_2")
+    kept = (tmp_path / "split_1" / "results.json").read_bytes()
+    main("--resume", tmp_path, "--splits", "all")
+    assert json.loads((tmp_path / "results.json").read_text())["targets"] == results["targets"]
+    assert (tmp_path / "split_1" / "results.json").read_bytes() == kept
+    alone = main("--resume", tmp_path, check=False)
+    assert "holds a run over splits: add --splits" in alone.stderr
+    beyond = main("--resume", tmp_path, "--splits", "3", "10", check=False)
+    assert "Splits are [3, 10], but there are [0, 1, 2" in beyond.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["-s", "sduvid", "--root", "nowhere"], "SDU-VID"),
-        (["-s", "sdvid"], "Unknown dataset 'sdvid'"),
+        (["-s", "sdvid", "use_gpu", "False"], "Unknown dataset 'sdvid'"),
+        (["--resume", "log/gone"], "There is no run in log/gone to be continued"),
+        (["train.stepsize", "['x']"], "train.stepsize is ['x'], but must be a list like [40]"),
         (["model.name", "rfc"], "model.name is 'rfc', but must be one of"),
         (["model.options.backbon", "x"], "model.options has no ['backbon']"),
         (["loss.name", "rfcnet"], "add ['foreground', 'keypoints']"),

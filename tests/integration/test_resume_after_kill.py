@@ -24,6 +24,8 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
     for epoch in (0, 1, 2):
         start_and_kill([*arguments, "data.save_dir", str(killed), *resume], killed, epoch)
         resume = ["--resume", str(killed)]
+    # A kill in the midst of writing a checkpoint leaves such a file.
+    (killed / "model" / ".model.pth.tar-3.x.partial").write_bytes(b"half")
     main("--resume", killed)
     expected = final_weights(tmp_path / "whole")
     found = final_weights(killed)

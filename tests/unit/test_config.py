@@ -33,6 +33,16 @@ def test_values_take_the_type_of_their_default(write):
     assert config.data.sources == ["sduvid"]
 
 
+def test_texts_of_the_command_line_stay_texts():
+    config = load_config(None, ["data.root", "2024", "data.save_dir", "1e3"])
+    assert (config.data.root, config.data.save_dir) == ("2024", "1e3")
+
+
+def test_options_join_at_every_level():
+    overrides = ["data.options.mars.gallery", "all", "data.options.mars.x", "1"]
+    assert plain(load_config(None, overrides).data.options) == {"mars": {"gallery": "all", "x": 1}}
+
+
 def test_result_is_frozen():
     with pytest.raises(AttributeError):
         load_config().train.lr = 1.0
@@ -59,6 +69,12 @@ def test_pretrained_choices(value):
         (["model.options", "3"], ValueError, "model.options must hold"),
         (["data.supervision", "['masks']"], ValueError, r"data.supervision holds \['masks'\]"),
         (["video.pooling_method", "max"], ValueError, "engine 'torchreid' only"),
+        (["test.eval_freq", "0"], ValueError, "test.eval_freq is 0"),
+        (["train.print_freq", "0"], ValueError, "train.print_freq is 0, but must be at least 1"),
+        (["train.seed", "-1"], ValueError, "train.seed is -1, but must be at least 0"),
+        (["test.ranks", "[0, 1]"], ValueError, r"test.ranks is \[0, 1\], but must be at least 1"),
+        (["test.ranks", "['a']"], ValueError, r"test.ranks is \['a'\], but must be a list like"),
+        (["data.norm_mean", "[0.5]"], ValueError, r"data.norm_mean is \[0.5\].*three channels"),
         (["engine", "torchreid", "video.stride", "3"], ValueError, "engine 'clip' only"),
     ],
 )

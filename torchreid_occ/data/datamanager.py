@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
@@ -19,6 +20,7 @@ from torchreid_occ.data.tracklets import (
     tracklets_of,
 )
 from torchreid_occ.data.transforms import ClipTransform
+from torchreid_occ.utils.logs import logger
 
 
 class ClipDataManager:
@@ -177,7 +179,7 @@ class ClipDataManager:
         return self.test_dataset[name]["query"], self.test_dataset[name]["gallery"]
 
     def verify(self, workers: int):
-        """Decodes every image of train, validation, query and gallery once.
+        """Decodes every image of train, validation, query and gallery and every map once.
 
         Args:
             workers: Number of threads.
@@ -187,7 +189,19 @@ class ClipDataManager:
         """
         subsets = [self.train_dataset, self.val_dataset or []]
         subsets += chain.from_iterable(pair.values() for pair in self.test_dataset.values())
-        verify_images((path for items in subsets for paths, *_ in items for path in paths), workers)
+        paths = [path for items in subsets for paths, *_ in items for path in paths]
+        clips = self.train_loader.dataset
+        if "foreground" in clips.fields:
+            paths += filter(
+                None,
+                (
+                    clips.supervision[dsetid].foreground_path(path)
+                    for paths, *_, dsetid in self.train_dataset
+                    if dsetid in clips.supervision
+                    for path in paths
+                ),
+            )
+        verify_images(paths, workers)
 
     def _load_datasets(self, root, split_id, combineall, options):
         """Builds each dataset once, even where it is both source and target."""
@@ -225,7 +239,25 @@ class ClipDataManager:
                     f"data.supervision asks for {field!r}, but no source of {self.sources} brings "
                     f"it: set data.{field} to where it is, or take it out of data.supervision."
                 )
+        for field in fields:
+            self._report_share(field, found)
         return found
+
+    def _report_share(self, field, supervision):
+        """Says how many training frames a field is known of; none is a mistake in the names."""
+        known = [
+            dsetid in supervision and supervision[dsetid].has(field, path)
+            for paths, *_, dsetid in self.train_dataset
+            for path in paths
+        ]
+        if not any(known):
+            example = Path(self.train_dataset[0][0][0])
+            raise ValueError(
+                f"data.supervision asks for {field!r}, but it is known of none of {len(known)} "
+                f"training frames: entries are looked up by file name, such as {example.name!r} in "
+                f"the key point file or the folder {example.stem!r} of foreground maps."
+            )
+        logger.info("%s: known of %.1f%% of training frames", field, 100 * np.mean(known))
 
     def _test_loader(self, tracklets):
         clips = TestClips(tracklets, self._test_clip_len, self.transform_te)

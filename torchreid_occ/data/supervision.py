@@ -54,10 +54,21 @@ class Supervision:
 
     def foreground(self, img_path: str) -> Image.Image | None:
         """The grey foreground map of a frame (255: person), or None where there is none."""
+        path = self.foreground_path(img_path)
+        return None if path is None else read_image(path, "L")
+
+    def foreground_path(self, img_path: str) -> Path | None:
+        """Where the foreground map of a frame is, or None where there is none."""
         if self._foreground_dir is None:
             return None
         path = Path(self._foreground_dir, Path(img_path).stem, "foreground.png")
-        return read_image(path, "L") if path.exists() else None
+        return path if path.exists() else None
+
+    def has(self, field: str, img_path: str) -> bool:
+        """Whether anything is known of a frame."""
+        if field == "keypoints":
+            return not np.isnan(self.keypoints(img_path)).all()
+        return self.foreground_path(img_path) is not None
 
 
 def _read_lines(path):

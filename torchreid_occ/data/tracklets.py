@@ -1,6 +1,7 @@
 """Lists of tracklets from datasets: loaded by name, joined over sources, split for validation."""
 
 import inspect
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -101,7 +102,8 @@ def hold_out_identities(
 
     Args:
         tracklets: Training tracklets.
-        num_identities: How many identities, drawn by the seed. None takes a hundred, as the RFCnet
+        num_identities: How many identities, drawn by the seed among those that two cameras see (all
+            of these if they are fewer). None takes a hundred, as the RFCnet
             paper does (section 6.6), of five hundred or more, else a tenth.
         seed: Seed of the run, not negative.
 
@@ -120,14 +122,16 @@ def hold_out_identities(
             f"Cannot hold out {num_identities} of {len(pids)} training identities for validation: "
             "hold out fewer, or set test.select last."
         )
-    chosen = set(np.random.default_rng(seed).choice(pids, num_identities, replace=False))
-    held_out = [tracklet for tracklet in tracklets if tracklet[1] in chosen]
-    views = {(pid, camid) for _, pid, camid, _ in held_out}
-    if num_identities and len(views) == num_identities:
+    views = Counter(pid for pid, _ in {(pid, camid) for _, pid, camid, _ in tracklets})
+    eligible = [pid for pid in pids if views[pid] > 1]
+    if num_identities and not eligible:
         raise ValueError(
-            f"None of the {num_identities} training identities held out for validation is seen by "
-            "two cameras, so none can be searched for: set test.select last, or hold out more."
+            f"None of the {len(pids)} training identities is seen by two cameras, so none can be "
+            "searched for in validation: set test.select last."
         )
+    num_identities = min(num_identities, len(eligible))
+    chosen = set(np.random.default_rng(seed).choice(eligible, num_identities, replace=False))
+    held_out = [tracklet for tracklet in tracklets if tracklet[1] in chosen]
     remaining = [tracklet for tracklet in tracklets if tracklet[1] not in chosen]
     return _relabel(remaining, (pid for pid in pids if pid not in chosen)), held_out
 

@@ -39,6 +39,7 @@ class CheckpointedEngine(torchreid.engine.Engine):
         self.seed = seed
         self.metadata = metadata or {}
         self.step = 0
+        self._started = time.perf_counter()
         self.best = {"epoch": 0, "mAP": -1.0}
 
     def run(
@@ -63,7 +64,7 @@ class CheckpointedEngine(torchreid.engine.Engine):
             print_freq: Batches between lines of the log.
             fixbase_epoch: First epochs in which only ``open_layers`` train.
             open_layers: Names of those layers.
-            eval_freq: Epochs between validations; the last epoch always has one.
+            eval_freq: Epochs between validations; the last epoch always has one, at -1 alone.
             start_eval: Epochs before the first validation.
             test_only: Test the weights as they are.
             **test_options: Arguments of torchreid's ``Engine.test``.
@@ -84,7 +85,8 @@ class CheckpointedEngine(torchreid.engine.Engine):
             self.train(print_freq, fixbase_epoch, open_layers)
             done = self.epoch + 1
             improved = False
-            if done >= start_eval and (done % eval_freq == 0 or done == max_epoch):
+            due = eval_freq > 0 and done % eval_freq == 0 and done >= start_eval
+            if due or done == max_epoch:
                 improved = self._select(done)
             if improved or done % checkpoint_freq == 0 or done == max_epoch:
                 save_checkpoint(self.state(), checkpoint_path(save_dir, done))
@@ -133,6 +135,11 @@ class CheckpointedEngine(torchreid.engine.Engine):
                     f"{last or 'no checkpoint yet'}; try a lower train.lr."
                 )
 
+    @property
+    def seconds(self):
+        """Seconds spent on training and testing, those before a resume included."""
+        return time.perf_counter() - self._started
+
     def validate(self):
         """Gives the mAP that chooses the best checkpoint, or None where nothing is held out."""
 
@@ -149,6 +156,7 @@ class CheckpointedEngine(torchreid.engine.Engine):
             **self.metadata,
             "epoch": self.epoch + 1,
             "step": self.step,
+            "seconds": self.seconds,
             "best": dict(self.best),
             "models": models,
             # torchreid's own loader looks for the weights here; the tensors are stored once.
@@ -181,6 +189,7 @@ class CheckpointedEngine(torchreid.engine.Engine):
         state = load_checkpoint(path)
         self.load_state(state)
         self.epoch = state["epoch"] - 1
+        self._started = time.perf_counter() - state["seconds"]
         logger.info("Resumed after epoch %d from %s.", state["epoch"], path)
         return state["epoch"]
 

@@ -68,8 +68,13 @@ def build_datamanager(config):
         )
 
 
-def build_configured_model(config, num_classes):
+def build_configured_model(config, num_classes, pretrained=None):
     """The configured model, on the CPU, and whether it starts from ImageNet weights.
+
+    Args:
+        config: The configuration.
+        num_classes: Number of training identities.
+        pretrained: Takes the place of ``model.pretrained``.
 
     Raises:
         WeightsUnavailable: If ``model.pretrained`` is True and the weights can't be had.
@@ -78,9 +83,7 @@ def build_configured_model(config, num_classes):
     if config.engine == "torchreid":
 
         def build(pretrained):
-            return torchreid.models.build_model(
-                model.name, num_classes, config.loss.name, pretrained, use_gpu(config)
-            )
+            return _torchreid_model(config, num_classes, pretrained)
     else:
         size = {"height": config.data.height, "width": config.data.width}
 
@@ -88,7 +91,7 @@ def build_configured_model(config, num_classes):
             options = plain(model.options)
             return build_model(model.name, num_classes, pretrained=pretrained, **size, **options)
 
-    built, pretrained = _with_weights(build, model.pretrained)
+    built, pretrained = _with_weights(build, model.pretrained if pretrained is None else pretrained)
     if model.load_weights:
         load_weights(built, model.load_weights)
     return built, pretrained
@@ -143,6 +146,24 @@ def build_engine(config, datamanager, model, metadata):
         flip=config.test.flip,
         metadata=metadata,
     )
+
+
+def _torchreid_model(config, num_classes, pretrained):
+    """A model of torchreid's, which ignores ``pretrained`` where it has no weights."""
+    arguments = {"loss": config.loss.name, "use_gpu": use_gpu(config)}
+    random_state = torch.get_rng_state()
+    model = torchreid.models.build_model(
+        config.model.name, num_classes, pretrained=pretrained, **arguments
+    )
+    if pretrained:
+        torch.set_rng_state(random_state)
+        scratch = torchreid.models.build_model(
+            config.model.name, num_classes, pretrained=False, **arguments
+        )
+        weights = zip(model.parameters(), scratch.parameters(), strict=True)
+        if all(torch.equal(one, other) for one, other in weights):
+            raise WeightsUnavailable(f"torchreid has no ImageNet weights of {config.model.name}.")
+    return model
 
 
 def _with_weights(build, pretrained):

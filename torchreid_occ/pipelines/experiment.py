@@ -1,6 +1,7 @@
 """Runs a configuration: trains, tests, and writes everything a number can be traced by."""
 
 import datetime
+import json
 import statistics
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ from torchreid_occ.pipelines.build import (
     use_gpu,
 )
 from torchreid_occ.registry import dataset_class, torchreid
-from torchreid_occ.utils.checkpoint import latest_checkpoint
+from torchreid_occ.utils.checkpoint import latest_checkpoint, load_checkpoint
 from torchreid_occ.utils.complexity import count_gmacs, count_parameters, seconds_per_clip
 from torchreid_occ.utils.environment import hardware, versions
 from torchreid_occ.utils.files import write_json, write_text
@@ -67,10 +68,19 @@ def run_experiment(config, resume=False, demo=None):
             verify_images(_image_paths(datamanager), config.data.workers)
         elif config.data.verify:
             datamanager.verify(config.data.workers)
-        model, pretrained = build_configured_model(config, datamanager.num_train_pids)
+        resumed = latest_checkpoint(save_dir) if resume else None
+        if resumed:  # its weights take the place of any others
+            pretrained = load_checkpoint(resumed)["pretrained"]
+            model, _ = build_configured_model(config, datamanager.num_train_pids, False)
+        else:
+            model, pretrained = build_configured_model(config, datamanager.num_train_pids)
         cost = _cost(config, datamanager, model.cuda() if use_gpu(config) else model)
         _announce(cost, demo)
-        metadata = {"config": plain(config), "num_classes": datamanager.num_train_pids}
+        metadata = {
+            "config": plain(config),
+            "num_classes": datamanager.num_train_pids,
+            "pretrained": pretrained,
+        }
         engine = build_engine(config, datamanager, model, metadata)
         targets = _run(config, engine, save_dir)
         results = {
@@ -79,7 +89,7 @@ def run_experiment(config, resume=False, demo=None):
             "pretrained": pretrained,
             "cost": cost,
             "seed": config.train.seed,
-            "seconds": round(time.perf_counter() - start, 1),
+            "seconds": round(getattr(engine, "seconds", time.perf_counter() - start), 1),
             "versions": versions(),
             "hardware": hardware(use_gpu(config)),
             "config": plain(config),
@@ -103,36 +113,52 @@ def run_splits(path, overrides, splits, resume=False):
     """
     config = load_config(path, overrides)
     save_dir = Path(config.data.save_dir)
-    if splits is None:
-        # The source may have one fixed split and the target ten, as in a transfer.
-        classes = map(dataset_class, {*config.data.sources, *config.data.targets})
-        splits = range(max(getattr(dataset, "num_splits", 1) for dataset in classes))
+    # The source may have one fixed split and the target ten, as in a transfer.
+    classes = map(dataset_class, {*config.data.sources, *config.data.targets})
+    available = range(max(getattr(dataset, "num_splits", 1) for dataset in classes))
+    splits = list(available) if splits is None else splits
+    if not set(splits) <= set(available) or len(set(splits)) < len(splits):
+        raise ValueError(f"Splits are {list(splits)}, but there are {list(available)}, each once.")
+    _check_save_dir(config, save_dir, resume, over_splits=True)
+    write_text(save_dir / "config.yaml", config.dump())
     runs = []
     for split in splits:
-        own = ["data.split_id", str(split), "data.save_dir", str(save_dir / f"split_{split}")]
-        split_config = load_config(path, [*overrides, *own])
-        runs.append(run_experiment(split_config, resume))
-    results = {"targets": _average(runs), "splits": list(splits), "runs": runs}
+        own_dir = save_dir / f"split_{split}"
+        own = ["data.split_id", str(split), "data.save_dir", str(own_dir)]
+        done = read_results(own_dir) if (own_dir / "results.json").exists() else None
+        if done is None or done["config"]["train"]["max_epoch"] != config.train.max_epoch:
+            done = run_experiment(load_config(path, [*overrides, *own]), resume)
+        runs.append(done)
+    results = {"targets": _average(runs), "splits": splits, "runs": runs}
     write_json(save_dir / "results.json", results)
+    return results
+
+
+def read_results(save_dir):
+    """What a finished run wrote, with the ranks of its CMC as numbers again."""
+    results = json.loads((Path(save_dir) / "results.json").read_text(encoding="utf-8"))
+    for checkpoints in results["targets"].values():
+        for result in checkpoints.values():
+            result["cmc"] = {int(rank): value for rank, value in result["cmc"].items()}
     return results
 
 
 def describe(config):
     """The resolved configuration and its cost, as text; nothing is written or trained."""
     check_parts(config)
-    config = config.clone()
-    config.defrost()
-    config.model.pretrained = False  # weights cost nothing to compute, but a download to get
     datamanager = build_datamanager(config)
-    model, _ = build_configured_model(config, datamanager.num_train_pids)
+    # Weights change no cost, but would have to be downloaded.
+    model, _ = build_configured_model(config, datamanager.num_train_pids, False)
     return f"{config.dump()}\n{_cost_line(_cost(config, datamanager, model))}"
 
 
-def _check_save_dir(config, save_dir, resume):
+def _check_save_dir(config, save_dir, resume, over_splits=False):
     """Keeps one run from overwriting or continuing another."""
     path = save_dir / "config.yaml"
+    has_splits = any(save_dir.glob("split_*"))
     if not resume:
-        if latest_checkpoint(save_dir) or (save_dir / "results.json").exists():
+        finished = (save_dir / "results.json").exists()
+        if latest_checkpoint(save_dir) or finished or has_splits:
             raise FileExistsError(
                 f"{save_dir} holds a run already: continue it by --resume {save_dir}, or choose "
                 "another data.save_dir."
@@ -140,13 +166,18 @@ def _check_save_dir(config, save_dir, resume):
         return
     if not path.exists():
         return
+    if has_splits and not over_splits:
+        raise ValueError(f"{save_dir} holds a run over splits: add --splits to continue it.")
     if config.engine == "torchreid":
         raise ValueError("engine 'torchreid' is torchreid as it is, which can't resume a run.")
+    may_change = set(_MAY_CHANGE)
+    if config.train.lr_scheduler == "cosine":
+        may_change.discard("train.max_epoch")  # it shapes every learning rate
     before, now = _flat(plain(load_config(path))), _flat(plain(config))
     changed = [
         f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
         for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key) and key not in _MAY_CHANGE
+        if before.get(key) != now.get(key) and key not in may_change
     ]
     if changed:
         raise ValueError(f"{save_dir} holds a run of another configuration: {'; '.join(changed)}.")

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import shutil
 from pathlib import Path
 
 import torch
@@ -28,9 +29,21 @@ def latest_checkpoint(save_dir):
 
 
 def save_checkpoint(state, path):
-    """Writes a checkpoint; one that is interrupted leaves nothing under ``path``."""
-    with replacing(path) as file:
-        torch.save(state, file)
+    """Writes a checkpoint; one that is interrupted leaves nothing under ``path``.
+
+    Raises:
+        OSError: If it can't be written; says how much room there is.
+    """
+    try:
+        with replacing(path) as file:
+            torch.save(state, file)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        parent = next(folder for folder in Path(path).parents if folder.exists())
+        free = shutil.disk_usage(parent).free / 2**20
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise OSError(
+            f"The checkpoint {path} could not be written, {free:.0f} MiB are free there: {reason}"
+        ) from error
 
 
 def load_checkpoint(path):
@@ -65,7 +78,9 @@ def load_weights(model, path):
         ValueError: If names or shapes differ, listing the first of them.
     """
     content = load_checkpoint(path)
-    weights = content.get("state_dict", content)
+    weights = content.get("state_dict", content) if isinstance(content, dict) else None
+    if not weights or not all(map(torch.is_tensor, weights.values())):
+        raise ValueError(f"{path} holds no weights by name, as a state dict does.")
     weights = {name.removeprefix("module."): tensor for name, tensor in weights.items()}
     own = model.state_dict()
     transferred = {

@@ -38,11 +38,12 @@ def hardware(use_gpu):
 
 def _commit():
     """The commit of a source checkout, marked where files were changed since, else None."""
+    checkout = Path(__file__).parents[2]
+    if not (checkout / ".git").exists():
+        return None
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
     try:
-        done = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10
-        )
+        done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None

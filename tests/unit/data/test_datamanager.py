@@ -220,6 +220,21 @@ def test_wrong_supervision_says_what_to_set(build, tmp_path):
         build(supervision=("keypoints", "foreground"), keypoints=str(tmp_path / "k.json"))
 
 
+def test_supervision_that_matches_no_frame_is_a_mistake(build, tmp_path):
+    (tmp_path / "k.json").write_text('{"folder/Toy_0_0_0.png": [0.1, 0.1, 0.1, 0.1]}')
+    with pytest.raises(ValueError, match=r"'keypoints', but it is known of none of 40 .*Toy_"):
+        build(supervision=("keypoints",), keypoints=str(tmp_path / "k.json"))
+
+
+def test_verify_decodes_foreground_maps_too(build, tmp_path):
+    folder = tmp_path / "maps" / "Toy_0_0_0"
+    folder.mkdir(parents=True)
+    (folder / "foreground.png").write_bytes(b"no image")
+    manager = build(supervision=("foreground",), foreground=str(tmp_path / "maps"))
+    with pytest.raises(ValueError, match=r"1 of \d+ images cannot be read(.|\n)*foreground\.png"):
+        manager.verify(workers=1)
+
+
 def test_file_names_must_differ_for_supervision(build, tmp_path, monkeypatch):
     subsets = [[((f"{pid}/{cam}.png",), pid, cam) for pid in range(3)] for cam in (0, 0, 1)]
     monkeypatch.setattr(Toy, "read", lambda self, split_id: subsets)

@@ -131,7 +131,7 @@ def test_the_hold_out_is_the_papers_hundred_or_a_tenth(identities, expected):
 
 def test_hold_outs_that_cannot_work_say_what_to_set():
     one_camera = [tracklet for tracklet in TRACKLETS if tracklet[2] == 0]
-    with pytest.raises(ValueError, match=r"None of the 4 .* two cameras.* set test.select last"):
+    with pytest.raises(ValueError, match=r"None of the 10 .* two cameras.* set test.select last"):
         hold_out_identities(one_camera, 4, seed=1)
     with pytest.raises(ValueError, match=r"hold out 10 of 10 .*fewer, or set test.select last"):
         hold_out_identities(TRACKLETS, 10, seed=1)

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from torchreid_occ.engine.video import ClipEngine
-from torchreid_occ.utils.checkpoint import checkpoint_path, load_checkpoint
+from torchreid_occ.utils.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 
 
 class Output(NamedTuple):
@@ -199,6 +199,21 @@ def test_validation_follows_its_frequency_and_the_last_epoch(tmp_path):
     built = engine(validations=[0.1, 0.2, 0.3])
     built.run(tmp_path, max_epoch=5, eval_freq=2, start_eval=2)
     assert built.best["epoch"] == 5
+
+
+def test_validation_at_the_end_only(tmp_path):
+    built = engine(validations=[0.1])
+    built.run(tmp_path, max_epoch=3, eval_freq=-1)
+    assert built.best == {"epoch": 3, "mAP": 0.1}
+
+
+def test_seconds_before_a_resume_count(tmp_path):
+    engine().run(tmp_path, max_epoch=1)
+    path = checkpoint_path(tmp_path, 1)
+    save_checkpoint({**load_checkpoint(path), "seconds": 1000.0}, path)
+    continued = engine()
+    continued.run(tmp_path, max_epoch=2)
+    assert 1000 < continued.seconds < 1060
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_weights_are_spoiled(tmp_path):

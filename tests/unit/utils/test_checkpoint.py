@@ -56,6 +56,24 @@ def test_weights_load_except_a_classifier_of_other_identities(tmp_path):
     assert torch.equal(model.classifier.weight, before)
 
 
+@pytest.mark.parametrize("content", [torch.zeros(2), {"epoch": 3}, {}])
+def test_files_without_weights_are_refused(tmp_path, content):
+    path = tmp_path / "weights.pth"
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=r"weights\.pth holds no weights by name"):
+        load_weights(Net(), path)
+
+
+def test_a_full_disk_is_said_so(tmp_path, monkeypatch):
+    def fail(state, file):
+        raise RuntimeError("unexpected pos 971264 vs 971160")
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(OSError, match=r"x/weights\.pth could not be written, \d+ MiB are free"):
+        save_checkpoint({}, tmp_path / "x" / "weights.pth")
+    assert not list((tmp_path / "x").iterdir())
+
+
 def test_weights_that_do_not_fit_are_refused(tmp_path):
     path = tmp_path / "weights.pth"
     state = Net().state_dict()
