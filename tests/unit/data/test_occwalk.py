@@ -7,14 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from torchreid_occ.data.datasets import VIDEO_DATASETS
 from torchreid_occ.data.images import read_image
-from torchreid_occ.data.occwalk import PRESETS, VERSION, OccWalkTiny, parallel
+from torchreid_occ.data.occwalk import PRESETS, VERSION, OccWalkTiny, OccWalkTinyClean, parallel
 from torchreid_occ.data.occwalk.build import build
 from torchreid_occ.data.occwalk.preview import contact_sheet
 from torchreid_occ.data.occwalk.protocol import list_tracklets
@@ -35,7 +37,6 @@ ASK = f"""
 from torchreid_occ.data.occwalk.build import build
 from torchreid_occ.data.occwalk.presets import Preset
 import sys
-print("asking", flush=True)
 print("folder", build({SMALLER!r}, 0, sys.argv[1], workers=int(sys.argv[2])))
 """
 
@@ -81,6 +82,33 @@ def test_dataset_lists_what_was_rendered(occwalk_root):
     assert {item[1] for item in dataset.query} == set(range(17, 33))
     assert {item[1] for item in dataset.gallery} == set(range(17, 37))
     assert dataset.num_train_cams == 3
+
+
+def test_every_preset_is_a_dataset_with_a_clean_variant():
+    # Without a dot: tools/main.py takes a word with a dot for a configuration key.
+    expected = {(name, False): name for name in PRESETS}
+    expected |= {(name, True): f"{name}_clean" for name in PRESETS}
+    found = {name: cls for name, cls in VIDEO_DATASETS.items() if name.startswith("occwalk")}
+    assert {(cls.preset, cls.clean): name for name, cls in found.items()} == expected
+
+
+def test_clean_variant_tests_the_same_tracklets_without_occluders(occwalk_root):
+    occluded, clean = (
+        cls(root=str(occwalk_root), verbose=False) for cls in (OccWalkTiny, OccWalkTinyClean)
+    )
+    assert clean.train == occluded.train
+    data = str(occluded.dataset_dir)
+    for split in ("query", "gallery"):
+        assert getattr(clean, split) == [
+            (tuple(p.replace(data, f"{data}/ground_truth/clean") for p in paths), *rest)
+            for paths, *rest in getattr(occluded, split)
+        ]
+    spec = next(spec for spec in list_tracklets(TINY, 0) if spec.split == "query")
+    frames = np.stack([read_image(path) for path in clean.query[0][0]]).astype(int)
+    tracklet = render_tracklet(spec, TINY, 0)
+    hidden = (tracklet.whole > 0) & (tracklet.visible == 0)
+    assert np.abs(frames - tracklet.clean[..., ::-1])[hidden].mean() < 12  # JPEG
+    assert np.abs(frames - tracklet.frames[..., ::-1])[hidden].mean() > 30
 
 
 def test_supervision_is_the_truth(occwalk_root):
@@ -209,16 +237,20 @@ def test_deleted_rendering_is_rendered_anew(tmp_path, smaller):
     assert hash_tree(build(SMALLER, 0, str(tmp_path), workers=1)) == hash_tree(smaller)
 
 
-def test_waits_for_the_holder_of_the_lock(tmp_path):
+def test_waits_for_the_holder_of_the_lock(tmp_path, capsys):
     (tmp_path / "occwalk").mkdir()
-    with (tmp_path / "occwalk" / f".{NAME}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        process = ask(tmp_path)
-        assert process.stdout.readline() == "asking\n"
-        assert process.stdout.readline() == f"=> Waiting for another process that renders {NAME}\n"
-        assert not (tmp_path / "occwalk" / f".{NAME}.partial").exists()
-    out, error = process.communicate(timeout=120)
-    assert "=> Rendered" in out, error
+    with ThreadPoolExecutor(1) as pool:
+        with (tmp_path / "occwalk" / f".{NAME}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            asked = pool.submit(build, SMALLER, 0, str(tmp_path), workers=1)
+            said, deadline = "", time.monotonic() + 60
+            while not said and time.monotonic() < deadline:
+                time.sleep(0.01)
+                said += capsys.readouterr().out
+            assert said == f"=> Waiting for another process that renders {NAME}\n"
+            assert not (tmp_path / "occwalk" / f".{NAME}.partial").exists()
+        assert asked.result() == tmp_path / "occwalk" / NAME
+    assert "=> Rendered" in capsys.readouterr().out
 
 
 def test_root_that_cannot_be_written_says_what_to_do(tmp_path):
@@ -231,3 +263,12 @@ def test_contact_sheet_draws_the_truth():
     plain, drawn = (contact_sheet(SMALLER, 0, 2, 3, overlay) for overlay in (False, True))
     assert plain.shape == drawn.shape == (2 * 2 * 128, 3 * 2 * 64, 3)
     assert 0.1 < np.mean(np.any(plain != drawn, axis=-1)) < 0.7
+
+
+def test_contact_sheet_of_large_frames_runs_through_the_whole_tracklet():
+    full = PRESETS["occwalk_full"]
+    short, long = (
+        contact_sheet(replace(full, frames=(length, length)), 0, 1, 4) for length in (4, 8)
+    )
+    assert short.shape == long.shape == (256, 4 * 128, 3)
+    assert long.any(axis=(0, 2)).all()

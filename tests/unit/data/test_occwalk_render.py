@@ -144,7 +144,9 @@ def test_walk_keeps_bones_and_the_ground():
     assert np.ptp(joints[:, Joint.LEFT_KNEE, 0]) > 0.1
 
 
-@pytest.mark.parametrize(("index", "half"), [(1, "lower"), (5, "upper"), (9, "lower")])
+@pytest.mark.parametrize(
+    ("index", "half"), [(1, "lower"), (5, "upper"), (9, "lower"), (297, "lower"), (493, "upper")]
+)
 def test_near_twins_differ_in_one_garment_only(index, half):
     one, other = make_identity(0, "test", index - 1), make_identity(0, "test", index)
     differing = [f.name for f in fields(one) if getattr(one, f.name) != getattr(other, f.name)]
@@ -154,8 +156,9 @@ def test_near_twins_differ_in_one_garment_only(index, half):
 
 
 def test_people_of_different_groups_and_indices_differ():
-    people = [make_identity(0, group, index) for group in ("train", "test") for index in range(16)]
-    assert len(set(people)) == 32
+    groups = "train", "test", "distractor"
+    people = [make_identity(7, group, index) for group in groups for index in range(500)]
+    assert len(set(people)) == 1500
 
 
 def test_training_and_test_obstacles_share_neither_shape_nor_colour():

@@ -11,14 +11,26 @@ from torchreid_occ.data.datasets.video import (
     OccludedDukeMTMCVidReID,
     TrackletFolder,
 )
-from torchreid_occ.data.occwalk import OccWalkTiny
+from torchreid_occ.data.occwalk import (
+    OccWalkFull,
+    OccWalkFullClean,
+    OccWalkSmall,
+    OccWalkSmallClean,
+    OccWalkTiny,
+    OccWalkTinyClean,
+)
 
 VIDEO_DATASETS = {
     "dukemtmcvidreid": DukeMTMCVidReID,
     "ilidsvid": ILIDSVID,
     "mars": Mars,
     "occluded_dukemtmcvidreid": OccludedDukeMTMCVidReID,
+    "occwalk_full": OccWalkFull,
+    "occwalk_full_clean": OccWalkFullClean,
+    "occwalk_small": OccWalkSmall,
+    "occwalk_small_clean": OccWalkSmallClean,
     "occwalk_tiny": OccWalkTiny,
+    "occwalk_tiny_clean": OccWalkTinyClean,
     "prid2011": PRID2011,
     "sduvid": SDUVID,
     "tracklet_folder": TrackletFolder,

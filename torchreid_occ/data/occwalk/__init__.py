@@ -1,6 +1,25 @@
 """OccWalk: pedestrians rendered on video, with pixel ground truth for what hides them."""
 
-from torchreid_occ.data.occwalk.dataset import OccWalk, OccWalkTiny
+from torchreid_occ.data.occwalk.dataset import (
+    OccWalk,
+    OccWalkFull,
+    OccWalkFullClean,
+    OccWalkSmall,
+    OccWalkSmallClean,
+    OccWalkTiny,
+    OccWalkTinyClean,
+)
 from torchreid_occ.data.occwalk.presets import PRESETS, VERSION, Preset
 
-__all__ = ["PRESETS", "VERSION", "OccWalk", "OccWalkTiny", "Preset"]
+__all__ = [
+    "PRESETS",
+    "VERSION",
+    "OccWalk",
+    "OccWalkFull",
+    "OccWalkFullClean",
+    "OccWalkSmall",
+    "OccWalkSmallClean",
+    "OccWalkTiny",
+    "OccWalkTinyClean",
+    "Preset",
+]

@@ -23,6 +23,7 @@ class OccWalk(TrackletDataset):
     """
 
     preset = None  # name of the preset
+    clean = False  # whether query and gallery are the same tracklets before anything hid them
 
     def __init__(self, root="", split_id=0, seed=0, **kwargs):
         self.dataset_dir = build(PRESETS[self.preset], seed, root)
@@ -30,20 +31,13 @@ class OccWalk(TrackletDataset):
 
     def read(self, split_id):
         """Lists the items; pids of query and gallery are those of the file names."""
-        train, query, gallery = (self._read_split(split) for split in SPLITS)
+        test = self.dataset_dir / "ground_truth/clean" if self.clean else self.dataset_dir
+        folders = self.dataset_dir, test, test
+        train, query, gallery = map(_read_split, folders, SPLITS)
         return relabel(train), query, gallery
 
-    def _read_split(self, split):
-        items = []
-        for person in subfolders(self.dataset_dir / split):
-            for tracklet in subfolders(person):
-                frames = frames_in(tracklet)
-                camera = int(re.search(r"_C(\d+)_F\d+_X\d+\.jpg$", frames[0])[1])
-                items.append((frames, int(person.name), camera - 1))
-        return items
-
     def supervision(self):
-        """True key point lines and true masks of what is visible."""
+        """True key point lines and true masks of what is visible in the occluded frames."""
         return Supervision(
             str(self.dataset_dir / "keypoints.json"), str(self.dataset_dir / "foreground")
         )
@@ -53,3 +47,43 @@ class OccWalkTiny(OccWalk):
     """OccWalk for tests and demonstrations: 16 + 16 identities, 3 cameras, seconds to render."""
 
     preset = "occwalk_tiny"
+
+
+class OccWalkTinyClean(OccWalkTiny):
+    """OccWalkTiny with a test set without occluders."""
+
+    clean = True
+
+
+class OccWalkSmall(OccWalk):
+    """OccWalk for experiments: 300 + 300 identities, 4 cameras, a minute to render."""
+
+    preset = "occwalk_small"
+
+
+class OccWalkSmallClean(OccWalkSmall):
+    """OccWalkSmall with a test set without occluders."""
+
+    clean = True
+
+
+class OccWalkFull(OccWalk):
+    """OccWalk at the papers' scale: 500 + 500 identities, 6 cameras, half an hour to render."""
+
+    preset = "occwalk_full"
+
+
+class OccWalkFullClean(OccWalkFull):
+    """OccWalkFull with a test set without occluders."""
+
+    clean = True
+
+
+def _read_split(folder, split):
+    items = []
+    for person in subfolders(folder / split):
+        for tracklet in subfolders(person):
+            frames = frames_in(tracklet)
+            camera = int(re.search(r"_C(\d+)_F\d+_X\d+\.jpg$", frames[0])[1])
+            items.append((frames, int(person.name), camera - 1))
+    return items

@@ -11,6 +11,9 @@ from torchreid_occ.data.occwalk.walker import Walker
 
 PASSER_ODDS = 0.3
 PASSERS = 1000  # different people who pass by, per pool
+LONGEST_WINDOW = 48  # frames that one or two occluders hide; more frames take more of them
+BRISK = 16  # frames within which something crosses evenly
+LINGERING = 0.6  # what takes longer slows down by this much midway, so as not to hide little long
 
 
 class Layer(NamedTuple):
@@ -88,7 +91,7 @@ def draw_occluders(
         num_occluded: Number of frames in which something should cover the body.
     """
     occluders = []
-    for window in _draw_windows(rng, len(target.shift), num_occluded):
+    for window in _draw_windows(rng, 0, len(target.shift), num_occluded):
         if rng.random() < PASSER_ODDS:
             occluders.append(_draw_passer(rng, seed, pool, target, window))
         else:
@@ -96,14 +99,21 @@ def draw_occluders(
     return occluders
 
 
-def _draw_windows(rng, length, num_occluded):
-    """One or two windows of frames that hold the wanted number together."""
+def _draw_windows(rng, start, length, num_occluded):
+    """Windows of frames, from a start on, that hold the wanted number together."""
     spare = length - num_occluded
+    if num_occluded > LONGEST_WINDOW:
+        half = num_occluded // 2
+        middle = half + int(rng.integers(spare + 1))
+        return [
+            *_draw_windows(rng, start, middle, half),
+            *_draw_windows(rng, start + middle, length - middle, num_occluded - half),
+        ]
     if num_occluded >= 6 and spare >= 2 and rng.random() < 0.5:
         first, gap = int(rng.integers(2, num_occluded - 1)), int(rng.integers(1, spare + 1))
-        start = int(rng.integers(spare - gap + 1))
+        start += int(rng.integers(spare - gap + 1))
         return [(start, start + first), (start + first + gap, start + num_occluded + gap)]
-    start = int(rng.integers(spare + 1))
+    start += int(rng.integers(spare + 1))
     return [(start, start + num_occluded)]
 
 
@@ -124,7 +134,8 @@ def _draw_obstacle(rng, pool, target, window):
     if rng.random() < obstacle.vertical:
         lift = (-1 if obstacle.reach == "hanging" else 1) * cover * height
         columns = (target.left + target.right) / 2 + breadth * rng.uniform(-0.25, 0.25)
-        columns = columns + rng.uniform(-0.02, 0.02) * breadth * np.arange(len(target.shift))
+        drifting = np.arange(len(target.shift)) - max(0, window[0] - BRISK)
+        columns = columns + rng.uniform(-0.02, 0.02) * breadth * drifting
         tops = top + lift * (1 - _presence(rng, len(target.shift), window))
     else:
         columns = _crossing(rng, target, window, size[1])[0]
@@ -164,6 +175,8 @@ def _crossing(rng, target, window, breadth):
     sign = int(rng.choice([-1, 1]))
     way = np.array([target.left - breadth / 2, target.right + breadth / 2])[::sign]
     progress = (np.arange(len(target.shift)) - start) / (stop - start)
+    if length > BRISK:
+        progress += LINGERING / (2 * np.pi) * np.sin(2 * np.pi * np.clip(progress, 0, 1))
     return way[0] + (way[1] - way[0]) * progress, sign
 
 

@@ -15,9 +15,10 @@ class Preset:
         train_identities: Identities of the training set.
         test_identities: Identities of query and gallery.
         distractor_identities: Identities of the gallery that no query asks for.
-        cameras: Number of cameras; everyone walks past each of them.
+        cameras: Number of cameras.
+        sightings: Number of cameras that each person walks past.
         queries_per_identity: Query tracklets of a test identity, each from another camera.
-        max_tracklets: A camera holds one to this many train or gallery tracklets of an identity.
+        max_tracklets: A camera on somebody's way holds one to this many train or gallery tracklets.
         frames: Fewest and most frames of a tracklet.
         height: Height of a frame in pixels.
         width: Width of a frame in pixels.
@@ -28,6 +29,7 @@ class Preset:
     test_identities: int
     distractor_identities: int
     cameras: int
+    sightings: int
     queries_per_identity: int
     max_tracklets: int
     frames: tuple[int, int]
@@ -44,11 +46,38 @@ PRESETS = {
             test_identities=16,
             distractor_identities=4,
             cameras=3,
+            sightings=3,
             queries_per_identity=2,
             max_tracklets=2,
             frames=(8, 16),
             height=128,
             width=64,
+        ),
+        Preset(
+            name="occwalk_small",
+            train_identities=300,
+            test_identities=300,
+            distractor_identities=50,
+            cameras=4,
+            sightings=3,
+            queries_per_identity=1,
+            max_tracklets=1,
+            frames=(8, 24),
+            height=128,
+            width=64,
+        ),
+        Preset(
+            name="occwalk_full",
+            train_identities=500,
+            test_identities=500,
+            distractor_identities=150,
+            cameras=6,
+            sightings=3,
+            queries_per_identity=2,
+            max_tracklets=1,
+            frames=(32, 96),
+            height=256,
+            width=128,
         ),
     )
 }

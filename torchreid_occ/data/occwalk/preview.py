@@ -9,7 +9,7 @@ from torchreid_occ.data.occwalk.protocol import list_tracklets
 from torchreid_occ.data.occwalk.render import Tracklet, render_tracklet
 
 ROW_COLOUR, COLUMN_COLOUR, MASK_COLOUR = (60, 220, 255), (255, 180, 60), (60, 220, 60)
-ZOOM = 2
+ROW_HEIGHT = 256
 
 
 def contact_sheet(
@@ -21,31 +21,31 @@ def contact_sheet(
         preset: What to render.
         seed: Seed of the rendering.
         rows: Number of tracklets.
-        columns: Number of frames of each.
+        columns: Number of frames of each, evenly chosen from those of a long one.
         overlay: Whether to draw split lines, visible masks and occlusion in percent.
 
     Shape:
-        returns ``(rows * height, columns * width, 3)`` times the zoom, blue first.
+        returns ``(rows * 256, columns * 256 * width / height, 3)``, blue first.
     """
     specs = list_tracklets(preset, seed)
     chosen = keyed_rng(seed, "preview").choice(len(specs), min(rows, len(specs)), replace=False)
     sheet = []
     for index in sorted(chosen):
         tracklet = render_tracklet(specs[index], preset, seed)
-        row = np.zeros((columns, ZOOM * preset.height, ZOOM * preset.width, 3), np.uint8)
-        for frame in range(min(columns, len(tracklet.frames))):
-            row[frame] = _draw(tracklet, frame, overlay)
+        width = ROW_HEIGHT * preset.width // preset.height
+        row = np.zeros((columns, ROW_HEIGHT, width, 3), np.uint8)
+        step = max(1, len(tracklet.frames) // columns)
+        for place, frame in enumerate(range(0, len(tracklet.frames), step)[:columns]):
+            row[place] = _draw(tracklet, frame, width, overlay)
         sheet.append(np.hstack(row))
     return np.vstack(sheet)
 
 
-def _draw(tracklet: Tracklet, frame, overlay):
-    picture = cv2.resize(
-        tracklet.frames[frame], None, fx=ZOOM, fy=ZOOM, interpolation=cv2.INTER_CUBIC
-    )
+def _draw(tracklet: Tracklet, frame, width, overlay):
+    height = ROW_HEIGHT
+    picture = cv2.resize(tracklet.frames[frame], (width, height), interpolation=cv2.INTER_CUBIC)
     if not overlay:
         return picture
-    height, width = picture.shape[:2]
     mask = cv2.resize(tracklet.visible[frame], (width, height), interpolation=cv2.INTER_NEAREST)
     tinted = cv2.addWeighted(picture, 0.6, np.full_like(picture, MASK_COLOUR), 0.4, 0)
     cv2.copyTo(tinted, mask, picture)

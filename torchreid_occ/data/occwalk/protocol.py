@@ -67,13 +67,13 @@ class TrackletSpec:
 def list_tracklets(preset: Preset, seed: int) -> list[TrackletSpec]:
     """All tracklets of a rendering, in the order of its folders.
 
-    Every person is seen by every camera. A query is a tracklet of its own, so the gallery holds its
-    person in its camera, which evaluation leaves out, and in all the others.
+    A query is a tracklet of its own, so the gallery holds its person in its camera, which
+    evaluation leaves out, and in all the others on the person's way.
     """
     specs = []
     for split in SPLITS:
         rng = keyed_rng(seed, "protocol", preset.name, split)
-        places = list(_places(preset, split, rng))
+        places = list(_places(preset, seed, split, rng))
         lengths = rng.integers(preset.frames[0], preset.frames[1] + 1, len(places)).tolist()
         occluded = _occluded_frames(rng, split, lengths)
         for place, length, num_occluded in zip(places, lengths, occluded, strict=True):
@@ -82,7 +82,7 @@ def list_tracklets(preset: Preset, seed: int) -> list[TrackletSpec]:
     return specs
 
 
-def _places(preset, split, rng):
+def _places(preset, seed, split, rng):
     """Yields pid, tracklet number, group, identity index and camid of a split's tracklets."""
     people = [("train", index) for index in range(preset.train_identities)]
     people += [("test", index) for index in range(preset.test_identities)]
@@ -91,11 +91,13 @@ def _places(preset, split, rng):
     for pid, (group, index) in enumerate(people, start=1):
         if group not in groups:
             continue
+        way = keyed_rng(seed, "way", preset.name, pid).permutation(preset.cameras)
+        passed = np.sort(way[: preset.sightings])
         if split == "query":
-            camids = np.sort(rng.permutation(preset.cameras)[: preset.queries_per_identity])
+            camids = np.sort(rng.permutation(passed)[: preset.queries_per_identity])
         else:
-            counts = rng.integers(1, preset.max_tracklets + 1, preset.cameras)
-            camids = np.repeat(np.arange(preset.cameras), counts)
+            counts = rng.integers(1, preset.max_tracklets + 1, preset.sightings)
+            camids = np.repeat(passed, counts)
         # Numbers go on from the queries to the gallery, as the tracklets are different ones.
         first = 1 + (preset.queries_per_identity if split == "gallery" else 0)
         for number, camid in enumerate(camids.tolist(), start=first):

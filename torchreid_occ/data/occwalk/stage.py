@@ -8,6 +8,10 @@ from torchreid_occ.data.occwalk.identity import Identity
 from torchreid_occ.data.occwalk.occluders import Target
 from torchreid_occ.data.occwalk.walker import Walker
 
+# A walk turns, comes nearer or goes away by as much as in this many frames, however long it is: a
+# camera sees nobody from all sides.
+LONGEST_BEND = 24
+
 
 class Stage:
     """The walker, the place behind and the wobbling box, before anything stands in the way.
@@ -31,10 +35,11 @@ class Stage:
         height, width = canvas
         self._camera, self._canvas = camera, canvas
         time = np.arange(length)
+        bend = min(length, LONGEST_BEND)
         turn = (
             camera.headings[rng.integers(2)]
             + rng.normal(0, HEADING_SPREAD)
-            + rng.uniform(-1, 1) * time
+            + rng.uniform(-1, 1) * (bend / length) * time
         )
         heading = np.radians(turn)
         cadence = identity.gait.cadence * rng.uniform(0.92, 1.08)
@@ -59,7 +64,7 @@ class Stage:
             axis=1,
         )
         progress = np.linspace(-0.5, 0.5, length)
-        self._zoom = np.exp(0.012 * length * np.cos(heading) * progress)
+        self._zoom = np.exp(0.012 * bend * np.cos(heading) * progress)
         self._ground = ground
 
     def target(self) -> Target:
