@@ -65,7 +65,7 @@ def evaluate_rank(
     g_camids,
     max_rank=50,
     use_metric_cuhk03=False,
-    use_cython=False,
+    use_cython=True,
 ):
     """CMC curve and mAP with torchreid's signature and the numbers of its Python path.
 
@@ -80,7 +80,7 @@ def evaluate_rank(
         g_camids: Cameras of the gallery items.
         max_rank: Ranks of the CMC; a smaller gallery gives as many as it has items.
         use_metric_cuhk03: CUHK03's classic single-gallery-shot protocol, left to torchreid.
-        use_cython: For torchreid's signature; compiled or not, its numbers are the same.
+        use_cython: For torchreid's signature; the numbers are those of its Python path anyway.
 
     Shape:
         distmat: (Q, G); q_pids, q_camids: (Q,); g_pids, g_camids: (G,); CMC: (max_rank,).
@@ -94,7 +94,7 @@ def evaluate_rank(
     """
     if use_metric_cuhk03:
         return torchreid.metrics.evaluate_rank(
-            distmat, q_pids, g_pids, q_camids, g_camids, max_rank, True, use_cython
+            distmat, q_pids, g_pids, q_camids, g_camids, max_rank, True, use_cython=False
         )
     ranks = rank_queries(distmat, q_pids, g_pids, q_camids, g_camids, max_rank)
     if not len(ranks.index):

@@ -1,3 +1,5 @@
+import inspect
+
 import numpy as np
 import pytest
 
@@ -37,6 +39,13 @@ def test_equals_torchreid_on_cuhk03s_metric_for_the_same_global_draws():
     cmc, mAP = evaluate_rank(*arguments, max_rank=5, use_metric_cuhk03=True)  # noqa: N806
     np.testing.assert_array_equal(cmc, expected_cmc)
     assert mAP == expected_map
+
+
+def test_signature_is_torchreids():
+    ours = inspect.signature(evaluate_rank).parameters
+    theirs = inspect.signature(torchreid.metrics.evaluate_rank).parameters
+    assert list(ours) == list(theirs)
+    assert [p.default for p in ours.values()] == [p.default for p in theirs.values()]
 
 
 def test_by_hand():
