@@ -44,7 +44,8 @@ def parse_arguments(arguments=None):
 
 
 def _is_key(word):
-    return "." in word or word in ("engine", "use_gpu")
+    is_variant = word.endswith(".clean")  # of a dataset
+    return ("." in word and not is_variant) or word in ("engine", "use_gpu")
 
 
 def overrides_of(arguments):

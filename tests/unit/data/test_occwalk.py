@@ -18,6 +18,8 @@ from torchreid_occ.data.datasets import VIDEO_DATASETS
 from torchreid_occ.data.images import read_image
 from torchreid_occ.data.occwalk import PRESETS, VERSION, OccWalkTiny, OccWalkTinyClean, parallel
 from torchreid_occ.data.occwalk.build import build
+from torchreid_occ.data.occwalk.files import write_tracklet
+from torchreid_occ.data.occwalk.frozen import FROZEN
 from torchreid_occ.data.occwalk.preview import contact_sheet
 from torchreid_occ.data.occwalk.protocol import list_tracklets
 from torchreid_occ.data.occwalk.render import occlusion_labels, render_tracklet
@@ -33,6 +35,26 @@ SMALLER = replace(
     frames=(4, 6),
 )
 NAME = f"smaller-v{VERSION}-s0"
+# Hashes of some tracklets of seed 0, training and test ones.
+FROZEN_TRACKLETS = {
+    "occwalk_tiny": [
+        "d34fd937b732bad02c60ce32a8d784bab87b40a19ae00fc8f900227f698c28c0",
+        "b1a980631d1c4ac67f4ce4299280f2914892ff70fabee82bc6606ee666afd4fc",
+        "6eda07ea6f5abdc629fe9cbf97a4226c3eb814290db02d5cc55ec4fd38d83092",
+        "65c15ca6d3692fb779843ba6a907482fc05babb9ef5a1863c358e7c0cc87cfca",
+    ],
+    "occwalk_small": [
+        "497a0ce3f99bc2225abe56721f007fe3c53f778700920ad33200bd263e239ced",
+        "39f19a59e6ee68ce0489b1966e57a47157d688492c60eac170961b9ff4888fca",
+        "aa5ae8568614214b075027639cb3ee090774a85acb59b125b915006bbcfb6778",
+    ],
+    "occwalk_full": [
+        "792fed6743401977e45b4b903cffa17caddadae2e8711fb33f7b87aedf53e383",
+        "df3d1867225238bf51f5718db562038806bf049e49965a43ac21435da1bc47a5",
+        "a5167109251769eeb05fe22aba599657e264d68e44191113f15d2db7bef90bf1",
+        "2a9d0bf17d19a6ba744685ac386586aad569c55e17fce4ba846a9440ab0655ac",
+    ],
+}
 ASK = f"""
 from torchreid_occ.data.occwalk.build import build
 from torchreid_occ.data.occwalk.presets import Preset
@@ -84,21 +106,26 @@ def test_dataset_lists_what_was_rendered(occwalk_root):
     assert dataset.num_train_cams == 3
 
 
+def test_a_split_of_torchreids_is_a_seed(tmp_path):
+    asked = OccWalkTiny(root=str(tmp_path), split_id=5, verbose=False)
+    assert asked.dataset_dir.name == f"occwalk_tiny-v{VERSION}-s5"
+    given = OccWalkTiny(root=str(tmp_path), split_id=4, seed=5, verbose=False)
+    assert given.train == asked.train
+
+
 def test_every_preset_is_a_dataset_with_a_clean_variant():
-    # Without a dot: tools/main.py takes a word with a dot for a configuration key.
     expected = {(name, False): name for name in PRESETS}
-    expected |= {(name, True): f"{name}_clean" for name in PRESETS}
+    expected |= {(name, True): f"{name}.clean" for name in PRESETS}
     found = {name: cls for name, cls in VIDEO_DATASETS.items() if name.startswith("occwalk")}
     assert {(cls.preset, cls.clean): name for name, cls in found.items()} == expected
 
 
-def test_clean_variant_tests_the_same_tracklets_without_occluders(occwalk_root):
+def test_clean_variant_is_the_same_tracklets_without_occluders(occwalk_root):
     occluded, clean = (
         cls(root=str(occwalk_root), verbose=False) for cls in (OccWalkTiny, OccWalkTinyClean)
     )
-    assert clean.train == occluded.train
     data = str(occluded.dataset_dir)
-    for split in ("query", "gallery"):
+    for split in ("train", "query", "gallery"):
         assert getattr(clean, split) == [
             (tuple(p.replace(data, f"{data}/ground_truth/clean") for p in paths), *rest)
             for paths, *rest in getattr(occluded, split)
@@ -109,6 +136,8 @@ def test_clean_variant_tests_the_same_tracklets_without_occluders(occwalk_root):
     hidden = (tracklet.whole > 0) & (tracklet.visible == 0)
     assert np.abs(frames - tracklet.clean[..., ::-1])[hidden].mean() < 12  # JPEG
     assert np.abs(frames - tracklet.frames[..., ::-1])[hidden].mean() > 30
+    whole = [clean.supervision().foreground(path) for path in clean.query[0][0]]
+    np.testing.assert_array_equal(np.stack(whole), tracklet.whole)
 
 
 def test_supervision_is_the_truth(occwalk_root):
@@ -136,10 +165,43 @@ def test_ground_truth_lies_beside_the_frames(occwalk_root):
             labels[frame],
             pytest.approx(tracklet.fractions[frame], abs=1e-6),
         ]
-        whole = read_image(folder / "ground_truth/whole" / spec.folder / f"{stem}.png", "L")
+        whole = read_image(folder / "ground_truth/whole" / stem / "foreground.png", "L")
         np.testing.assert_array_equal(whole, tracklet.whole[frame])
         clean = read_image(folder / "ground_truth/clean" / spec.folder / f"{stem}.jpg")
         assert np.abs(np.asarray(clean, int) - tracklet.clean[frame][..., ::-1]).mean() < 12
+
+
+@pytest.mark.parametrize("preset", ["occwalk_tiny", "occwalk_small", "occwalk_full"])
+def test_tracklets_are_the_frozen_ones(tmp_path, preset):
+    # The larger presets whole take too long here: small is below, among the slow tests.
+    specs = list_tracklets(PRESETS[preset], 0)
+    found = [
+        write_tracklet(tmp_path, spec, PRESETS[preset], 0)["sha256"]
+        for spec in specs[:: len(specs) // 3]
+    ]
+    assert found == FROZEN_TRACKLETS[preset]
+
+
+def test_whole_rendering_is_the_frozen_one(occwalk_root):
+    manifest = occwalk_root / "occwalk" / f"occwalk_tiny-v{VERSION}-s0" / "manifest.json"
+    found = json.loads(manifest.read_text())["sha256"]
+    assert found == FROZEN[VERSION, "occwalk_tiny", 0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 200])
+def test_whole_small_rendering_is_the_frozen_one(tmp_path, seed):
+    folder = build(PRESETS["occwalk_small"], seed, str(tmp_path))
+    found = json.loads((folder / "manifest.json").read_text())["sha256"]
+    assert found == FROZEN[VERSION, "occwalk_small", seed]
+
+
+def test_a_rendering_that_is_not_the_frozen_one_says_so(tmp_path, monkeypatch, capsys):
+    build(SMALLER, 0, str(tmp_path / "unknown"), workers=1)
+    assert "WARNING" not in capsys.readouterr().out
+    monkeypatch.setitem(FROZEN, (VERSION, "smaller", 0), "another")
+    build(SMALLER, 0, str(tmp_path / "changed"), workers=1)
+    assert "not the frozen one" in capsys.readouterr().out
 
 
 def test_statistics_stand_beside_the_papers(occwalk_root):
@@ -182,8 +244,9 @@ def test_frames_are_all_there(smaller):
     }
     assert len(frames) == num_frames
     assert keypoints.keys() == frames
-    assert len(list(smaller.glob("foreground/*/foreground.png"))) == num_frames
-    assert len(list(smaller.glob("ground_truth/*/*/*/*/*"))) == 2 * num_frames
+    for masks in ("foreground", "ground_truth/whole"):
+        assert len(list(smaller.glob(f"{masks}/*/foreground.png"))) == num_frames
+    assert len(list(smaller.glob("ground_truth/clean/*/*/*/*.jpg"))) == num_frames
 
 
 def test_present_rendering_is_left_alone(smaller):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from torchreid_occ.data.occwalk.frozen import FROZEN
 from torchreid_occ.data.occwalk.parallel import render_in_workers
 from torchreid_occ.data.occwalk.presets import VERSION, Preset
 from torchreid_occ.data.occwalk.protocol import list_tracklets
@@ -91,6 +92,19 @@ def _render(folder, preset, seed, workers, lock):
     print(f"=> Rendered in {time.monotonic() - started:.0f} s", flush=True)
 
 
+def _sha256(preset, seed, hashes):
+    """Hash of all tracklets' hashes; says so if it is not the frozen one."""
+    found = hashlib.sha256("".join(hashes.values()).encode()).hexdigest()
+    if found != FROZEN.get((VERSION, preset.name, seed), found):
+        print(
+            f"=> WARNING: this rendering of {preset.name}, seed {seed}, is not the frozen one. "
+            "Numbers on it do not compare with others': OpenCV is another version than "
+            "constraints.txt names, or the renderer was changed.",
+            flush=True,
+        )
+    return found
+
+
 def _write_index(partial, specs, preset, seed):
     """Writes the files that speak of all tracklets."""
     data = data_folder(partial)
@@ -107,7 +121,7 @@ def _write_index(partial, specs, preset, seed):
         "preset": asdict(preset),
         "seed": seed,
         "frames": sum(spec.num_frames for spec in specs),
-        "sha256": hashlib.sha256("".join(hashes.values()).encode()).hexdigest(),
+        "sha256": _sha256(preset, seed, hashes),
         "tracklets": hashes,
     }
     write_text(data / "manifest.json", json.dumps(manifest, indent=1))

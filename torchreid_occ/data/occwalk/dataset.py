@@ -17,30 +17,28 @@ class OccWalk(TrackletDataset):
 
     Args:
         root: Folder that holds the datasets.
-        split_id: There is one split; ignored.
-        seed: Seed of the rendering; another seed gives other people, places and occluders.
+        split_id: Seed of the rendering: another one gives other people, places and occluders.
+        seed: Takes the place of `split_id`.
         **kwargs: torchreid's.
     """
 
     preset = None  # name of the preset
-    clean = False  # whether query and gallery are the same tracklets before anything hid them
+    clean = False  # whether these are the same tracklets before anything hid the people
 
-    def __init__(self, root="", split_id=0, seed=0, **kwargs):
-        self.dataset_dir = build(PRESETS[self.preset], seed, root)
+    def __init__(self, root="", split_id=0, seed=None, **kwargs):
+        self.dataset_dir = build(PRESETS[self.preset], split_id if seed is None else seed, root)
         super().__init__(root, split_id, **kwargs)
 
     def read(self, split_id):
         """Lists the items; pids of query and gallery are those of the file names."""
-        test = self.dataset_dir / "ground_truth/clean" if self.clean else self.dataset_dir
-        folders = self.dataset_dir, test, test
-        train, query, gallery = map(_read_split, folders, SPLITS)
+        folder = self.dataset_dir / "ground_truth/clean" if self.clean else self.dataset_dir
+        train, query, gallery = (_read_split(folder, split) for split in SPLITS)
         return relabel(train), query, gallery
 
     def supervision(self):
-        """True key point lines and true masks of what is visible in the occluded frames."""
-        return Supervision(
-            str(self.dataset_dir / "keypoints.json"), str(self.dataset_dir / "foreground")
-        )
+        """True key point lines and true masks of what the frames show of the person."""
+        masks = "ground_truth/whole" if self.clean else "foreground"
+        return Supervision(str(self.dataset_dir / "keypoints.json"), str(self.dataset_dir / masks))
 
 
 class OccWalkTiny(OccWalk):
@@ -50,7 +48,7 @@ class OccWalkTiny(OccWalk):
 
 
 class OccWalkTinyClean(OccWalkTiny):
-    """OccWalkTiny with a test set without occluders."""
+    """OccWalkTiny without occluders."""
 
     clean = True
 
@@ -62,7 +60,7 @@ class OccWalkSmall(OccWalk):
 
 
 class OccWalkSmallClean(OccWalkSmall):
-    """OccWalkSmall with a test set without occluders."""
+    """OccWalkSmall without occluders."""
 
     clean = True
 
@@ -74,7 +72,7 @@ class OccWalkFull(OccWalk):
 
 
 class OccWalkFullClean(OccWalkFull):
-    """OccWalkFull with a test set without occluders."""
+    """OccWalkFull without occluders."""
 
     clean = True
 

@@ -7,7 +7,7 @@ Below the folder of a rendering::
     keypoints.json                                          four lines a frame, the released format
     ground_truth/occlusion.json                             {frame.jpg: [label 0..10, fraction]}
     ground_truth/clean/<as above>.jpg                       the same frames without occluders
-    ground_truth/whole/<as above>.png                       whole person, seen or not
+    ground_truth/whole/<frame>/foreground.png               whole person, seen or not
     manifest.json                                           what was rendered, and its hashes
 """
 
@@ -15,6 +15,7 @@ import hashlib
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from torchreid_occ.data.occwalk.presets import Preset
 from torchreid_occ.data.occwalk.protocol import TrackletSpec
@@ -35,12 +36,12 @@ def write_tracklet(folder: Path, spec: TrackletSpec, preset: Preset, seed: int) 
         The hash is of all of the tracklet's images and numbers.
     """
     tracklet = render_tracklet(spec, preset, seed)
-    places = folder, folder / "ground_truth/clean", folder / "ground_truth/whole"
-    for place in places:
+    for place in (folder, folder / "ground_truth/clean"):
         (place / spec.folder).mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     for frame, stem in enumerate(spec.stems):
-        (folder / "foreground" / stem).mkdir(parents=True, exist_ok=True)
+        for place in ("foreground", "ground_truth/whole"):
+            (folder / place / stem).mkdir(parents=True, exist_ok=True)
         for path, content in _images(folder, spec.folder, stem, tracklet, frame):
             digest.update(content)
             path.write_bytes(content)
@@ -59,17 +60,23 @@ def write_tracklet(folder: Path, spec: TrackletSpec, preset: Preset, seed: int) 
 def _images(folder, subfolder, stem, tracklet: Tracklet, frame):
     """Yields the paths of a frame's images and their encoded contents."""
     truth = folder / "ground_truth"
-    for place, pictures in ((folder, tracklet.frames), (truth / "clean", tracklet.clean)):
-        content = _encode(".jpg", pictures[frame], cv2.IMWRITE_JPEG_QUALITY, tracklet.quality)
-        yield place / subfolder / f"{stem}.jpg", content
-    for path, masks in (
-        (folder / "foreground" / stem / "foreground.png", tracklet.visible),
-        (truth / "whole" / subfolder / f"{stem}.png", tracklet.whole),
-    ):
-        yield path, _encode(".png", masks[frame], cv2.IMWRITE_PNG_COMPRESSION, 1)
+    photo = ".jpg", cv2.IMWRITE_JPEG_QUALITY, tracklet.quality
+    names = folder / subfolder / f"{stem}.jpg", truth / "clean" / subfolder / f"{stem}.jpg"
+    pictures = tracklet.frames[frame], tracklet.clean[frame]
+    yield from zip(names, _encode_pair(*pictures, *photo), strict=True)
+    mask = ".png", cv2.IMWRITE_PNG_COMPRESSION, 1
+    names = (place / stem / "foreground.png" for place in (folder / "foreground", truth / "whole"))
+    masks = tracklet.visible[frame], tracklet.whole[frame]
+    yield from zip(names, _encode_pair(*masks, *mask), strict=True)
 
 
-def _encode(suffix, picture, option, value):
+def _encode_pair(picture, truth, *coding):
+    """Encodes what was seen and what was there; where nothing hides they are one picture."""
+    content = _encode(picture, *coding)
+    return content, content if np.array_equal(picture, truth) else _encode(truth, *coding)
+
+
+def _encode(picture, suffix, option, value):
     done, content = cv2.imencode(suffix, picture, [option, value])
     assert done, f"OpenCV cannot encode {suffix}"
     return content.tobytes()

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from torchreid_occ.data.occwalk.protocol import FRACTION_EDGES, SPLITS, TRACKLET_SHARES
+from torchreid_occ.data.occwalk.render import occlusion_labels
 
 # RFCnet, Table 2: share of the occluded frames by how much of the person is hidden.
 OCCLUSION_EDGES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 1.0)
@@ -26,6 +27,12 @@ def read_fractions(folder: Path) -> dict[str, list[np.ndarray]]:
         ]
         for split in SPLITS
     }
+
+
+def query_labels(folder: Path) -> np.ndarray:
+    """The occlusion label of each query tracklet: the frames' (0 to 10) for their mean fraction."""
+    means = np.array([fractions.mean() for fractions in read_fractions(folder)["query"]])
+    return occlusion_labels(means)
 
 
 def tracklet_shares(tracklets: list[np.ndarray]) -> np.ndarray:
