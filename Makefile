@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test test-all lint format clean
+.PHONY: install demo compare test test-all lint format clean
 
 install: .venv/installed
 
@@ -13,6 +13,10 @@ install: .venv/installed
 
 demo: install
 	$(BIN)/python tools/demo.py
+
+compare: install
+	$(BIN)/python tools/compare.py --pretrain configs/pretrain/occwalk_small.yaml \
+		--suite configs/compare/*.yaml --seeds 200 201 202 --splits 200 201 202
 
 test: install
 	$(BIN)/python -m pytest

@@ -142,6 +142,8 @@ def _coerce(key, value, default, origin):
                 f"{origin}: {key} is {value!r}, but must be one of {list(CHOICES[key])}."
             )
         return value
+    if key == "model.pretrained" and isinstance(value, (bool, str)):
+        return value
     if isinstance(default, list):
         values = list(value) if isinstance(value, (list, tuple)) else [value]
         kind = ELEMENTS.get(key, str)

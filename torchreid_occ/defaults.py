@@ -10,7 +10,9 @@ DEFAULTS = {
     "use_gpu": True,
     "model": {
         "name": "rfcnet",
-        "pretrained": "auto",  # True, False, or 'auto': ImageNet weights if they can be had
+        # True, False, 'auto' (ImageNet weights if they can be had), or the checkpoint of a model
+        # whose backbone to start from.
+        "pretrained": "auto",
         "load_weights": "",
         "options": {},  # keyword arguments of the model's builder
     },
@@ -121,7 +123,6 @@ LEAST = {
 FREE_FORM = ("model.options", "loss.options", "data.options")
 CHOICES = {
     "engine": ("clip", "torchreid"),
-    "model.pretrained": ("auto", True, False),
     "test.select": ("val", "last"),
     "test.dist_metric": ("cosine", "euclidean"),
     "video.train_sampling": ("consecutive", "strided", "random", "evenly"),
@@ -133,7 +134,6 @@ ONLY_FOR = {
         "data.keypoints",
         "data.foreground",
         "data.options",
-        "model.options",
         "video.train_sampling",
         "video.stride",
         "video.test_clip_len",

@@ -128,6 +128,7 @@ def test_ten_splits_are_averaged(main, two_cameras, tmp_path):
         (["train.stepsize", "['x']"], "train.stepsize is ['x'], but must be a list like [40]"),
         (["model.name", "rfc"], "model.name is 'rfc', but must be one of"),
         (["model.options.backbon", "x"], "model.options has no ['backbon']"),
+        (["-t", "sduvid", "occwalk.clean", "use_gpu", "False"], "Unknown dataset 'occwalk.clean'"),
         (["loss.name", "rfcnet"], "add ['foreground', 'keypoints']"),
         (["train.batch_size"], "pairs KEY VALUE"),
     ],

@@ -75,3 +75,29 @@ def test_damaged_images_are_found_before_torchreids_reader_retries_them(tmp_path
         ValueError, match=r"1 of 80 images cannot be read(.|\n)*person001/0002\.png"
     ):
         run_experiment(config)
+
+
+def test_a_model_of_ours_in_torchreids_engine(two_cameras, tmp_path):
+    ours = {"model.name": "baseline", "model.options.backbone": "resnet18_x0_5"}
+    config = load_config(
+        REPOSITORY / "configs" / "baseline_torchreid_resnet50.yaml",
+        [*pairs({**SETTINGS, **ours}), "data.root", str(two_cameras), "data.sources", "sduvid",
+         "data.save_dir", str(tmp_path / "run")],
+    )  # fmt: skip
+    results = run_experiment(config)
+    assert results["cost"]["parameters"] == 2_798_880
+    assert 0 < results["targets"]["sduvid"]["last"]["mAP"] <= 1
+
+
+def test_options_and_checkpoints_torchreids_models_do_not_take(two_cameras, tmp_path):
+    path = REPOSITORY / "configs" / "baseline_torchreid_resnet50.yaml"
+    data = [
+        *("data.root", str(two_cameras), "data.sources", "sduvid"),
+        *("data.save_dir", str(tmp_path / "run")),
+    ]
+    settings = pairs({**SETTINGS, "model.options.backbone": "resnet18"})
+    with pytest.raises(ValueError, match="resnet18 takes none"):
+        run_experiment(load_config(path, [*settings, *data]))
+    settings = pairs({**SETTINGS, "model.pretrained": "some.pth"})
+    with pytest.raises(ValueError, match=r"set model\.load_weights"):
+        run_experiment(load_config(path, [*settings, *data]))

@@ -48,11 +48,11 @@ def test_result_is_frozen():
         load_config().train.lr = 1.0
 
 
-@pytest.mark.parametrize("value", ["auto", True, False])
+@pytest.mark.parametrize("value", ["auto", True, False, "log/run/model/model.pth.tar-3"])
 def test_pretrained_choices(value):
-    assert load_config(None, ["model.pretrained", str(value)]).model.pretrained is value or (
-        value == "auto"
-    )
+    assert load_config(None, ["model.pretrained", str(value)]).model.pretrained == value
+    with pytest.raises(ValueError, match=r"model.pretrained is 3, but must be of type str"):
+        load_config(None, ["model.pretrained", "3"])
 
 
 @pytest.mark.parametrize(

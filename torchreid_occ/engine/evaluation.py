@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from torchreid_occ.metrics import evaluate_rank
+from torchreid_occ.metrics import evaluate_rank, rank_queries
 from torchreid_occ.registry import torchreid
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.progress import progress
@@ -21,8 +21,9 @@ class Features(NamedTuple):
 
 
 class EvaluationMixin:
-    """Keeps mAP and CMC of every target in ``self.results``; goes before a torchreid engine.
+    """Keeps what every target gave in ``self.results``; goes before a torchreid engine.
 
+    That is mAP and CMC, and the average precision of each query, None for one without a match.
     torchreid's ``test`` returns the last target's rank-1 only and drops the rest.
     """
 
@@ -49,17 +50,22 @@ class EvaluationMixin:
         query = self.extract(query_loader, f"{dataset_name} query")
         gallery = self.extract(gallery_loader, f"{dataset_name} gallery")
         distmat = distance_matrix(query, gallery, dist_metric, normalize_feature, rerank)
-        cmc, mAP = evaluate_rank(  # noqa: N806  the field writes mAP
-            distmat,
-            query.pids,
-            gallery.pids,
-            query.camids,
-            gallery.camids,
-            use_metric_cuhk03=use_metric_cuhk03,
-        )
+        labels = query.pids, gallery.pids, query.camids, gallery.camids
+        precisions = [None] * len(query.pids)
+        if use_metric_cuhk03:  # draws galleries at random: no query has one average precision
+            cmc, mAP = evaluate_rank(distmat, *labels, use_metric_cuhk03=True)  # noqa: N806
+        else:
+            ranked = rank_queries(distmat, *labels)
+            cmc, mAP = ranked.mean()  # noqa: N806  the field writes mAP
+            for index, precision in zip(ranked.index, ranked.average_precision, strict=True):
+                precisions[index] = round(float(precision), 6)
         # A curve that ends early stays at its last value.
         curve = {int(rank): float(cmc[min(rank, len(cmc)) - 1]) for rank in ranks}
-        self.results[dataset_name] = {"mAP": float(mAP), "cmc": curve}
+        self.results[dataset_name] = {
+            "mAP": float(mAP),
+            "cmc": curve,
+            "average_precisions": precisions,
+        }
         shown = "  ".join(f"rank-{rank} {value:.1%}" for rank, value in curve.items())
         logger.info("%s: mAP %.1f%%  %s", dataset_name, 100 * mAP, shown)
         if visrank:

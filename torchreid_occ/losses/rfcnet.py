@@ -7,6 +7,7 @@ from torchreid_occ.losses.identity import IdentityLoss
 
 IGNORED = -100  # class label of a key point without annotation
 SCALES = ("official", "literal")
+RESIZINGS = ("official", "area")
 
 
 class RfcnetLoss(IdentityLoss):
@@ -30,9 +31,10 @@ class RfcnetLoss(IdentityLoss):
             as the released code does and lambda3 was tuned for; 'literal' keeps the sums.
         clamp_position: Whether to clamp the position similarity (Eq. 6) to [-1, 1].
         detach_target: Whether the features' similarities are a constant target in La.
+        foreground_resizing: 'official' or 'area', see `resize_foreground`.
 
     Raises:
-        ValueError: If the scale is not one of the allowed, or the batch lacks the supervision of
+        ValueError: If an option is not one of the allowed, or the batch lacks the supervision of
             a term that is on.
     """
 
@@ -51,6 +53,7 @@ class RfcnetLoss(IdentityLoss):
         regularization_scale="official",
         clamp_position=False,
         detach_target=False,
+        foreground_resizing="official",
     ):
         super().__init__(num_classes, ce, triplet, label_smoothing, distance, margin)
         if regularization_scale not in SCALES:
@@ -66,7 +69,13 @@ class RfcnetLoss(IdentityLoss):
         }
         self.regularization_scale = regularization_scale
         self.clamp_position = clamp_position
+        if foreground_resizing not in RESIZINGS:
+            raise ValueError(
+                f'Received foreground_resizing "{foreground_resizing}", but expected to be one of '
+                f"{RESIZINGS}"
+            )
         self.detach_target = detach_target
+        self.foreground_resizing = foreground_resizing
 
     @property
     def supervision(self):
@@ -98,7 +107,7 @@ class RfcnetLoss(IdentityLoss):
         if block.foreground_logits is None:
             return None
         target = _supervision(batch, "foreground").flatten(0, 1)
-        return foreground_loss(block.foreground_logits, target)
+        return foreground_loss(block.foreground_logits, target, self.foreground_resizing)
 
     def _appearance(self, block, batch):
         if block.spatial is None or block.spatial.appearance is None:
@@ -161,24 +170,43 @@ def keypoint_labels(fractions, size, num_classes):
     return torch.where(fractions.isnan(), IGNORED, labels.nan_to_num()).long()
 
 
-def foreground_loss(logits, target):
+def foreground_loss(logits, target, resizing="official"):
     """Binary cross-entropy of the foreground map over the frames that have a target.
 
-    Reference: RFCnet, Eq. 15; the target is resized as in the released code.
+    Reference: RFCnet, Eq. 15.
 
     Args:
         logits: Of the foreground map.
         target: Foreground maps in [0, 1]; all NaN for a frame without.
+        resizing: See `resize_foreground`.
 
     Shape:
         logits: `(F, 1, H, W)`; target: `(F, 1, H', W')`.
     """
-    target = F.interpolate(target, logits.shape[-2:], mode="bilinear", align_corners=True)
+    target = resize_foreground(target, logits.shape[-2:], resizing)
     known = ~target.isnan().flatten(1).any(1)
     loss = F.binary_cross_entropy_with_logits(
         logits.to(target.dtype), target.nan_to_num(), reduction="none"
     )
     return (loss.flatten(1).mean(1) * known).sum() / known.sum().clamp(min=1)
+
+
+def resize_foreground(target, size, resizing):
+    """Brings foreground maps to the size of a feature map.
+
+    Args:
+        target: Foreground maps.
+        size: Height and width of the feature map.
+        resizing: 'official' takes points between the frame's corners, as the released code does;
+            on a map of 8x4 units they pass a person's middle by. 'area' takes the mean over each
+            unit.
+
+    Shape:
+        target: `(F, 1, H', W')`; result: `(F, 1, H, W)`.
+    """
+    if resizing == "area":
+        return F.interpolate(target, size, mode="area")
+    return F.interpolate(target, size, mode="bilinear", align_corners=True)
 
 
 def cosine_similarity(vectors):

@@ -15,6 +15,19 @@ class QueryRanks(NamedTuple):
     average_precision: np.ndarray  # (V,)
     cmc: np.ndarray  # (V, max_rank) 1 from the rank of the first match on
 
+    def mean(self):
+        """The CMC curve and the mAP.
+
+        Raises:
+            ValueError: If no query has a match in the gallery.
+        """
+        if not len(self.index):
+            raise ValueError(
+                "None of the queries has its identity in the gallery under another camera: there "
+                "is nothing to rank. Check pids and camids of query and gallery."
+            )
+        return self.cmc.sum(0) / len(self.index), np.mean(self.average_precision)
+
 
 def rank_queries(distmat, q_pids, g_pids, q_camids, g_camids, max_rank=50):
     """Ranks the gallery for each query; items of the query's identity and camera are left out.
@@ -96,13 +109,7 @@ def evaluate_rank(
         return torchreid.metrics.evaluate_rank(
             distmat, q_pids, g_pids, q_camids, g_camids, max_rank, True, use_cython=False
         )
-    ranks = rank_queries(distmat, q_pids, g_pids, q_camids, g_camids, max_rank)
-    if not len(ranks.index):
-        raise ValueError(
-            f"None of the {len(q_pids)} queries has its identity in the gallery under another "
-            "camera: there is nothing to rank. Check pids and camids of query and gallery."
-        )
-    return ranks.cmc.sum(0) / len(ranks.index), np.mean(ranks.average_precision)
+    return rank_queries(distmat, q_pids, g_pids, q_camids, g_camids, max_rank).mean()
 
 
 def _check(distmat, q_pids, g_pids, q_camids, g_camids):

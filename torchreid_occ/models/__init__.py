@@ -16,7 +16,7 @@ def build_model(name, num_classes, pretrained=False, height=256, width=128, **op
     Args:
         name: One of `MODELS`.
         num_classes: Number of training identities.
-        pretrained: Whether to start from torchvision's ImageNet weights.
+        pretrained: What the backbone starts from: see `build_backbone`.
         height: Height of the frames.
         width: Width of the frames.
         **options: Keyword options of the builder `MODELS[name]`.

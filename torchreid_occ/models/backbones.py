@@ -12,6 +12,9 @@ import torch
 import torchvision
 from torch import nn
 from torch.func import functional_call
+from torchvision.models.resnet import BasicBlock
+
+from torchreid_occ.utils.checkpoint import load_weights
 
 DOWNLOAD_TIMEOUT = 20  # seconds of silence after which a download of weights counts as failed
 LOADING_ERRORS = (
@@ -57,6 +60,7 @@ _INCEPTION_V3_STAGES = (
     ("Mixed_7a", "Mixed_7b", "Mixed_7c"),
 )
 BACKBONES = {
+    "resnet18_x0_5": _Spec(_RESNET_STAGES, (32, 64, 128, 256)),
     "resnet18": _Spec(_RESNET_STAGES, (64, 128, 256, 512)),
     "resnet34": _Spec(_RESNET_STAGES, (64, 128, 256, 512)),
     "resnet50": _Spec(_RESNET_STAGES, (256, 512, 1024, 2048)),
@@ -137,7 +141,8 @@ def build_backbone(name, pretrained=False, last_stride=2):
 
     Args:
         name: One of `BACKBONES`.
-        pretrained: Whether to load torchvision's ImageNet weights.
+        pretrained: True loads torchvision's ImageNet weights; the path of a checkpoint loads those
+            of its model's backbone.
         last_stride: 1 removes the last down-sampling of a ResNet (the papers' "modified ResNet"),
             2 keeps it.
 
@@ -145,7 +150,8 @@ def build_backbone(name, pretrained=False, last_stride=2):
         A `Backbone`, expecting frames normalised by ImageNet's mean and standard deviation.
 
     Raises:
-        ValueError: If the name or the stride is not one of the allowed.
+        ValueError: If the name or the stride is not one of the allowed, or the checkpoint does not
+            fit.
         WeightsUnavailable: If the weights can neither be read nor downloaded.
     """
     if name not in BACKBONES:
@@ -157,7 +163,7 @@ def build_backbone(name, pretrained=False, last_stride=2):
             f"{allowed_strides}"
         )
     spec = BACKBONES[name]
-    network = _torchvision_network(name, pretrained)
+    network = _network(name, pretrained is True)
     if last_stride == 1:
         _remove_last_stride(network.layer4[0])
     if spec.is_inception:
@@ -166,10 +172,17 @@ def build_backbone(name, pretrained=False, last_stride=2):
         nn.Sequential(OrderedDict((child, getattr(network, child)) for child in children))
         for children in spec.stages
     ]
-    return Backbone(stages, spec.channels, (4, 8, 16, 16 * last_stride))
+    backbone = Backbone(stages, spec.channels, (4, 8, 16, 16 * last_stride))
+    if isinstance(pretrained, str):
+        load_weights(backbone, pretrained, part="backbone.")
+    return backbone
 
 
-def _torchvision_network(name, pretrained):
+def _network(name, pretrained):
+    if name == "resnet18_x0_5":
+        if pretrained:
+            raise WeightsUnavailable(f"There are no ImageNet weights of {name}.")
+        return _narrow_resnet18(BACKBONES[name].channels)
     arguments = {}
     if BACKBONES[name].is_inception:
         arguments = {"aux_logits": False, "init_weights": not pretrained}
@@ -178,6 +191,25 @@ def _torchvision_network(name, pretrained):
         weights = _imagenet_weights(name)
         wanted = network.state_dict()  # the file also holds auxiliary classifiers
         network.load_state_dict({key: value for key, value in weights.items() if key in wanted})
+    return network
+
+
+def _narrow_resnet18(channels):
+    """ResNet-18 of other channels, which torchvision does not build: for experiments on a CPU."""
+    network = torchvision.models.resnet18(weights=None)
+    network.conv1 = nn.Conv2d(3, channels[0], 7, stride=2, padding=3, bias=False)
+    network.bn1 = nn.BatchNorm2d(channels[0])
+    inputs = (channels[0], *channels)
+    for number, (before, after) in enumerate(zip(inputs, channels, strict=False), start=1):
+        shortcut = None
+        if number > 1:
+            conv = nn.Conv2d(before, after, 1, stride=2, bias=False)
+            shortcut = nn.Sequential(conv, nn.BatchNorm2d(after))
+        first = BasicBlock(before, after, stride=1 if shortcut is None else 2, downsample=shortcut)
+        setattr(network, f"layer{number}", nn.Sequential(first, BasicBlock(after, after)))
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     return network
 
 

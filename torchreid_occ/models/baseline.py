@@ -47,7 +47,7 @@ def baseline(
 
     Args:
         num_classes: Number of training identities.
-        pretrained: Whether to start from torchvision's ImageNet weights.
+        pretrained: What the backbone starts from, see `build_backbone`.
         height: Height of the frames (any other works too).
         width: Width of the frames (any other works too).
         backbone: One of `BACKBONES`.

@@ -81,7 +81,7 @@ def rfcnet(
 
     Args:
         num_classes: Number of training identities.
-        pretrained: Whether the backbone starts from torchvision's ImageNet weights.
+        pretrained: What the backbone starts from, see `build_backbone`.
         height: Height of the frames.
         width: Width of the frames.
         backbone: One of `BACKBONES`.

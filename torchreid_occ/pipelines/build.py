@@ -25,15 +25,18 @@ def check_parts(config):
         ValueError: If the criterion reads supervision that ``data.supervision`` does not load.
     """
     model, loss = config.model, config.loss
+    known = [*MODELS, *(torchreid_models() if config.engine == "torchreid" else ())]
+    _check_name("model.name", model.name, known)
+    shared = ("num_classes", "pretrained", "height", "width")
+    if model.name in MODELS:
+        check_options("model.options", model.options, MODELS[model.name], shared)
+    elif model.options:
+        raise ValueError(f"model.options are {plain(model.options)}, but {model.name} takes none.")
     if config.engine == "torchreid":
-        _check_name("model.name", model.name, torchreid_models())
         _check_name("loss.name", loss.name, TORCHREID_ENGINES)
         shared = ("datamanager", "model", "optimizer", "scheduler", "use_gpu", "pooling_method")
         check_options("loss.options", loss.options, TORCHREID_ENGINES[loss.name], shared)
         return
-    _check_name("model.name", model.name, MODELS)
-    shared = ("num_classes", "pretrained", "height", "width")
-    check_options("model.options", model.options, MODELS[model.name], shared)
     _check_name("loss.name", loss.name, CRITERIA)
     check_options("loss.options", loss.options, CRITERIA[loss.name], ("num_classes",))
     read = build_criterion(loss.name, 1, **plain(loss.options)).supervision
@@ -80,16 +83,16 @@ def build_configured_model(config, num_classes, pretrained=None):
         WeightsUnavailable: If ``model.pretrained`` is True and the weights can't be had.
     """
     model = config.model
-    if config.engine == "torchreid":
+    size = {"height": config.data.height, "width": config.data.width}
 
-        def build(pretrained):
+    def build(pretrained):
+        if model.name not in MODELS:
             return _torchreid_model(config, num_classes, pretrained)
-    else:
-        size = {"height": config.data.height, "width": config.data.width}
-
-        def build(pretrained):
-            options = plain(model.options)
-            return build_model(model.name, num_classes, pretrained=pretrained, **size, **options)
+        options = plain(model.options)
+        own = build_model(model.name, num_classes, pretrained=pretrained, **size, **options)
+        if config.engine == "torchreid":
+            own.torchreid_loss = config.loss.name
+        return own
 
     built, pretrained = _with_weights(build, model.pretrained if pretrained is None else pretrained)
     if model.load_weights:
@@ -116,8 +119,16 @@ def load_trained_model(path):
     return model.eval(), config
 
 
-def build_engine(config, datamanager, model, metadata):
-    """The configured engine with optimiser, scheduler and criterion around a model."""
+def build_engine(config, datamanager, model, metadata, clip_engine=ClipEngine):
+    """The configured engine with optimiser, scheduler and criterion around a model.
+
+    Args:
+        config: The configuration.
+        datamanager: Its data manager.
+        model: Its model.
+        metadata: Plain values every checkpoint carries.
+        clip_engine: What engine 'clip' is.
+    """
     model = model.cuda() if use_gpu(config) else model
     optimizer = torchreid.optim.build_optimizer(model, **_optimizer_arguments(config))
     scheduler = torchreid.optim.build_lr_scheduler(
@@ -134,7 +145,7 @@ def build_engine(config, datamanager, model, metadata):
         options.update(scheduler=scheduler, use_gpu=config.use_gpu, pooling_method=pooling)
         return engine(datamanager, model, optimizer, **options)
     criterion = build_criterion(config.loss.name, datamanager.num_train_pids, **options)
-    return ClipEngine(
+    return clip_engine(
         datamanager,
         model,
         optimizer,
@@ -150,6 +161,11 @@ def build_engine(config, datamanager, model, metadata):
 
 def _torchreid_model(config, num_classes, pretrained):
     """A model of torchreid's, which ignores ``pretrained`` where it has no weights."""
+    if isinstance(pretrained, str):
+        raise ValueError(
+            f"model.pretrained is {pretrained!r}, but torchreid's models take True, False or "
+            "'auto': set model.load_weights."
+        )
     arguments = {"loss": config.loss.name, "use_gpu": use_gpu(config)}
     random_state = torch.get_rng_state()
     model = torchreid.models.build_model(
@@ -167,15 +183,13 @@ def _torchreid_model(config, num_classes, pretrained):
 
 
 def _with_weights(build, pretrained):
-    """Builds with ImageNet weights if asked for; 'auto' goes on without them, loudly."""
-    if pretrained is False:
-        return build(False), False
+    """Builds with the weights asked for; 'auto' goes on without ImageNet's, loudly."""
+    if pretrained != "auto":
+        return build(pretrained), pretrained
     random_state = torch.get_rng_state()
     try:
         return build(True), True
     except (WeightsUnavailable, OSError) as error:
-        if pretrained is True:
-            raise
         logger.warning(
             "NO IMAGENET WEIGHTS: %s\nTraining starts from scratch, and results.json says so. "
             "Numbers will be far below those of a pretrained run.",

@@ -65,7 +65,7 @@ def load_checkpoint(path):
         ) from error
 
 
-def load_weights(model, path):
+def load_weights(model, path, part=""):
     """Loads weights into a model and refuses any that do not fit.
 
     The classifier is left as it is when the numbers of identities differ, as in a transfer.
@@ -73,6 +73,7 @@ def load_weights(model, path):
     Args:
         model: The model.
         path: A checkpoint of ours, of torchreid (``state_dict``), or a bare state dict.
+        part: Take only the weights whose names begin so, and leave that out of their names.
 
     Raises:
         ValueError: If names or shapes differ, listing the first of them.
@@ -82,6 +83,7 @@ def load_weights(model, path):
     if not weights or not all(map(torch.is_tensor, weights.values())):
         raise ValueError(f"{path} holds no weights by name, as a state dict does.")
     weights = {name.removeprefix("module."): tensor for name, tensor in weights.items()}
+    weights = {name[len(part) :]: weights[name] for name in weights if name.startswith(part)}
     own = model.state_dict()
     transferred = {
         name

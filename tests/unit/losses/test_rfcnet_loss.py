@@ -7,11 +7,13 @@ from torch.nn import functional as F
 from torchreid_occ.losses import build_criterion
 from torchreid_occ.losses.rfcnet import (
     IGNORED,
+    RfcnetLoss,
     cosine_similarity,
     foreground_loss,
     keypoint_labels,
     keypoint_loss,
     position_similarity,
+    resize_foreground,
 )
 from torchreid_occ.models.layers.partition import Regions
 from torchreid_occ.models.layers.rfc import RfcOutput
@@ -134,6 +136,24 @@ def test_foreground_loss_is_equation_15():
     map_ = logits.sigmoid()
     expected = -(target * map_.log() + (1 - target) * (1 - map_).log()).mean()
     torch.testing.assert_close(foreground_loss(logits, target), expected)
+
+
+def test_foreground_targets_by_area_see_what_points_miss():
+    target = torch.zeros(1, 1, 64, 32)
+    target[..., 11:21] = 1  # between the columns of points 0, 10.3, 20.7 and 31
+    by_points = resize_foreground(target, (8, 4), "official")
+    by_area = resize_foreground(target, (8, 4), "area")
+    torch.testing.assert_close(by_area, target.unfold(2, 8, 8).unfold(3, 8, 8).mean((4, 5)))
+    assert by_area.mean() == target.mean()
+    assert by_points.mean() < 0.9 * target.mean()
+    logits = torch.randn(1, 1, 8, 4)
+    torch.testing.assert_close(
+        foreground_loss(logits, target, "area"), foreground_loss(logits, by_area)
+    )
+    criterion = RfcnetLoss(3, foreground_resizing="area")
+    assert criterion.foreground_resizing == "area"
+    with pytest.raises(ValueError, match=r'foreground_resizing "nearest"'):
+        RfcnetLoss(3, foreground_resizing="nearest")
 
 
 def test_foreground_targets_are_resized_between_their_corners():

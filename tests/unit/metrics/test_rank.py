@@ -79,7 +79,7 @@ def test_queries_without_a_match_are_left_out():
 
 def test_errors():
     distmat = np.zeros((1, 2))
-    with pytest.raises(ValueError, match="None of the 1 queries"):
+    with pytest.raises(ValueError, match="None of the queries has its identity"):
         evaluate_rank(distmat, [1], [1, 2], [0], [0, 0])
     with pytest.raises(ValueError, match=r"distmat is \(1, 2\) for 2 query pids"):
         evaluate_rank(distmat, [1, 2], [1, 2], [0, 0], [0, 0])

@@ -4,6 +4,7 @@ import pytest
 import torch
 import torchvision
 
+from torchreid_occ.models import build_model
 from torchreid_occ.models.backbones import BACKBONES, WeightsUnavailable, build_backbone
 
 
@@ -11,7 +12,7 @@ def parameters(module):
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "googlenet"])
+@pytest.mark.parametrize("name", ["resnet18_x0_5", "resnet18", "resnet50", "googlenet"])
 def test_stages_have_the_stated_channels_strides_and_sizes(name):
     trunk = build_backbone(name).eval()
     maps, sizes = torch.rand(1, 3, 128, 64), trunk.map_sizes(128, 64)
@@ -146,3 +147,34 @@ def test_cached_weights_are_loaded(cache, name, file, auxiliary):
 def test_every_backbone_has_four_stages():
     assert {len(spec.stages) for spec in BACKBONES.values()} == {4}
     assert {len(spec.channels) for spec in BACKBONES.values()} == {4}
+
+
+def test_narrow_resnet18_is_resnet18_with_half_the_channels():
+    narrow, full = build_backbone("resnet18_x0_5"), build_backbone("resnet18")
+    for own, other in zip(narrow.parameters(), full.parameters(), strict=True):
+        halved = [size // 2 for size in other.shape[:2]]
+        if other.dim() == 4:
+            halved[1] = other.shape[1] if other.shape[1] == 3 else other.shape[1] // 2
+        assert own.shape == (*halved, *other.shape[2:])
+    strides = [
+        [module.stride for module in trunk.modules() if isinstance(module, torch.nn.Conv2d)]
+        for trunk in (narrow, full)
+    ]
+    assert strides[0] == strides[1]
+    assert sum(p.numel() for p in narrow.parameters()) == 2_798_880
+    with pytest.raises(WeightsUnavailable, match="no ImageNet weights of resnet18_x0_5"):
+        build_backbone("resnet18_x0_5", pretrained=True)
+
+
+def test_a_checkpoints_backbone_takes_the_place_of_imagenet_weights(tmp_path):
+    torch.manual_seed(0)
+    trained = build_model("baseline", 5, backbone="resnet18_x0_5")
+    torch.save({"state_dict": trained.state_dict()}, tmp_path / "weights.pth.tar")
+    path = str(tmp_path / "weights.pth.tar")
+    started = build_model("rfcnet", 7, path, 64, 32, backbone="resnet18_x0_5")
+    for name, value in trained.backbone.state_dict().items():
+        assert torch.equal(started.backbone.state_dict()[name], value)
+    with pytest.raises(ValueError, match="does not fit the model"):
+        build_backbone("resnet18", pretrained=path)
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.pth"):
+        build_backbone("resnet18", pretrained=str(tmp_path / "nowhere.pth"))

@@ -1,0 +1,120 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from support import REPOSITORY, TINY
+
+pytestmark = pytest.mark.slow
+
+BASE = {
+    **TINY,
+    "model.options.backbone": "resnet18_x0_5",
+    "data.sources": "[occwalk_tiny]",
+    "data.targets": "[occwalk_tiny, occwalk_tiny.clean]",
+    "train.max_epoch": "1",
+    "train.batch_size": "16",
+}
+
+
+def compare(folder, *more):
+    command = [sys.executable, str(REPOSITORY / "tools" / "compare.py")]
+    command += ["--folder", str(folder / "runs"), "--root", str(folder / "data"), *map(str, more)]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+
+
+def write_yaml(path, settings):
+    tree = {}
+    for key, value in settings.items():
+        *sections, name = key.split(".")
+        node = tree
+        for section in sections:
+            node = node.setdefault(section, {})
+        node[name] = value
+    path.write_text("\n".join(_lines(tree)))
+    return path
+
+
+def _lines(tree, indent=""):
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield f"{indent}{name}:"
+            yield from _lines(value, indent + "  ")
+        else:
+            yield f"{indent}{name}: {value}"
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """A pretraining and two rows with two seeds, each on a rendering of its own."""
+    folder = tmp_path_factory.mktemp("compare")
+    first = {**BASE, "model.name": "baseline", "loss.name": "identity"}
+    weights = folder / "first" / "model" / "model.pth.tar-1"
+    pretrain = write_yaml(
+        folder / "pretrain.yaml", {**first, "data.save_dir": folder / "first", "video.seq_len": "1"}
+    )
+    ours = write_yaml(folder / "ours.yaml", {**first, "model.pretrained": weights})
+    torchreids = {
+        key: value
+        for key, value in first.items()
+        if key not in ("video.stride", "test.select", "loss.name")
+    }
+    theirs = write_yaml(
+        folder / "torchreid.yaml",
+        {**torchreids, "engine": "torchreid", "loss.name": "softmax", "model.pretrained": weights},
+    )
+    arguments = ["--pretrain", pretrain, "--suite", ours, theirs]
+    arguments += ["--seeds", 3, 4, "--splits", 0, 1]
+    done = compare(folder, *arguments)
+    assert done.returncode == 0, done.stderr
+    return folder, arguments, done.stdout
+
+
+def test_tables_hold_what_the_runs_gave(compared):
+    folder, _, output = compared
+    table = (folder / "runs" / "table.md").read_text()
+    assert table in output
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    for target in ("occwalk_tiny", "occwalk_tiny.clean"):
+        found = []
+        for seed, split in ((3, 0), (4, 1)):
+            path = folder / "runs" / "ours" / f"seed_{seed}" / "results.json"
+            result = json.loads(path.read_text())
+            assert result["config"]["train"]["seed"] == seed
+            assert result["config"]["data"]["split_id"] == split
+            found.append(result["targets"][target]["last"])
+        mean = 50 * (found[0]["mAP"] + found[1]["mAP"])
+        spread = 100 * abs(found[0]["mAP"] - found[1]["mAP"]) / 2**0.5
+        (row,) = (row for row in rows if row[:2] == [target, "ours"] and "±" in row[2])
+        assert row[2] == f"{mean:.1f} ± {spread:.1f}"
+        for result in found:
+            precisions = result["average_precisions"]
+            assert len(precisions) == 32
+            assert sum(precisions) / 32 == pytest.approx(result["mAP"], abs=1e-5)
+    heads = next(row for row in rows if row[:1] == ["tested on"] and "(" in row[2])
+    assert sum(int(head.split("(")[1][:-1]) for head in heads[2:]) == 64  # queries of both seeds
+    assert {row[1] for row in rows if row[:1] == ["occwalk_tiny"]} == {"ours", "torchreid"}
+
+
+def test_finished_runs_are_read_and_changed_ones_refused(compared):
+    folder, arguments, output = compared
+    results = sorted((folder / "runs").glob("*/*/results.json"))
+    before = [path.stat().st_mtime_ns for path in results]
+    again = compare(folder, *arguments)
+    assert again.returncode == 0
+    assert [path.stat().st_mtime_ns for path in results] == before
+    assert len(results) == 4
+    assert output.splitlines()[-1] == again.stdout.splitlines()[-1]
+    ours = folder / "ours.yaml"
+    ours.write_text(ours.read_text().replace("max_epoch: 1", "max_epoch: 2"))
+    changed = compare(folder, *arguments)
+    assert changed.returncode == 1
+    assert "results of another configuration" in changed.stderr
+    assert [path.stat().st_mtime_ns for path in results] == before
+
+
+def test_a_split_is_given_for_each_seed(compared):
+    folder, arguments, _ = compared
+    done = compare(folder, *arguments[:-1])
+    assert done.returncode == 1
+    assert "Received 1 splits for 2 seeds" in done.stderr

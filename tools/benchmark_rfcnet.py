@@ -1,0 +1,126 @@
+"""Measures what RFCnet's blocks cost over the papers' baseline, beside Tables 8 and 9.
+
+    python tools/benchmark_rfcnet.py --json overhead.json
+
+Both models take turns in one process, so that whatever else the machine does meets both; shown are
+medians and their ratios. Frames are random: time does not depend on what they show.
+"""
+
+import argparse
+import statistics
+import time
+
+import torch
+
+from torchreid_occ.losses import build_criterion
+from torchreid_occ.models import build_model
+from torchreid_occ.utils.complexity import count_gmacs, count_parameters
+from torchreid_occ.utils.environment import hardware, versions
+from torchreid_occ.utils.files import write_json
+from torchreid_occ.utils.progress import progress
+
+IDENTITIES = 100
+# Percent over the baseline: parameters, GMACs, training time, inference time.
+TABLES = {
+    "Table 8, images": (1, {"arrangement": "S"}, (8.9, 6.9, 8.3, 8.2)),
+    "Table 9, clips of 4 frames": (4, {}, (14.5, 13.7, 16.0, 24.0)),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--backbone", default="resnet50")
+    parser.add_argument("--height", type=int, default=256)
+    parser.add_argument("--width", type=int, default=128)
+    parser.add_argument("--frames", type=int, default=8, metavar="N", help="frames in a batch")
+    parser.add_argument("--repeats", type=int, default=7, metavar="N")
+    parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
+    arguments = parser.parse_args()
+    found = {name: measure(*table[:2], arguments) for name, table in TABLES.items()}
+    print("| | over the baseline | parameters | GMACs | training | inference |")
+    print("|---|---|---|---|---|---|")
+    for name, (_, _, paper) in TABLES.items():
+        ratios = [found[name]["RFCnet"][key] / found[name]["baseline"][key] for key in KEYS]
+        print(f"| {name} | paper | {' | '.join(f'{percent} %' for percent in paper)} |")
+        print(f"| | measured | {' | '.join(f'{100 * (r - 1):.1f} %' for r in ratios)} |")
+    if arguments.json:
+        use_gpu = torch.cuda.is_available()
+        write_json(
+            arguments.json,
+            {
+                **{"options": vars(arguments), "tables": found},
+                **{"hardware": hardware(use_gpu), "versions": versions()},
+            },
+        )
+
+
+KEYS = ("parameters", "gmacs", "training_seconds", "inference_seconds")
+
+
+def measure(num_frames, options, arguments):
+    """Size, work and median times of both models on one batch. Returns `{model: {key: value}}`."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    size = arguments.height, arguments.width
+    clips = torch.rand(arguments.frames // num_frames, num_frames, 3, *size, device=device)
+    batch = {
+        "pid": torch.arange(len(clips), device=device) % IDENTITIES,
+        "keypoints": torch.rand(*clips.shape[:2], 4, device=device),
+        "foreground": torch.rand(*clips.shape[:2], 1, *size, device=device),
+    }
+    steps, found = {}, {}
+    for name in ("baseline", "rfcnet"):
+        own = options if name == "rfcnet" else {}
+        model = build_model(name, IDENTITIES, False, *size, backbone=arguments.backbone, **own)
+        model = model.to(device, memory_format=torch.channels_last)
+        criterion = build_criterion("identity" if name == "baseline" else name, IDENTITIES)
+        row = "baseline" if name == "baseline" else "RFCnet"
+        steps[row] = _steps(model, criterion.to(device), clips, batch)
+        found[row] = {
+            "parameters": count_parameters(model),
+            "gmacs": count_gmacs(model, clips[:1]),
+        }
+    for key in KEYS[2:]:
+        times = {row: [] for row in steps}
+        for repeat in progress(range(arguments.repeats + 1), key, unit="round"):
+            for row in steps:
+                seconds = _seconds(steps[row][key])
+                if repeat:  # the first one warms up
+                    times[row].append(seconds)
+        for row in times:
+            found[row][key] = statistics.median(times[row])
+    return found
+
+
+def _steps(model, criterion, clips, batch):
+    optimizer = torch.optim.Adam(model.parameters())
+
+    def train():
+        model.train()
+        optimizer.zero_grad()
+        criterion(model(clips), batch)["loss"].backward()
+        optimizer.step()
+
+    @torch.no_grad()
+    def infer():
+        model.eval()(clips)
+
+    return {"training_seconds": train, "inference_seconds": infer}
+
+
+def _seconds(step):
+    _synchronize()
+    start = time.perf_counter()
+    step()
+    _synchronize()
+    return time.perf_counter() - start
+
+
+def _synchronize():
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""Trains configurations side by side over seeds, and lays their results into tables."""
+
+import shutil
+import statistics
+from pathlib import Path
+
+import numpy as np
+
+from torchreid_occ.config import load_config, plain
+from torchreid_occ.data.occwalk.stats import query_labels
+from torchreid_occ.data.tracklets import load_dataset
+from torchreid_occ.pipelines.experiment import read_results, run_experiment
+
+RANKS = (1, 5, 10)
+
+
+def run_suite(paths, seeds, splits, folder, overrides=()):
+    """Runs every configuration with every seed; finished runs are read, interrupted ones go on.
+
+    Args:
+        paths: Configuration files, one a row of the tables, named by their stems.
+        seeds: Values of ``train.seed``.
+        splits: ``data.split_id`` of each seed; None leaves it as configured.
+        folder: Runs go to ``<folder>/<row>/seed_<seed>``.
+        overrides: ``[key, value, ...]`` on top of every configuration.
+
+    Returns:
+        ``{row: [what results.json of each seed holds]}``.
+
+    Raises:
+        ValueError: If there is not one split for each seed, two files share a name, or a folder
+            holds a run of another configuration.
+    """
+    paths = {Path(path).stem: path for path in paths}
+    splits = [None] * len(seeds) if splits is None else splits
+    if len(splits) != len(seeds):
+        raise ValueError(
+            f"Received {len(splits)} splits for {len(seeds)} seeds: give one for each."
+        )
+    runs = {row: [] for row in paths}
+    for seed, split in zip(seeds, splits, strict=True):  # rows of a seed share its rendering
+        for row, path in paths.items():
+            save_dir = Path(folder, row, f"seed_{seed}")
+            own = [*overrides, "train.seed", str(seed), "data.save_dir", str(save_dir)]
+            own += [] if split is None else ["data.split_id", str(split)]
+            runs[row].append(run_once(path, own))
+    return runs
+
+
+def run_once(path, overrides):
+    """Runs a configuration, unless its folder holds its results already.
+
+    Args:
+        path: The configuration file.
+        overrides: ``[key, value, ...]``.
+
+    Raises:
+        ValueError: If the folder holds a run of another configuration.
+    """
+    config = load_config(path, overrides)
+    save_dir = Path(config.data.save_dir)
+    if (save_dir / "results.json").exists():
+        done = read_results(save_dir)
+        if _comparable(done["config"]) != _comparable(plain(config)):
+            raise ValueError(
+                f"{save_dir} holds results of another configuration than {path} now says: remove "
+                "it, or choose another folder."
+            )
+        return done
+    if config.engine == "torchreid" and save_dir.exists():
+        shutil.rmtree(save_dir)  # torchreid cannot go on with a run
+    return run_experiment(config, resume=True)
+
+
+def _comparable(config):
+    """What decides a result: where data and runs lie does not."""
+    data = {key: value for key, value in config["data"].items() if key not in ("root", "workers")}
+    return {**config, "data": data}
+
+
+def results_table(runs):
+    """A Markdown table: rows by target, with mean and standard deviation over seeds in percent.
+
+    Args:
+        runs: From :func:`run_suite`.
+    """
+    lines = [
+        f"| tested on | model | mAP | {' | '.join(f'rank-{rank}' for rank in RANKS)} |",
+        "|---|---|" + "---|" * (1 + len(RANKS)),
+    ]
+    targets = next(iter(runs.values()))[0]["targets"]
+    for target in targets:
+        for row, seeds in runs.items():
+            results = [run["targets"][target]["last"] for run in seeds]
+            values = [[result["mAP"] for result in results]]
+            values += [[result["cmc"][rank] for result in results] for rank in RANKS]
+            lines.append(f"| {target} | {row} | {' | '.join(map(_mean_and_spread, values))} |")
+    return "\n".join(lines) + "\n"
+
+
+def cost_table(runs):
+    """A Markdown table of what each row costs: size, work, and mean time over seeds.
+
+    Args:
+        runs: From :func:`run_suite`.
+    """
+    lines = ["| model | parameters | GMACs a clip | seconds |", "|---|---|---|---|"]
+    for row, seeds in runs.items():
+        cost = seeds[0]["cost"]
+        seconds = statistics.mean(run["seconds"] for run in seeds)
+        lines.append(
+            f"| {row} | {cost['parameters'] / 1e6:.2f} M | {cost['gmacs_per_clip']:.2f} "
+            f"| {seconds:.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def label_table(runs, root):
+    """A Markdown table of mAP in percent by how much of the query's person is hidden.
+
+    The label of a query tracklet is the paper's (Section 5.2, note 3) for the mean over its
+    frames: n stands for more than (n - 1) and at most n tenths. Queries of all seeds are pooled.
+
+    Args:
+        runs: From :func:`run_suite`; their targets are renderings of OccWalk.
+        root: Folder that holds the datasets.
+    """
+    labels, columns = {}, set()
+    for run in next(iter(runs.values())):
+        for target in run["targets"]:
+            split = run["config"]["data"]["split_id"]
+            folder = load_dataset(target, root, split).dataset_dir
+            labels[target, split] = query_labels(folder)
+            columns |= set(labels[target, split])
+    columns = sorted(columns)
+    counts = np.array([[np.sum(found == c) for c in columns] for found in labels.values()])
+    targets = next(iter(runs.values()))[0]["targets"]
+    counts = counts.sum(0) // len(targets)
+    heads = (f"{label} ({count})" for label, count in zip(columns, counts, strict=True))
+    lines = [f"| tested on | model | {' | '.join(heads)} |", "|---|---|" + "---|" * len(columns)]
+    for target in targets:
+        for row, seeds in runs.items():
+            found, precisions = [], []
+            for run in seeds:
+                found.append(labels[target, run["config"]["data"]["split_id"]])
+                precisions += run["targets"][target]["last"]["average_precisions"]
+            found, precisions = np.concatenate(found), np.array(precisions, float)
+            means = [100 * np.nanmean(precisions[found == label]) for label in columns]
+            lines.append(f"| {target} | {row} | {' | '.join(f'{m:.1f}' for m in means)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _mean_and_spread(values):
+    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{100 * statistics.mean(values):.1f} ± {100 * spread:.1f}"
