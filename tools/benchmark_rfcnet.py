@@ -35,7 +35,7 @@ def main():
     parser.add_argument("--height", type=int, default=256)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--frames", type=int, default=8, metavar="N", help="frames in a batch")
-    parser.add_argument("--repeats", type=int, default=7, metavar="N")
+    parser.add_argument("--repeats", type=int, default=5, metavar="N")
     parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
     arguments = parser.parse_args()
     found = {name: measure(*table[:2], arguments) for name, table in TABLES.items()}
