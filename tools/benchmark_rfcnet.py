@@ -20,6 +20,8 @@ from torchreid_occ.utils.files import write_json
 from torchreid_occ.utils.progress import progress
 
 IDENTITIES = 100
+KEYS = ("parameters", "gmacs", "training_seconds", "inference_seconds")
+CRITERIA = {"baseline": "identity", "rfcnet": "rfcnet"}
 # Percent over the baseline: parameters, GMACs, training time, inference time.
 TABLES = {
     "Table 8, images": (1, {"arrangement": "S"}, (8.9, 6.9, 8.3, 8.2)),
@@ -42,7 +44,7 @@ def main():
     print("| | over the baseline | parameters | GMACs | training | inference |")
     print("|---|---|---|---|---|---|")
     for name, (_, _, paper) in TABLES.items():
-        ratios = [found[name]["RFCnet"][key] / found[name]["baseline"][key] for key in KEYS]
+        ratios = [found[name]["rfcnet"][key] / found[name]["baseline"][key] for key in KEYS]
         print(f"| {name} | paper | {' | '.join(f'{percent} %' for percent in paper)} |")
         print(f"| | measured | {' | '.join(f'{100 * (r - 1):.1f} %' for r in ratios)} |")
     if arguments.json:
@@ -56,9 +58,6 @@ def main():
         )
 
 
-KEYS = ("parameters", "gmacs", "training_seconds", "inference_seconds")
-
-
 def measure(num_frames, options, arguments):
     """Size, work and median times of both models on one batch. Returns `{model: {key: value}}`."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -70,26 +69,25 @@ def measure(num_frames, options, arguments):
         "foreground": torch.rand(*clips.shape[:2], 1, *size, device=device),
     }
     steps, found = {}, {}
-    for name in ("baseline", "rfcnet"):
+    for name, criterion in CRITERIA.items():
         own = options if name == "rfcnet" else {}
         model = build_model(name, IDENTITIES, False, *size, backbone=arguments.backbone, **own)
         model = model.to(device, memory_format=torch.channels_last)
-        criterion = build_criterion("identity" if name == "baseline" else name, IDENTITIES)
-        row = "baseline" if name == "baseline" else "RFCnet"
-        steps[row] = _steps(model, criterion.to(device), clips, batch)
-        found[row] = {
+        loss = build_criterion(criterion, IDENTITIES).to(device)
+        steps[name] = _steps(model, loss, clips, batch)
+        found[name] = {
             "parameters": count_parameters(model),
             "gmacs": count_gmacs(model, clips[:1]),
         }
     for key in KEYS[2:]:
-        times = {row: [] for row in steps}
+        times = {name: [] for name in steps}
         for repeat in progress(range(arguments.repeats + 1), key, unit="round"):
-            for row in steps:
-                seconds = _seconds(steps[row][key])
+            for name in steps:
+                seconds = _seconds(steps[name][key])
                 if repeat:  # the first one warms up
-                    times[row].append(seconds)
-        for row in times:
-            found[row][key] = statistics.median(times[row])
+                    times[name].append(seconds)
+        for name in times:
+            found[name][key] = statistics.median(times[name])
     return found
 
 

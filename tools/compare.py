@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from torchreid_occ.config import load_config
+from torchreid_occ.data.occwalk import OccWalk
 from torchreid_occ.pipelines.comparison import (
     cost_table,
     label_table,
@@ -14,6 +15,7 @@ from torchreid_occ.pipelines.comparison import (
     run_once,
     run_suite,
 )
+from torchreid_occ.registry import dataset_class
 from torchreid_occ.utils.files import write_text
 
 
@@ -35,7 +37,7 @@ def main():
     runs = run_suite(arguments.suite, arguments.seeds, arguments.splits, arguments.folder, root)
     data = load_config(arguments.suite[0], root).data
     parts = [results_table(runs), cost_table(runs)]
-    if all(name.startswith("occwalk") for name in data.targets):
+    if all(issubclass(dataset_class(name), OccWalk) for name in data.targets):
         parts.append(label_table(runs, data.root))
     table = "\n".join(parts)
     write_text(Path(arguments.folder, "table.md"), table)

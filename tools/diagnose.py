@@ -1,6 +1,6 @@
 """Says what a model would gain if one part of it were perfect, and what its blocks do.
 
-    python tools/diagnose.py log/compare/rfcnet/seed_200/model/model.pth.tar-7
+    python tools/diagnose.py log/compare/rfcnet/seed_200/model/model.pth.tar-16
     python tools/diagnose.py --train configs/compare/rfcnet.yaml --truth foreground lines
 
 The first tests a model trained on OccWalk while ground truth takes the place of one thing at a
@@ -8,28 +8,23 @@ time. The second trains one whose blocks are told the truth all along.
 """
 
 import argparse
+import functools
 
-import numpy as np
-
-from torchreid_occ.config import load_config, plain
-from torchreid_occ.pipelines.build import (
-    build_configured_model,
-    build_datamanager,
-    build_engine,
-    load_trained_model,
-)
+from torchreid_occ.config import load_config
+from torchreid_occ.pipelines import run_experiment
+from torchreid_occ.pipelines.build import load_trained_model
 from torchreid_occ.pipelines.diagnosis import measure_blocks
 from torchreid_occ.pipelines.oracles import (
     ORACLES,
+    TRUTHS,
     OracleEngine,
     Truth,
     average_precisions,
     oracle_features,
+    predicted_by,
     true_clips,
 )
-from torchreid_occ.registry import torchreid
 
-TRUTHS = ("foreground", "lines")
 MEASURED = 100  # query clips that the blocks are measured on
 
 
@@ -55,24 +50,16 @@ def main():
 def train_with_truth(arguments):
     """Trains with the truth in place of what blocks predict, and prints the mAP."""
     name = "_".join(("true", *arguments.truth))
-    own = ["train.seed", str(arguments.seed)]
+    folder = f"{load_config(arguments.train).data.save_dir}_{name}/seed_{arguments.seed}"
+    own = ["train.seed", str(arguments.seed), "data.save_dir", folder]
+    own += ["data.supervision", "['keypoints', 'foreground']"]  # the truth about a batch
     own += ["data.split_id", str(arguments.split)] if arguments.split is not None else []
     own += ["data.root", arguments.root] if arguments.root else []
     config = load_config(arguments.train, own)
-    torchreid.utils.set_random_seed(config.train.seed)
-    datamanager = build_datamanager(config)
-    model, pretrained = build_configured_model(config, datamanager.num_train_pids)
-    metadata = {
-        "config": plain(config),
-        "num_classes": datamanager.num_train_pids,
-        "pretrained": pretrained,
-    }
-    engine = build_engine(config, datamanager, model, metadata, clip_engine=OracleEngine)
-    engine.truth = Truth(model, **dict.fromkeys(arguments.truth, True))
-    engine.sets = true_clips(config, config.data.root, config.data.split_id)
-    folder = f"{config.data.save_dir}_{name}/seed_{config.train.seed}"
-    results = engine.run(folder, config.train.max_epoch, dist_metric=config.test.dist_metric)
-    print(f"| trained with {name} | mAP {100 * results['last']['true clips']['mAP']:.1f} |")
+    sets = true_clips(config, config.data.root, config.data.split_id)
+    engine = functools.partial(OracleEngine, arguments.truth, sets)
+    results = run_experiment(config, resume=True, clip_engine=engine)
+    print(f"| trained with {name} | {100 * results['targets']['true clips']['last']['mAP']:.1f} |")
 
 
 def test_with_truth(arguments):
@@ -80,20 +67,20 @@ def test_with_truth(arguments):
     model, config = load_trained_model(arguments.checkpoint)
     split = config.data.split_id if arguments.split is None else arguments.split
     sets = true_clips(config, arguments.root or config.data.root, split)
-    has_blocks = hasattr(model, "blocks")
+    predicted = predicted_by(model)
     rows = [((), [*ORACLES])]
-    if has_blocks:
-        rows += [(truths, ["as it is"]) for truths in (*((name,) for name in TRUTHS), TRUTHS)]
+    rows += [((truth,), ["as it is"]) for truth in predicted]
+    rows += [(tuple(predicted), ["as it is"])] if len(predicted) > 1 else []
     print("| at test | mAP |\n|---|---|", flush=True)
     for truths, oracles in rows:
         model, _ = load_trained_model(arguments.checkpoint)
-        truth = Truth(model, **dict.fromkeys(truths, True))
+        truth = Truth(model, truths)
         query, gallery = (oracle_features(model, truth, part, oracles) for part in sets)
         for oracle in oracles:
             precision = average_precisions(query[oracle], gallery[oracle], config.test.dist_metric)
             shown = f"true {' and '.join(truths)}" if truths else oracle
-            print(f"| {shown} | {100 * np.mean(precision):.1f} |", flush=True)
-    if has_blocks:
+            print(f"| {shown} | {100 * precision.mean():.1f} |", flush=True)
+    if hasattr(model, "blocks"):
         model, _ = load_trained_model(arguments.checkpoint)
         clips = [sets[0][index][1] for index in range(min(MEASURED, len(sets[0])))]
         for stage, quantities in measure_blocks(model, clips).items():

@@ -106,10 +106,10 @@ def test_finished_runs_are_read_and_changed_ones_refused(compared):
     assert len(results) == 4
     assert output.splitlines()[-1] == again.stdout.splitlines()[-1]
     ours = folder / "ours.yaml"
-    ours.write_text(ours.read_text().replace("max_epoch: 1", "max_epoch: 2"))
+    ours.write_text(ours.read_text() + "\nuse_gpu: true\nsgd:\n  momentum: 0.5\n")
     changed = compare(folder, *arguments)
     assert changed.returncode == 1
-    assert "results of another configuration" in changed.stderr
+    assert "sgd.momentum was 0.9 and is 0.5" in changed.stderr
     assert [path.stat().st_mtime_ns for path in results] == before
 
 

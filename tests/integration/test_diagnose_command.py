@@ -60,7 +60,7 @@ def test_training_with_the_truth(root, tmp_path):
     )
     done = diagnose("--train", config, "--truth", "lines", "--root", root, "--seed", "7")
     assert done.returncode == 0, done.stderr
-    assert re.search(r"^\| trained with true_lines \| mAP [\d.]+ \|$", done.stdout, re.MULTILINE)
+    assert re.search(r"^\| trained with true_lines \| [\d.]+ \|$", done.stdout, re.MULTILINE)
     assert (tmp_path / "run_true_lines" / "seed_7" / "model" / "model.pth.tar-1").is_file()
 
 

@@ -36,6 +36,7 @@ class _Spec(NamedTuple):
     stages: tuple[tuple[str, ...], ...]
     channels: tuple[int, ...]
     is_inception: bool = False
+    is_narrow: bool = False  # ResNet-18 of these channels, which torchvision does not build
 
 
 _RESNET_STAGES = (
@@ -60,7 +61,7 @@ _INCEPTION_V3_STAGES = (
     ("Mixed_7a", "Mixed_7b", "Mixed_7c"),
 )
 BACKBONES = {
-    "resnet18_x0_5": _Spec(_RESNET_STAGES, (32, 64, 128, 256)),
+    "resnet18_x0_5": _Spec(_RESNET_STAGES, (32, 64, 128, 256), is_narrow=True),
     "resnet18": _Spec(_RESNET_STAGES, (64, 128, 256, 512)),
     "resnet34": _Spec(_RESNET_STAGES, (64, 128, 256, 512)),
     "resnet50": _Spec(_RESNET_STAGES, (256, 512, 1024, 2048)),
@@ -179,7 +180,7 @@ def build_backbone(name, pretrained=False, last_stride=2):
 
 
 def _network(name, pretrained):
-    if name == "resnet18_x0_5":
+    if BACKBONES[name].is_narrow:
         if pretrained:
             raise WeightsUnavailable(f"There are no ImageNet weights of {name}.")
         return _narrow_resnet18(BACKBONES[name].channels)
@@ -195,7 +196,7 @@ def _network(name, pretrained):
 
 
 def _narrow_resnet18(channels):
-    """ResNet-18 of other channels, which torchvision does not build: for experiments on a CPU."""
+    """ResNet-18 of other channels, for experiments on a CPU."""
     network = torchvision.models.resnet18(weights=None)
     network.conv1 = nn.Conv2d(3, channels[0], 7, stride=2, padding=3, bias=False)
     network.bn1 = nn.BatchNorm2d(channels[0])

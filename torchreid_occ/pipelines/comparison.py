@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from torchreid_occ.config import load_config, plain
+from torchreid_occ.config import load_config
 from torchreid_occ.data.occwalk.stats import query_labels
 from torchreid_occ.data.tracklets import load_dataset
-from torchreid_occ.pipelines.experiment import read_results, run_experiment
+from torchreid_occ.pipelines.experiment import finished_run, run_experiment
 
 RANKS = (1, 5, 10)
 
@@ -31,15 +31,17 @@ def run_suite(paths, seeds, splits, folder, overrides=()):
         ValueError: If there is not one split for each seed, two files share a name, or a folder
             holds a run of another configuration.
     """
-    paths = {Path(path).stem: path for path in paths}
+    rows = {Path(path).stem: path for path in paths}
+    if len(rows) < len(paths):
+        raise ValueError(f"Received {[*map(str, paths)]}: give each file another name.")
     splits = [None] * len(seeds) if splits is None else splits
     if len(splits) != len(seeds):
         raise ValueError(
             f"Received {len(splits)} splits for {len(seeds)} seeds: give one for each."
         )
-    runs = {row: [] for row in paths}
+    runs = {row: [] for row in rows}
     for seed, split in zip(seeds, splits, strict=True):  # rows of a seed share its rendering
-        for row, path in paths.items():
+        for row, path in rows.items():
             save_dir = Path(folder, row, f"seed_{seed}")
             own = [*overrides, "train.seed", str(seed), "data.save_dir", str(save_dir)]
             own += [] if split is None else ["data.split_id", str(split)]
@@ -59,23 +61,12 @@ def run_once(path, overrides):
     """
     config = load_config(path, overrides)
     save_dir = Path(config.data.save_dir)
-    if (save_dir / "results.json").exists():
-        done = read_results(save_dir)
-        if _comparable(done["config"]) != _comparable(plain(config)):
-            raise ValueError(
-                f"{save_dir} holds results of another configuration than {path} now says: remove "
-                "it, or choose another folder."
-            )
+    done = finished_run(config)
+    if done is not None:
         return done
-    if config.engine == "torchreid" and save_dir.exists():
-        shutil.rmtree(save_dir)  # torchreid cannot go on with a run
+    if config.engine == "torchreid" and not (save_dir / "results.json").exists():
+        shutil.rmtree(save_dir, ignore_errors=True)  # torchreid cannot go on with a run
     return run_experiment(config, resume=True)
-
-
-def _comparable(config):
-    """What decides a result: where data and runs lie does not."""
-    data = {key: value for key, value in config["data"].items() if key not in ("root", "workers")}
-    return {**config, "data": data}
 
 
 def results_table(runs):

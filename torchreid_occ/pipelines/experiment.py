@@ -8,8 +8,9 @@ from pathlib import Path
 
 import torch
 
-from torchreid_occ.config import load_config, plain
+from torchreid_occ.config import config_of, load_config, plain
 from torchreid_occ.data.images import verify_images
+from torchreid_occ.engine.video import ClipEngine
 from torchreid_occ.pipelines.build import (
     build_configured_model,
     build_datamanager,
@@ -40,13 +41,14 @@ _MAY_CHANGE = {
 }
 
 
-def run_experiment(config, resume=False, demo=None):
+def run_experiment(config, resume=False, demo=None, clip_engine=ClipEngine):
     """Trains and tests as a configuration says.
 
     Args:
         config: From :func:`torchreid_occ.config.load_config`.
         resume: Continue the run in ``data.save_dir``.
         demo: The configuration to name as the small form if the run will be long.
+        clip_engine: What engine 'clip' is.
 
     Returns:
         What is written to ``<save_dir>/results.json``.
@@ -81,7 +83,7 @@ def run_experiment(config, resume=False, demo=None):
             "num_classes": datamanager.num_train_pids,
             "pretrained": pretrained,
         }
-        engine = build_engine(config, datamanager, model, metadata)
+        engine = build_engine(config, datamanager, model, metadata, clip_engine)
         targets = _run(config, engine, save_dir)
         results = {
             "targets": targets,
@@ -123,15 +125,23 @@ def run_splits(path, overrides, splits, resume=False):
     write_text(save_dir / "config.yaml", config.dump())
     runs = []
     for split in splits:
-        own_dir = save_dir / f"split_{split}"
-        own = ["data.split_id", str(split), "data.save_dir", str(own_dir)]
-        done = read_results(own_dir) if (own_dir / "results.json").exists() else None
-        if done is None or done["config"]["train"]["max_epoch"] != config.train.max_epoch:
-            done = run_experiment(load_config(path, [*overrides, *own]), resume)
-        runs.append(done)
+        own = ["data.split_id", str(split), "data.save_dir", str(save_dir / f"split_{split}")]
+        own_config = load_config(path, [*overrides, *own])
+        runs.append(finished_run(own_config) or run_experiment(own_config, resume))
     results = {"targets": _average(runs), "splits": splits, "runs": runs}
     write_json(save_dir / "results.json", results)
     return results
+
+
+def finished_run(config):
+    """What a run of this configuration wrote into its folder, or None if there is none."""
+    save_dir = Path(config.data.save_dir)
+    if not (save_dir / "results.json").exists():
+        return None
+    done = read_results(save_dir)
+    same_length = done["config"]["train"]["max_epoch"] == config.train.max_epoch
+    same = not _changes(config_of(done["config"]), config)
+    return done if same and same_length else None
 
 
 def read_results(save_dir):
@@ -170,17 +180,22 @@ def _check_save_dir(config, save_dir, resume, over_splits=False):
         raise ValueError(f"{save_dir} holds a run over splits: add --splits to continue it.")
     if config.engine == "torchreid":
         raise ValueError("engine 'torchreid' is torchreid as it is, which can't resume a run.")
+    changed = _changes(load_config(path), config)
+    if changed:
+        raise ValueError(f"{save_dir} holds a run of another configuration: {'; '.join(changed)}.")
+
+
+def _changes(before, now):
+    """In what keys that shape a run two configurations differ, in words."""
     may_change = set(_MAY_CHANGE)
-    if config.train.lr_scheduler == "cosine":
+    if now.train.lr_scheduler == "cosine":
         may_change.discard("train.max_epoch")  # it shapes every learning rate
-    before, now = _flat(plain(load_config(path))), _flat(plain(config))
-    changed = [
+    before, now = _flat(plain(before)), _flat(plain(now))
+    return [
         f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
         for key in sorted(before.keys() | now.keys())
         if before.get(key) != now.get(key) and key not in may_change
     ]
-    if changed:
-        raise ValueError(f"{save_dir} holds a run of another configuration: {'; '.join(changed)}.")
 
 
 def _flat(tree, prefix=""):

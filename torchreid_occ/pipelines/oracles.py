@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
+from torchreid_occ.data.clips import TestClips
 from torchreid_occ.data.images import read_image
-from torchreid_occ.data.sampling import split_into_clips
 from torchreid_occ.data.supervision import FIELDS
 from torchreid_occ.data.tracklets import load_dataset
 from torchreid_occ.data.transforms import ClipTransform
@@ -20,9 +20,11 @@ from torchreid_occ.engine.video import ClipEngine
 from torchreid_occ.losses.rfcnet import keypoint_labels, resize_foreground
 from torchreid_occ.metrics import rank_queries
 from torchreid_occ.models.layers.apu import AdaptivePartition
+from torchreid_occ.models.layers.foreground import ForegroundHead
 from torchreid_occ.models.layers.partition import cut_regions, region_layout
 from torchreid_occ.utils.progress import progress
 
+TRUTHS = ("foreground", "lines")
 HIDDEN = 0.5  # a region counts as occluded if more of its person than this is hidden
 SURE = 1e-3  # a true foreground map says "certainly" by this probability of the opposite
 
@@ -42,8 +44,8 @@ class TrueClip(NamedTuple):
     fractions: Tensor
 
 
-class TrueClips(Dataset):
-    """Test clips of an OccWalk set with their ground truth.
+class TrueClips(TestClips):
+    """Test clips of an OccWalk set as pairs of the tracklet's index and a `TrueClip`.
 
     Args:
         occluded: The rendering as a dataset.
@@ -56,20 +58,13 @@ class TrueClips(Dataset):
     """
 
     def __init__(self, occluded, clean, split, height, width, clip_len, norm):
-        self.tracklets = getattr(occluded, split)
+        super().__init__(
+            getattr(occluded, split), clip_len, ClipTransform(height, width, (), *norm)
+        )
         self.clean_tracklets = getattr(clean, split)
         self.visible, self.whole = occluded.supervision(), clean.supervision()
         truth = Path(occluded.dataset_dir, "ground_truth", "occlusion.json")
         self.occlusion = json.loads(truth.read_text(encoding="utf-8"))
-        self.transform = ClipTransform(height, width, (), *norm)
-        self.clips = [
-            (index, start, stop)
-            for index, (paths, *_) in enumerate(self.tracklets)
-            for start, stop in split_into_clips(len(paths), clip_len)
-        ]
-
-    def __len__(self):
-        return len(self.clips)
 
     def __getitem__(self, item):
         index, start, stop = self.clips[item]
@@ -86,20 +81,25 @@ class TrueClips(Dataset):
 
 
 class Truth:
-    """Stands in for what a model's blocks predict; `clip` is what they are looking at.
+    """Stands in for what a model's blocks predict.
 
     Args:
-        model: An RFCnet; others have nothing to stand in for.
-        foreground: Whether the foreground maps are true.
-        lines: Whether the key point lines are true.
+        model: The model.
+        truths: What is true, of `TRUTHS`; nothing leaves the model as it is.
+
+    Raises:
+        ValueError: If the model's blocks predict no such thing.
     """
 
-    def __init__(self, model, foreground=False, lines=False):
+    def __init__(self, model, truths=()):
         self.keypoints = self.visible = None
+        missing = sorted(set(truths) - set(predicted_by(model)))
+        if missing:
+            raise ValueError(f"The model predicts no {' and no '.join(missing)} to be replaced.")
         for block in getattr(model, "blocks", {}).values():
-            if foreground and block.foreground is not None:
+            if "foreground" in truths:
                 block.foreground.forward = self._foreground
-            if lines and isinstance(block.partition, AdaptivePartition):
+            if "lines" in truths:
                 self._cut_truly(block.partition)
 
     def look_at(self, keypoints, visible):
@@ -124,6 +124,18 @@ class Truth:
             return true._replace(keypoint_logits=predicted.keypoint_logits)
 
         partition.forward = forward
+
+
+def predicted_by(model):
+    """Which of `TRUTHS` a model's blocks predict."""
+    blocks = [*getattr(model, "blocks", {}).values()]
+    heads = {
+        "foreground": any(isinstance(block.foreground, ForegroundHead) for block in blocks),
+        "lines": any(
+            isinstance(getattr(block, "partition", None), AdaptivePartition) for block in blocks
+        ),
+    }
+    return [name for name in TRUTHS if heads[name]]
 
 
 def as_it_is(model, clip):
@@ -242,10 +254,18 @@ def true_clips(config, root, split):
 class OracleEngine(ClipEngine):
     """Trains and tests a model whose blocks are told the truth.
 
-    Attributes:
-        truth: The `Truth` around the model.
+    Args:
+        truths: What they are told, of `TRUTHS`.
         sets: Query and gallery as `TrueClips`.
+        datamanager: As the next, see `ClipEngine`.
+        model: The model.
+        *args: `ClipEngine`'s.
+        **kwargs: `ClipEngine`'s.
     """
+
+    def __init__(self, truths, sets, datamanager, model, *args, **kwargs):
+        super().__init__(datamanager, model, *args, **kwargs)
+        self.truth, self.sets = Truth(model, truths), sets
 
     def forward_backward(self, batch):
         """One step, with the batch's supervision for truth."""
@@ -261,3 +281,6 @@ class OracleEngine(ClipEngine):
         )
         mean = average_precisions(query, gallery, dist_metric).mean()
         self.results = {"true clips": {"mAP": float(mean)}}
+
+    def validate(self):
+        """Chooses no checkpoint: nothing is told about the identities held out."""

@@ -73,13 +73,17 @@ class Folder:
 def test_seeds_and_splits_go_in_pairs(tmp_path):
     with pytest.raises(ValueError, match="Received 1 splits for 2 seeds: give one for each"):
         run_suite([], [1, 2], [1], tmp_path)
+    with pytest.raises(ValueError, match="give each file another name"):
+        run_suite(["a/rfcnet.yaml", "b/rfcnet.yaml"], [1], None, tmp_path)
 
 
 def test_finished_runs_are_read_unless_they_say_something_else(tmp_path):
     overrides = ["data.save_dir", str(tmp_path), "model.name", "baseline"]
-    finished = {**run([0.5]), "config": plain(load_config(None, [*overrides, "data.workers", "0"]))}
+    config = load_config(None, [*overrides, "data.workers", "0"])
+    finished = {**run([0.5]), "config": plain(config)}
+    (tmp_path / "config.yaml").write_text(config.dump())
     (tmp_path / "results.json").write_text(json.dumps(finished))
     done = run_once(None, overrides)
     assert done["targets"]["somewhere"]["last"]["cmc"][5] == 0.5
-    with pytest.raises(ValueError, match="results of another configuration"):
+    with pytest.raises(ValueError, match="train.lr was 0.0003 and is 0.1"):
         run_once(None, [*overrides, "train.lr", "0.1"])

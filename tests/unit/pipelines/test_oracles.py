@@ -9,6 +9,7 @@ from torchreid_occ.models import build_model
 from torchreid_occ.pipelines.diagnosis import measure_blocks
 from torchreid_occ.pipelines.oracles import (
     ORACLES,
+    TRUTHS,
     TrueClip,
     TrueClips,
     Truth,
@@ -18,6 +19,7 @@ from torchreid_occ.pipelines.oracles import (
     occluded_units,
     oracle_features,
     perfect_completion,
+    predicted_by,
     visible_units_pooled,
 )
 
@@ -101,7 +103,7 @@ def test_each_oracle_replaces_what_it_says(model):
 def test_truth_takes_the_place_of_what_blocks_predict(model):
     clip = clip_with(slice(0, 64))
     as_predicted = model(clip.frames[None])
-    truth = Truth(model, foreground=True, lines=True)
+    truth = Truth(model, TRUTHS)
     truth.look_at(clip.keypoints, clip.visible)
     outputs = model.forward_clip(clip.frames[None])
     for block, size in zip(outputs.blocks, ((16, 8), (8, 4)), strict=True):
@@ -116,6 +118,20 @@ def test_truth_takes_the_place_of_what_blocks_predict(model):
     assert not torch.allclose(model(clip.frames[None]), as_predicted)
 
 
+def test_a_model_without_the_part_has_nothing_to_be_told():
+    options = {"backbone": "resnet18_x0_5", "partition": "fixed"}
+    fixed = build_model("rfcnet", 4, False, 128, 64, **options)
+    assert predicted_by(fixed) == ["foreground"]
+    with pytest.raises(ValueError, match="predicts no lines to be replaced"):
+        Truth(fixed, TRUTHS)
+    masked = build_model(
+        "rfcnet", 4, False, 128, 64, backbone="resnet18_x0_5", arrangement="foreground"
+    )
+    assert predicted_by(masked) == ["foreground"]
+    with pytest.raises(ValueError, match="no foreground and no lines"):
+        Truth(build_model("baseline", 4, backbone="resnet18_x0_5"), TRUTHS)
+
+
 def test_features_are_means_over_a_tracklets_clips(clips, model):
     features = oracle_features(model, Truth(model), clips, ["as it is", "clean frames"], workers=0)
     assert features.keys() == {"as it is", "clean frames"} <= ORACLES.keys()
@@ -127,7 +143,7 @@ def test_features_are_means_over_a_tracklets_clips(clips, model):
 
 def test_what_blocks_do_is_measured(model):
     clip = clip_with(slice(0, 64))
-    truth = Truth(model, foreground=True, lines=True)
+    truth = Truth(model, TRUTHS)
     truth.look_at(clip.keypoints, clip.visible)
     measured = measure_blocks(model, [clip])
     assert measured.keys() == {"2", "3"}
