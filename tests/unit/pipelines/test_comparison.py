@@ -85,5 +85,5 @@ def test_finished_runs_are_read_unless_they_say_something_else(tmp_path):
     (tmp_path / "results.json").write_text(json.dumps(finished))
     done = run_once(None, overrides)
     assert done["targets"]["somewhere"]["last"]["cmc"][5] == 0.5
-    with pytest.raises(ValueError, match="train.lr was 0.0003 and is 0.1"):
+    with pytest.raises(ValueError, match=r"train\.lr was 0\.0003 and is 0\.1"):
         run_once(None, [*overrides, "train.lr", "0.1"])
