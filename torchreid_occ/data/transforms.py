@@ -1,13 +1,15 @@
 """One random draw per clip: frames, foreground maps and key point lines move together."""
 
 import torch
+from torch import nn
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-TRANSFORMS = ("random_flip", "random_crop", "color_jitter", "random_erase")
+TRANSFORMS = ("random_flip", "random_crop", "color_jitter", "random_erase", "random_erase_frames")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+_ERASING = {"p": 0.5, "scale": (0.02, 0.4), "ratio": (0.3, 1 / 0.3)}
 
 
 class ClipTransform:
@@ -16,7 +18,8 @@ class ClipTransform:
     Names and values of the augmentations are torchreid's; one draw serves the whole clip. In this
     order: ``random_crop`` (frames are resized to 1.125 times the size, then cropped),
     ``random_flip``, ``color_jitter``, ``random_erase`` (the same rectangle in every frame, filled
-    with the mean).
+    with the mean). ``random_erase_frames`` erases frame by frame instead, as if something were
+    passing: what one frame lacks another shows.
 
     Args:
         height: Height of the output.
@@ -56,7 +59,9 @@ class ClipTransform:
             v2.Normalize(list(norm_mean or IMAGENET_MEAN), list(norm_std or IMAGENET_STD)),
         ]
         if "random_erase" in chosen:
-            steps.append(_ClipErasing(0.5, scale=(0.02, 0.4), ratio=(0.3, 1 / 0.3)))
+            steps.append(_ClipErasing(**_ERASING))
+        if "random_erase_frames" in chosen:
+            steps.append(_FrameErasing(**_ERASING))
         self._steps = v2.Compose(steps)
 
     def __call__(self, frames, keypoints=None, foregrounds=None, seed: int = 0):
@@ -112,6 +117,21 @@ class _ClipErasing(v2.RandomErasing):
         top, left = params["i"], params["j"]
         inpt[..., top : top + params["h"], left : left + params["w"]] = 0
         return inpt
+
+
+class _FrameErasing(nn.Module):
+    """Random erasing with a draw for each frame of a clip."""
+
+    def __init__(self, **options):
+        super().__init__()
+        self._erase = _ClipErasing(**options)
+
+    def forward(self, sample):
+        """Erases frames and their foreground maps; key point lines stay."""
+        maps = {name: value for name, value in sample.items() if name != "lines"}
+        for t in range(len(sample["img"])):  # a frame shares the clip's memory
+            self._erase({n: tv_tensors.wrap(value[t], like=value) for n, value in maps.items()})
+        return sample
 
 
 def _stack(images, size):

@@ -118,6 +118,24 @@ def test_erasing_takes_one_rectangle_from_all_frames_and_the_foreground():
     assert max(areas) <= 0.42
 
 
+def test_frames_are_erased_one_by_one():
+    transform = ClipTransform(HEIGHT, WIDTH, ("random_erase_frames",), training=True)
+    frames = [Image.new("RGB", (WIDTH, HEIGHT), "white")] * 4
+    foregrounds = [Image.new("L", (WIDTH, HEIGHT), 255)] * 4
+    whole, shared = 0, 0
+    for seed in range(40):
+        img, _, foreground = transform(frames, None, foregrounds, seed)
+        erased = (img == 0).all(1)
+        assert torch.equal(foreground[:, 0], (~erased).float())
+        touched = erased.flatten(1).any(1)
+        whole += int((~touched).sum())
+        shared += touched.sum() > 1 and bool((erased[touched] == erased[touched][0]).all())
+        alone = transform(frames, None, None, seed)[0]
+        assert torch.equal(alone, img)
+    assert 50 <= whole <= 110  # p = 0.5 for each of 160 frames
+    assert shared == 0
+
+
 def test_colour_jitter_is_shared_and_leaves_the_foreground():
     transform = ClipTransform(HEIGHT, WIDTH, ("color_jitter",), training=True, **PLAIN)
     frames = [Image.new("RGB", (WIDTH, HEIGHT), (100, 100, 100))] * 2
