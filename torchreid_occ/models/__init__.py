@@ -4,8 +4,9 @@ from torchreid_occ.models.backbones import WeightsUnavailable
 from torchreid_occ.models.baseline import baseline
 from torchreid_occ.models.clip_model import ClipModel, ClipOutput
 from torchreid_occ.models.rfcnet import rfcnet
+from torchreid_occ.models.vrstc import vrstc
 
-MODELS = {"baseline": baseline, "rfcnet": rfcnet}
+MODELS = {"baseline": baseline, "rfcnet": rfcnet, "vrstc": vrstc}
 
 __all__ = ["MODELS", "ClipModel", "ClipOutput", "WeightsUnavailable", "build_model"]
 

@@ -15,13 +15,15 @@ class Baseline(ClipModel):
     Args:
         backbone: The trunk, a `Backbone`.
         num_classes: Number of training identities.
+        neck: Whether a batch normalisation stands between the mean and the classifier (RFCnet) or
+            not (VRSTC).
     """
 
-    def __init__(self, backbone, num_classes):
+    def __init__(self, backbone, num_classes, neck=True):
         super().__init__()
         self.backbone = backbone
         self.feature_dim = backbone.channels[-1]
-        self.neck = nn.BatchNorm1d(self.feature_dim)
+        self.neck = nn.BatchNorm1d(self.feature_dim) if neck else nn.Identity()
         self.classifier = nn.Linear(self.feature_dim, num_classes)
 
     def forward_clip(self, clip):
@@ -42,6 +44,7 @@ def baseline(
     width=128,
     backbone="resnet50",
     last_stride=1,
+    neck=True,
 ):
     """Builds the papers' baseline.
 
@@ -52,5 +55,6 @@ def baseline(
         width: Width of the frames (any other works too).
         backbone: One of `BACKBONES`.
         last_stride: 1 removes the last down-sampling of a ResNet, 2 keeps it.
+        neck: See `Baseline`.
     """
-    return Baseline(build_backbone(backbone, pretrained, last_stride), num_classes)
+    return Baseline(build_backbone(backbone, pretrained, last_stride), num_classes, neck)

@@ -1,0 +1,99 @@
+import pytest
+import torch
+
+from torchreid_occ.models import build_model
+from torchreid_occ.models.id_guider import IdGuider
+from torchreid_occ.models.layers.non_local import NonLocal
+
+
+def parameters(module):
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_parameters_are_those_of_the_fidelity_sheet():
+    model = build_model("vrstc", 5)
+    assert parameters(model) - parameters(model.classifier) == 30_866_496
+    assert list(model.non_local) == ["2_1", "2_3", "3_1", "3_3", "3_5"]
+    even = build_model("vrstc", 5, positions="even")
+    assert list(even.non_local) == ["2_0", "2_2", "3_0", "3_2", "3_4"]
+
+
+def test_non_local_blocks_start_as_the_identity_and_then_look_at_other_frames():
+    model = build_model("vrstc", 5, backbone="resnet18_x0_5").eval()
+    plain = build_model("baseline", 5, backbone="resnet18_x0_5", neck=False).eval()
+    weights = model.state_dict()
+    plain.load_state_dict({name: weights[name] for name in plain.state_dict()})
+    clip = torch.randn(2, 3, 3, 32, 16, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(model(clip), plain(clip))
+    for block in model.non_local.values():
+        torch.nn.init.ones_(block.output[1].weight)
+    alone = torch.stack([model(clip[:, t]) for t in range(3)]).mean(0)
+    assert not torch.allclose(model(clip), alone, rtol=1e-3)
+
+
+def test_non_local_is_attention_over_space_and_time():
+    torch.manual_seed(0)
+    block = NonLocal(6).eval()
+    torch.nn.init.ones_(block.output[1].weight)
+    maps = torch.randn(2 * 3, 6, 4, 2)
+    pooled = torch.nn.functional.max_pool2d(maps, 2)
+
+    def rows(embedded):  # (B, T * H * W, D)
+        units = embedded.unflatten(0, (2, 3)).transpose(1, 2)
+        return units.flatten(2).transpose(1, 2)
+
+    query, key, value = rows(block.query(maps)), rows(block.key(pooled)), rows(block.value(pooled))
+    found = (query @ key.transpose(1, 2)).softmax(2) @ value
+    found = found.transpose(1, 2).unflatten(2, (3, 4, 2)).transpose(1, 2).flatten(0, 1)
+    torch.testing.assert_close(block(maps, 3), maps + block.output(found))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 1), (5, 3)])
+def test_non_local_takes_maps_of_any_size(size):
+    block = NonLocal(4)
+    assert block(torch.randn(2, 4, *size), 1).shape == (2, 4, *size)
+    scaled = NonLocal(4, scaled_attention=True)
+    assert scaled.scale == pytest.approx(2**-0.5)
+
+
+def test_gradient_reaches_every_parameter():
+    model = build_model("vrstc", 5, backbone="resnet18_x0_5")
+    for block in model.non_local.values():
+        torch.nn.init.ones_(block.output[1].weight)
+    outputs = model(torch.randn(2, 2, 3, 64, 32))
+    outputs.logits.square().sum().backward()
+    without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    # A softmax does not change when all similarities of a query do.
+    assert all(name.endswith("key.bias") for name in without)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"positions": "all"}, "'odd', 'even'"), ({"backbone": "googlenet"}, "expected a ResNet")],
+)
+def test_unknown_options_are_refused(options, message):
+    options = {"last_stride": 2, **options}
+    with pytest.raises(ValueError, match=message):
+        build_model("vrstc", 5, **options)
+
+
+def test_a_guider_stays_frozen_and_passes_gradients():
+    model = build_model("baseline", 5, backbone="resnet18_x0_5", neck=False)
+    guider = IdGuider(model, 64, 32, [0.5, 0.4, 0.3], [0.2, 0.2, 0.2]).train()
+    assert not any(module.training for module in guider.model.modules())
+    before = {name: value.clone() for name, value in guider.state_dict().items()}
+    frame = torch.rand(2, 3, 32, 16).requires_grad_()
+    guider(frame).sum().backward()
+    assert frame.grad.abs().sum() > 0
+    assert not any(parameter.requires_grad for parameter in guider.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in guider.state_dict().items())
+
+
+def test_a_guider_sees_frames_as_the_model_was_trained_on_them():
+    model = build_model("baseline", 5, backbone="resnet18_x0_5", neck=False)
+    mean, std = torch.tensor([0.5, 0.4, 0.3]), torch.tensor([0.2, 0.3, 0.4])
+    guider = IdGuider(model, 64, 32, mean.tolist(), std.tolist())
+    pixels = torch.rand(2, 3, 64, 32)  # in [0, 1]
+    normalised = (pixels - mean[:, None, None]) / std[:, None, None]
+    expected = model.forward_clip(normalised[:, None]).logits
+    torch.testing.assert_close(guider(2 * pixels - 1), expected, rtol=1e-4, atol=1e-4)

@@ -1,0 +1,47 @@
+"""Non-local block: each unit of a clip's maps looks at all units of all its frames."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class NonLocal(nn.Module):
+    """Embedded-Gaussian attention over space and time, added to the map.
+
+    Reference: VRSTC, Section 5.2, after Wang et al. 2018: half the channels inside, keys and values
+    sub-sampled in space, and a last normalisation that starts at zero, so that the block starts as
+    the identity.
+
+    Args:
+        channels: Channels of the map.
+        scaled_attention: Whether to divide similarities by the square root of the inner channels.
+
+    Shape:
+        maps: `(B * T, C, H, W)`; result: the same.
+    """
+
+    def __init__(self, channels, scaled_attention=False):
+        super().__init__()
+        inner = channels // 2
+        self.scale = inner**-0.5 if scaled_attention else 1.0
+        self.query = nn.Conv2d(channels, inner, 1)
+        self.key = nn.Conv2d(channels, inner, 1)
+        self.value = nn.Conv2d(channels, inner, 1)
+        self.output = nn.Sequential(nn.Conv2d(inner, channels, 1), nn.BatchNorm2d(channels))
+        nn.init.zeros_(self.output[1].weight)
+
+    def forward(self, maps, num_frames):
+        """Returns the maps of clips of `num_frames` frames each, with what the block adds."""
+        pooled = F.max_pool2d(maps, 2, ceil_mode=True)  # a map of one row or column keeps it
+        query = _tokens(self.query(maps), num_frames)
+        key, value = (_tokens(embed(pooled), num_frames) for embed in (self.key, self.value))
+        # The fused kernel never holds the matrix of all pairs, so that clips may be long.
+        found = F.scaled_dot_product_attention(query, key, value, scale=self.scale)
+        found = found.unflatten(1, (num_frames, -1)).flatten(0, 1).transpose(1, 2)
+        return maps + self.output(found.unflatten(2, maps.shape[-2:]))
+
+
+def _tokens(maps, num_frames):
+    """Units of a clip's maps as rows: `(B * T, D, H, W)` to `(B, T * H * W, D)`."""
+    units = maps.flatten(2).transpose(1, 2)
+    return torch.reshape(units, (-1, num_frames * units.shape[1], units.shape[2]))

@@ -1,0 +1,86 @@
+"""VRSTC's re-ID network: the papers' baseline with non-local blocks inside two stages."""
+
+from torch import nn
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from torchreid_occ.models.backbones import build_backbone
+from torchreid_occ.models.baseline import Baseline
+from torchreid_occ.models.clip_model import ClipOutput
+from torchreid_occ.models.layers.non_local import NonLocal
+
+STAGES = (2, 3)  # res3 and res4
+FIRST = {"odd": 1, "even": 0}
+
+
+class VRSTC(Baseline):
+    """Image network with non-local blocks, temporal mean and classifier.
+
+    Reference: VRSTC, Sections 4.2 and 5.2.
+
+    Args:
+        backbone: The trunk, a `Backbone` of a ResNet.
+        num_classes: Number of training identities.
+        non_local: Non-local block by the stage and the residual block it follows, `(stage, index)`.
+        neck: See `Baseline`.
+    """
+
+    def __init__(self, backbone, num_classes, non_local, neck=False):
+        super().__init__(backbone, num_classes, neck)
+        self.non_local = nn.ModuleDict({f"{s}_{i}": block for (s, i), block in non_local.items()})
+
+    def forward_clip(self, clip):
+        """Returns a `ClipOutput`."""
+        maps, num_frames = clip.flatten(0, 1), clip.shape[1]
+        for number, stage in enumerate(self.backbone.stages, start=1):
+            if number not in STAGES:
+                maps = stage(maps)
+                continue
+            for index, block in enumerate(stage[-1]):
+                maps = block(maps)
+                if f"{number}_{index}" in self.non_local:
+                    maps = self.non_local[f"{number}_{index}"](maps, num_frames)
+        return ClipOutput(*self.head(maps, num_frames))
+
+
+def vrstc(
+    num_classes,
+    pretrained=False,
+    height=256,
+    width=128,
+    backbone="resnet50",
+    last_stride=1,
+    positions="odd",
+    scaled_attention=False,
+    neck=False,
+):
+    """Builds VRSTC's re-ID network.
+
+    Args:
+        num_classes: Number of training identities.
+        pretrained: What the backbone starts from, see `build_backbone`.
+        height: Height of the frames (any other works too).
+        width: Width of the frames (any other works too).
+        backbone: A ResNet of `BACKBONES`.
+        last_stride: 1 removes the last down-sampling of a ResNet, 2 keeps it.
+        positions: After which residual blocks of res3 and res4, counted from 0, the non-local
+            blocks sit, 'odd' or 'even'.
+        scaled_attention: See `NonLocal`.
+        neck: See `Baseline`.
+
+    Raises:
+        ValueError: If an option is not one of the allowed.
+    """
+    if positions not in FIRST:
+        raise ValueError(f'Received positions "{positions}", but expected to be one of {[*FIRST]}')
+    trunk = build_backbone(backbone, pretrained, last_stride)
+    non_local = {}
+    for stage in STAGES:
+        blocks = trunk.stages[stage - 1][-1]
+        if not isinstance(blocks, nn.Sequential) or not isinstance(
+            blocks[0], (BasicBlock, Bottleneck)
+        ):
+            raise ValueError(f'Received backbone "{backbone}", but expected a ResNet')
+        for index in range(FIRST[positions], len(blocks), 2):
+            channels = trunk.channels[stage - 1]
+            non_local[stage, index] = NonLocal(channels, scaled_attention)
+    return VRSTC(trunk, num_classes, non_local, neck)
