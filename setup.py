@@ -30,6 +30,7 @@ setup(
         "opencv-python>=4.10",
         "Pillow>=10",
         "PyYAML>=6",
+        "scikit-image>=0.25",
         "yacs>=0.1.8",
         "gdown>=6.5",
         "matplotlib>=3.8",

@@ -29,6 +29,7 @@ def parse_arguments(arguments=None):
     parser.add_argument("--gpu-devices", metavar="IDS", help="such as 0,1")
     parser.add_argument("--splits", nargs="+", metavar="N", help="'all' or numbers: average splits")
     parser.add_argument("--resume", metavar="DIR", help="continue the run in DIR")
+    parser.add_argument("--phase", metavar="NAME", help="run this one of the phases alone")
     parser.add_argument("--dry-run", action="store_true", help="print configuration and cost")
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="override configuration keys")
     parsed = parser.parse_intermixed_args(arguments)
@@ -69,7 +70,7 @@ def main():
     overrides = overrides_of(arguments)
     try:
         from torchreid_occ.config import load_config
-        from torchreid_occ.pipelines import run_experiment, run_splits
+        from torchreid_occ.pipelines import run_config, run_splits
         from torchreid_occ.pipelines.experiment import describe
 
         if arguments.resume and not Path(arguments.resume).is_dir():
@@ -82,7 +83,8 @@ def main():
             run_splits(path, overrides, numbers, resume=bool(arguments.resume))
         else:
             demo = Path(path).parent / "demo" / Path(path).name
-            run_experiment(config, bool(arguments.resume), demo if demo.is_file() else None)
+            demo = demo if demo.is_file() else None
+            run_config(config, bool(arguments.resume), arguments.phase, demo)
     except KeyboardInterrupt:
         sys.exit("Interrupted; --resume with the run's data.save_dir continues it.")
     except EXPECTED as error:

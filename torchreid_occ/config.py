@@ -64,8 +64,25 @@ def config_of(tree):
         KeyError: For a key that does not exist.
         ValueError: For a value of the wrong type.
     """
+    return merged(tree, (), "")
+
+
+def merged(tree, parts, origin):
+    """The configuration of nested dicts, one on top of the other.
+
+    Args:
+        tree: The lowest.
+        parts: Those on top of it, in order.
+        origin: Where these come from, for errors.
+
+    Raises:
+        KeyError: For a key that does not exist.
+        ValueError: For a value of the wrong type.
+    """
     complete = _copy(DEFAULTS)
     _merge(complete, tree, prefix="", origin="saved configuration")
+    for part in parts:
+        _merge(complete, part, prefix="", origin=origin)
     return _frozen(complete)
 
 
@@ -143,6 +160,10 @@ def _coerce(key, value, default, origin):
             )
         return value
     if key == "model.pretrained" and isinstance(value, (bool, str)):
+        return value
+    if key == "phases":
+        if not isinstance(value, list) or not all(isinstance(part, dict) for part in value):
+            raise ValueError(f"{origin}: phases is {value!r}, but must be a list of named parts.")
         return value
     if isinstance(default, list):
         values = list(value) if isinstance(value, (list, tuple)) else [value]

@@ -5,6 +5,11 @@ with ours beside them.
 """
 
 DEFAULTS = {
+    # What a run does: 'train' a model and test it, 'score' the regions of a dataset for occlusion,
+    # 'train_completion' trains a network that fills them in, 'copy' writes a completed dataset.
+    "task": "train",
+    # Named parts that run one after the other; see torchreid_occ.pipelines.phases.
+    "phases": [],
     # 'clip' is our engine; 'torchreid' runs torchreid's data manager, model and engine as they are.
     "engine": "clip",
     "use_gpu": True,
@@ -70,6 +75,22 @@ DEFAULTS = {
     "sgd": {"momentum": 0.9, "dampening": 0.0, "nesterov": False},
     "rmsprop": {"alpha": 0.99},
     "adam": {"beta1": 0.9, "beta2": 0.999},
+    "completion": {
+        # Checkpoint of the model that scores regions; 'truth' takes OccWalk's masks instead.
+        "extractor": "",
+        "scores": "",  # file that task 'score' wrote
+        "tau": 0.89,  # a region with a lower score is occluded
+        "quantile": 0.0,  # in place of tau: this share of the training regions is occluded
+        "height": 128,
+        "width": 64,
+        "generator": {},  # keyword arguments of STCnet
+        "discriminators": ["local", "global"],
+        "discriminator": {},  # keyword arguments of Discriminator
+        "lr_discriminator": 0.0001,
+        "guider": "",  # checkpoint of the model that guides; none when empty
+        "loss": {},  # keyword arguments of CompletionLoss
+        "checkpoint": "",  # of task 'train_completion'; when empty, occluded frames are left out
+    },
     "loss": {"name": "identity", "options": {}},  # options: keyword arguments of the criterion
     "test": {
         "batch_size": 4,  # clips of full length whose frames make one batch
@@ -104,6 +125,8 @@ TEXTS = tuple(
 LEAST = {
     "data.height": 1,
     "data.width": 1,
+    "completion.height": 4,
+    "completion.width": 4,
     "data.workers": 0,
     "data.split_id": 0,
     "sampler.num_instances": 1,
@@ -120,8 +143,16 @@ LEAST = {
     "test.ranks": 1,
     "test.val_identities": 0,
 }
-FREE_FORM = ("model.options", "loss.options", "data.options")
+FREE_FORM = (
+    "model.options",
+    "loss.options",
+    "data.options",
+    "completion.generator",
+    "completion.discriminator",
+    "completion.loss",
+)
 CHOICES = {
+    "task": ("train", "score", "train_completion", "copy"),
     "engine": ("clip", "torchreid"),
     "test.select": ("val", "last"),
     "test.dist_metric": ("cosine", "euclidean"),

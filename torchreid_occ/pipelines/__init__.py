@@ -1,5 +1,6 @@
 """From a configuration to results."""
 
 from torchreid_occ.pipelines.experiment import run_experiment, run_splits
+from torchreid_occ.pipelines.phases import run_config
 
-__all__ = ["run_experiment", "run_splits"]
+__all__ = ["run_config", "run_experiment", "run_splits"]

@@ -59,7 +59,7 @@ def run_experiment(config, resume=False, demo=None, clip_engine=ClipEngine):
     """
     check_parts(config)
     save_dir = Path(config.data.save_dir)
-    _check_save_dir(config, save_dir, resume)
+    check_save_dir(config, save_dir, resume)
     with logging_to(save_dir):
         write_text(save_dir / "config.yaml", config.dump())
         start = time.perf_counter()
@@ -121,7 +121,7 @@ def run_splits(path, overrides, splits, resume=False):
     splits = list(available) if splits is None else splits
     if not set(splits) <= set(available) or len(set(splits)) < len(splits):
         raise ValueError(f"Splits are {list(splits)}, but there are {list(available)}, each once.")
-    _check_save_dir(config, save_dir, resume, over_splits=True)
+    check_save_dir(config, save_dir, resume, over_splits=True)
     write_text(save_dir / "config.yaml", config.dump())
     runs = []
     for split in splits:
@@ -147,7 +147,7 @@ def finished_run(config):
 def read_results(save_dir):
     """What a finished run wrote, with the ranks of its CMC as numbers again."""
     results = json.loads((Path(save_dir) / "results.json").read_text(encoding="utf-8"))
-    for checkpoints in results["targets"].values():
+    for checkpoints in results.get("targets", {}).values():
         for result in checkpoints.values():
             result["cmc"] = {int(rank): value for rank, value in result["cmc"].items()}
     return results
@@ -162,7 +162,7 @@ def describe(config):
     return f"{config.dump()}\n{_cost_line(_cost(config, datamanager, model))}"
 
 
-def _check_save_dir(config, save_dir, resume, over_splits=False):
+def check_save_dir(config, save_dir, resume, over_splits=False):
     """Keeps one run from overwriting or continuing another."""
     path = save_dir / "config.yaml"
     has_splits = any(save_dir.glob("split_*"))

@@ -6,6 +6,7 @@ from torchreid_occ.data.datasets.video import (
     ILIDSVID,
     PRID2011,
     SDUVID,
+    Completed,
     DukeMTMCVidReID,
     Mars,
     OccludedDukeMTMCVidReID,
@@ -21,6 +22,7 @@ from torchreid_occ.data.occwalk import (
 )
 
 VIDEO_DATASETS = {
+    "completed": Completed,
     "dukemtmcvidreid": DukeMTMCVidReID,
     "ilidsvid": ILIDSVID,
     "mars": Mars,

@@ -1,0 +1,119 @@
+import pytest
+
+from torchreid_occ.config import load_config
+from torchreid_occ.pipelines import phases as module
+from torchreid_occ.pipelines.phases import made_by, phase_configs, run_config
+
+PHASES = """
+data: {save_dir: SAVE}
+train: {max_epoch: 7}
+phases:
+  - name: first
+    model: {name: baseline}
+  - name: found
+    task: score
+    take: {completion.extractor: first}
+  - name: copied
+    task: copy
+    take: {completion.scores: found}
+  - name: last
+    data: {sources: [completed]}
+    take: {data.options.completed.path: copied}
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(PHASES.replace("SAVE", str(tmp_path / "run")))
+    return load_config(path)
+
+
+def test_each_phase_is_a_configuration_on_top_of_the_rest(config, tmp_path):
+    found = phase_configs(config)
+    run = tmp_path / "run"
+    assert [*found] == ["first", "found", "copied", "last"]
+    assert found["first"].model.name == "baseline"
+    assert found["found"].model.name == "rfcnet"
+    assert found["found"].completion.extractor == str(run / "first/model/model.pth.tar-7")
+    assert found["copied"].completion.scores == str(run / "found/scores.csv")
+    assert found["last"].data.options["completed"]["path"] == str(run / "copied/copy")
+    assert {name: phase.data.save_dir for name, phase in found.items()} == {
+        name: str(run / name) for name in found
+    }
+    assert all(phase.train.max_epoch == 7 and not phase.phases for phase in found.values())
+
+
+@pytest.mark.parametrize(
+    ("phases", "error", "message"),
+    [
+        ([{"task": "score"}], ValueError, "Phase 1 has the name None"),
+        ([{"name": "a"}, {"name": "a"}], ValueError, "Phase 2 has the name 'a'"),
+        ([{"name": "a", "take": {"model.pretrained": "b"}}], ValueError, r"takes from \['b'\]"),
+        ([{"name": "a", "modell": {}}], KeyError, r"phase a: modell does not exist"),
+        ([{"name": "a", "take": {"model.x": "a"}}], ValueError, r"takes from \['a'\]"),
+    ],
+)
+def test_phases_that_are_not_well_formed(phases, error, message):
+    with pytest.raises(error, match=message):
+        phase_configs(load_config(None, ["phases", str(phases)]))
+
+
+def test_phases_must_be_a_list():
+    with pytest.raises(ValueError, match="phases is 'all', but must be a list of named parts"):
+        load_config(None, ["phases", "all"])
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """Names of the phases that were run; the one named in `fail` fails."""
+    names = []
+
+    def run(config, resume=False, demo=None):
+        name = config.data.save_dir.rpartition("/")[2]
+        if name == names_to_fail.get("fail"):
+            raise RuntimeError("killed")
+        names.append((name, resume))
+        finished[config.data.save_dir] = {"name": name}
+        return finished[config.data.save_dir]
+
+    finished, names_to_fail = {}, {}
+    monkeypatch.setattr(module, "finished_run", lambda c: finished.get(c.data.save_dir))
+    monkeypatch.setattr(module, "run_experiment", run)
+    monkeypatch.setattr(module, "TASKS", dict.fromkeys(module.TASKS, run))
+    return names, names_to_fail
+
+
+def test_finished_phases_are_skipped_when_a_run_goes_on(config, ran):
+    names, fail = ran
+    fail["fail"] = "copied"
+    with pytest.raises(RuntimeError):
+        run_config(config)
+    assert names == [("first", False), ("found", False)]
+    fail.clear()
+    results = run_config(config, resume=True)
+    assert names[2:] == [("copied", True), ("last", True)]
+    assert [*results] == ["first", "found", "copied", "last"]
+
+
+def test_one_phase_alone(config, ran):
+    names, _ = ran
+    run_config(config, only="found")
+    assert names == [("found", True)]
+    with pytest.raises(ValueError, match=r"no phase 'x'.*'first', 'found', 'copied', 'last'"):
+        run_config(config, only="x")
+    with pytest.raises(ValueError, match=r"no phase 'x': the configuration has \[\]"):
+        run_config(load_config(), only="x")
+
+
+def test_a_configuration_without_phases_is_one_task(ran, tmp_path):
+    names, _ = ran
+    run_config(load_config(None, ["data.save_dir", str(tmp_path / "own"), "task", "score"]))
+    assert names == [("own", False)]
+
+
+def test_the_selected_checkpoint_is_what_a_training_made(config, monkeypatch):
+    first = phase_configs(config)["first"]
+    assert made_by(first).endswith("model.pth.tar-7")
+    monkeypatch.setattr(module, "finished_run", lambda _: {"selected_epoch": 4})
+    assert made_by(first).endswith("model.pth.tar-4")

@@ -1,0 +1,90 @@
+r"""Measures completion where OccWalk knows what was behind the occluder, and draws it.
+
+    python tools/measure_completion.py log/vrstc/stcnet/model/model.pth.tar-10 \\
+        --extractor log/vrstc/pretrain/model/model.pth.tar-16 --pictures completion.png
+
+Regions are those of the query tracklets that OccWalk's masks say are occluded. PSNR and SSIM are
+scikit-image's, inside the regions; the distance is the cosine distance of the tracklet's feature
+from that of the clean tracklet. A checkpoint gives a row for each of its generators.
+"""
+
+import argparse
+
+import torch
+
+from torchreid_occ.config import config_of
+from torchreid_occ.data.tracklets import load_dataset, tracklets_of
+from torchreid_occ.pipelines.completion import load_generator, load_guider
+from torchreid_occ.pipelines.completion_quality import (
+    FILLERS,
+    OccludedTracklets,
+    by_generator,
+    measure_quality,
+)
+from torchreid_occ.pipelines.true_regions import HIDDEN, visible_shares
+from torchreid_occ.utils.checkpoint import load_checkpoint
+from torchreid_occ.utils.files import replacing, write_json
+from torchreid_occ.visualization.vrstc import draw_completions
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("checkpoints", nargs="+", help="of task 'train_completion'")
+    parser.add_argument("--extractor", required=True, help="checkpoint of a re-ID network")
+    parser.add_argument("--root", metavar="DIR", help="folder of the datasets")
+    parser.add_argument("--split", type=int, metavar="N", help="rendering to measure on")
+    parser.add_argument("--tracklets", type=int, metavar="N", help="the first N only")
+    parser.add_argument("--json", metavar="FILE", help="also write the numbers")
+    parser.add_argument("--pictures", metavar="FILE", help="draw some completed frames")
+    arguments = parser.parse_args()
+    fillers, size = dict(FILLERS), None
+    for path in arguments.checkpoints:
+        generator, its_size = load_generator(path)
+        if size not in (None, its_size):
+            raise SystemExit(f"error: {path} completes frames of {its_size}, the others of {size}.")
+        size = its_size
+        parts = ["spatial"] if generator.temporal is None else ["spatial", "temporal"]
+        for part in parts:
+            fillers[f"{path} {part}"] = by_generator(generator, part)
+    tracklets = occluded_queries(arguments, size)
+    extractor = load_guider(arguments.extractor).tracklet_feature
+    measured = measure_quality(tracklets, fillers, extractor)
+    print("| occluded regions | PSNR (dB) | SSIM | feature distance |\n|---|---|---|---|")
+    for name, row in measured.items():
+        print(f"| {name} | {row['psnr']:.2f} | {row['ssim']:.3f} | {row['distance']:.4f} |")
+    if arguments.json:
+        write_json(arguments.json, measured)
+    if arguments.pictures:
+        with replacing(arguments.pictures) as file:
+            draw(tracklets, fillers).savefig(file, format="png", dpi=110)
+
+
+def occluded_queries(arguments, size):
+    """The occluded query tracklets of the rendering that the first checkpoint was trained on."""
+    config = config_of(load_checkpoint(arguments.checkpoints[0])["config"])
+    name, root = config.data.sources[0], arguments.root or config.data.root
+    split = config.data.split_id if arguments.split is None else arguments.split
+    datasets = [load_dataset(n, root, split) for n in (name, f"{name}.clean")]
+    rendered, clean = (tracklets_of(dataset)["query"] for dataset in datasets)
+    rendered, clean = rendered[: arguments.tracklets], clean[: arguments.tracklets]
+    shares = visible_shares(rendered, *(dataset.supervision() for dataset in datasets))
+    return OccludedTracklets(rendered, clean, [share < 1 - HIDDEN for share in shares], size)
+
+
+@torch.no_grad()
+def draw(tracklets, fillers, rows=6):
+    """Side by side: the middle occluded frame of some tracklets as each filler leaves it."""
+    step = max(1, len(tracklets) // rows)
+    chosen = [tracklets[index] for index in range(0, len(tracklets), step)][:rows]
+    columns = {"mask": torch.stack([t.mask[len(t.mask) // 2] for t in chosen])}
+    for name, fill in fillers.items():
+        title = name if name in FILLERS else f"{name.split('/')[-3]}\n{name.rpartition(' ')[2]}"
+        columns[title] = torch.stack([fill(t)[len(t.mask) // 2] for t in chosen])
+    middle = [t.clean[t.occluded[len(t.mask) // 2]] for t in chosen]
+    return draw_completions({**columns, "clean": torch.stack(middle)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""What a completion network reads: a frame, the region to complete, and unoccluded neighbours."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, RandomSampler
+from torchvision.transforms.v2 import functional as F
+
+from torchreid_occ.data.clips import ItemKey
+from torchreid_occ.data.images import read_image
+from torchreid_occ.data.regions import REGIONS, region_mask
+from torchreid_occ.data.samplers import EpochSampler
+
+
+class CompletionItems(Dataset):
+    """Unoccluded frames, each with a region to complete at random; indexed by :class:`ItemKey`.
+
+    Reference: VRSTC, Section 5.2: only unoccluded frames have a known truth.
+
+    Args:
+        tracklets: torchreid tuples ``(img_paths, pid, camid, dsetid)``.
+        occluded: Which regions of each tracklet's frames are occluded, ``(T, 3)`` of bool each.
+        height: Height of the frames.
+        width: Width of the frames.
+        seed: Seed of the run, not negative.
+
+    Raises:
+        ValueError: If every frame has an occluded region.
+    """
+
+    def __init__(
+        self,
+        tracklets: Sequence[tuple],
+        occluded: Sequence[np.ndarray],
+        height: int,
+        width: int,
+        seed: int,
+    ):
+        self.tracklets, self.size, self.seed = tracklets, (height, width), seed
+        self.occluded = [flags.any(1) for flags in occluded]
+        self.frames = [
+            (index, int(frame))
+            for index, flags in enumerate(self.occluded)
+            for frame in np.flatnonzero(~flags)
+        ]
+        if not self.frames:
+            raise ValueError(
+                f"All {sum(map(len, occluded))} training frames have a region that counts as "
+                "occluded, so that there is none to learn from: lower the threshold."
+            )
+
+    def __len__(self):
+        return len(self.frames)
+
+    def __getitem__(self, key: ItemKey):
+        index, frame = self.frames[key.index]
+        paths, pid, *_ = self.tracklets[index]
+        rng = np.random.default_rng([self.seed, *key])
+        regions = np.zeros(len(REGIONS), bool)
+        regions[rng.integers(len(REGIONS))] = True
+        places = (frame, *neighbours(self.occluded[index], frame))
+        img, previous, following = (read_frame(paths[place], self.size) for place in places)
+        return {
+            "img": img,
+            "mask": region_mask(regions, self.size),
+            "previous": previous,
+            "following": following,
+            "pid": pid,
+        }
+
+
+def neighbours(occluded: np.ndarray, frame: int) -> tuple[int, int]:
+    """The nearest unoccluded frames before and after a frame.
+
+    Where one side has none, the other's serves for both; where neither has, the frame itself.
+
+    Args:
+        occluded: Whether each frame of the tracklet has an occluded region.
+        frame: The frame.
+    """
+    free = np.flatnonzero(~occluded)
+    before, after = free[free < frame], free[free > frame]
+    previous = before[-1] if len(before) else after[0] if len(after) else frame
+    following = after[0] if len(after) else previous
+    return int(previous), int(following)
+
+
+def read_frame(path: str, size: tuple[int, int]) -> torch.Tensor:
+    """A frame scaled to a size and to [-1, 1]. Shape: ``(3, H, W)``."""
+    frame = F.pil_to_tensor(F.resize(read_image(path), list(size)))
+    return frame.float() / 127.5 - 1
+
+
+class CompletionDataManager:
+    """Serves a completion network: training frames, and frames of a test set with fixed regions.
+
+    Args:
+        train: Training tracklets.
+        held_out: Tracklets whose frames measure the completion.
+        occluded: Which regions are occluded, for each of the two.
+        height: Height of the frames.
+        width: Width of the frames.
+        batch_size: Frames in a batch.
+        workers: Processes that read images.
+        seed: Seed of the run, not negative.
+        use_gpu: Prepare batches for a GPU.
+        num_measured: Held-out frames that are used, evenly taken.
+    """
+
+    def __init__(
+        self,
+        train: Sequence[tuple],
+        held_out: Sequence[tuple],
+        occluded: tuple[Sequence[np.ndarray], Sequence[np.ndarray]],
+        height: int,
+        width: int,
+        batch_size: int,
+        workers: int,
+        seed: int,
+        use_gpu: bool = False,
+        num_measured: int = 512,
+    ):
+        options = {
+            "num_workers": workers,
+            "pin_memory": use_gpu,
+            "generator": torch.Generator(),  # seeds the workers, which read no seed
+        }
+        items = CompletionItems(train, occluded[0], height, width, seed)
+        if len(items) < batch_size:
+            raise ValueError(
+                f"{len(items)} training frames count as unoccluded, fewer than a batch of "
+                f"{batch_size}: lower the threshold or train.batch_size."
+            )
+        self.num_frames = len(items)
+        self.num_pids = len({pid for _, pid, *_ in train})
+        self._sampler = EpochSampler(RandomSampler(items), seed)
+        self.train_loader = DataLoader(
+            items,
+            batch_size,
+            sampler=self._sampler,
+            drop_last=True,
+            persistent_workers=workers > 0,
+            **options,
+        )
+        measured = CompletionItems(held_out, occluded[1], height, width, seed)
+        step = max(1, len(measured) // num_measured)
+        chosen = range(0, len(measured), step)
+        keys = [ItemKey(0, place, index) for place, index in enumerate(chosen)]
+        self.test_loader = DataLoader(measured, batch_size, sampler=keys, **options)
+
+    def set_epoch(self, epoch: int):
+        """Draws the training items of an epoch; call it before iterating ``train_loader``."""
+        self._sampler.set_epoch(epoch)

@@ -1,0 +1,120 @@
+"""Runs a configuration, or the named phases of one, each on what earlier ones made.
+
+A phase is a configuration on top of the rest of the file: its ``name``, any keys, and under
+``take`` the keys whose value is what another phase made::
+
+    phases:
+      - name: pretrain
+        model: {name: baseline}
+      - name: score
+        task: score
+        take: {completion.extractor: pretrain}
+
+What a phase makes lies in ``<save_dir>/<name>``: the checkpoint of a training, the file of a
+scoring, the folder of a copy.
+"""
+
+from pathlib import Path
+
+from torchreid_occ.config import merged, plain
+from torchreid_occ.pipelines.completion import copy_dataset, score_regions, train_completion
+from torchreid_occ.pipelines.experiment import finished_run, run_experiment
+from torchreid_occ.utils.checkpoint import checkpoint_path
+from torchreid_occ.utils.logs import logger, logging_to
+
+TASKS = {
+    "score": score_regions,
+    "train_completion": train_completion,
+    "copy": copy_dataset,
+}
+
+
+def run_config(config, resume=False, only=None, demo=None):
+    """Runs a configuration: its one task, or its phases.
+
+    Args:
+        config: From :func:`torchreid_occ.config.load_config`.
+        resume: Continue the run in ``data.save_dir``; finished phases are skipped.
+        only: Name of the one phase to run; those it takes from must have finished.
+        demo: The configuration to name as the small form if a training will be long.
+
+    Returns:
+        Results of the task, or by phase.
+
+    Raises:
+        ValueError: If phases are not well-formed, or one that is taken from has not finished.
+    """
+    names = [*phase_configs(config)]
+    if only and only not in names:
+        raise ValueError(f"There is no phase {only!r}: the configuration has {names}.")
+    if not names:
+        return _run_task(config, resume, demo)
+    results = {}
+    for name in [only] if only else names:
+        phase = phase_configs(config)[name]  # now that those before it say what they made
+        results[name] = finished_run(phase) if resume or only else None
+        if results[name] is not None:
+            _say(config, f"Phase {name} has finished before.")
+            continue
+        _say(config, f"Phase {name}")
+        results[name] = _run_task(phase, resume or bool(only), demo)
+    return results
+
+
+def phase_configs(config):
+    """The configuration of each phase, by name, in order.
+
+    Raises:
+        KeyError: For a key that does not exist.
+        ValueError: If a phase has no name, shares one, or takes from none before it.
+    """
+    tree = plain(config)
+    found = {}
+    for number, phase in enumerate(tree.pop("phases"), start=1):
+        name = phase.get("name")
+        if not isinstance(name, str) or not name or name in found:
+            raise ValueError(
+                f"Phase {number} has the name {name!r}, but needs one of its own: others are "
+                f"{[*found]}."
+            )
+        own = {key: value for key, value in phase.items() if key not in ("name", "take")}
+        taken = phase.get("take", {})
+        missing = sorted(set(taken.values()) - found.keys())
+        if missing:
+            raise ValueError(
+                f"Phase {name!r} takes from {missing}, but before it come only {[*found]}."
+            )
+        save_dir = str(Path(config.data.save_dir, name))
+        parts = [own, {"data": {"save_dir": save_dir}}]
+        parts += [_nested(key, made_by(found[source])) for key, source in taken.items()]
+        found[name] = merged(tree, parts, f"phase {name}")
+    return found
+
+
+def made_by(config):
+    """Where what a phase makes will be."""
+    save_dir = Path(config.data.save_dir)
+    if config.task == "score":
+        return str(save_dir / "scores.csv")
+    if config.task == "copy":
+        return str(save_dir / "copy")
+    done = finished_run(config) or {}
+    return str(checkpoint_path(save_dir, done.get("selected_epoch") or config.train.max_epoch))
+
+
+def _say(config, message):
+    """Logs a line beside the phases' own logs."""
+    with logging_to(config.data.save_dir):
+        logger.info(message)
+
+
+def _run_task(config, resume, demo):
+    if config.task == "train":
+        return run_experiment(config, resume, demo)
+    return TASKS[config.task](config, resume)
+
+
+def _nested(key, value):
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value
