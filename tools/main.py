@@ -72,11 +72,15 @@ def main():
         from torchreid_occ.config import load_config
         from torchreid_occ.pipelines import run_config, run_splits
         from torchreid_occ.pipelines.experiment import describe
+        from torchreid_occ.pipelines.phases import phase_configs
 
         if arguments.resume and not Path(arguments.resume).is_dir():
             raise FileNotFoundError(f"There is no run in {arguments.resume} to be continued.")
         config = load_config(path, overrides)
-        if arguments.dry_run:
+        if arguments.dry_run and config.phases:  # what later ones cost depends on earlier ones
+            for name, phase in phase_configs(config).items():
+                print(f"# phase {name}\n{phase.dump()}")
+        elif arguments.dry_run:
             print(describe(config))
         elif arguments.splits:
             numbers = None if arguments.splits == ["all"] else [int(n) for n in arguments.splits]

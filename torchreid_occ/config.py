@@ -194,7 +194,7 @@ def _frozen(tree):
 
 
 def _check(tree):
-    """Refuses keys that the chosen engine would silently ignore."""
+    """Refuses keys that the chosen engine or task would silently ignore."""
     engine = tree["engine"]
     for other, keys in ONLY_FOR.items():
         if other == engine:
@@ -205,6 +205,13 @@ def _check(tree):
                 raise ValueError(
                     f"{key} is read by engine {other!r} only, but engine is {engine!r}: "
                     f"leave it at its default {DEFAULTS[section][name]!r}."
+                )
+    if tree["task"] == "train" and not tree["phases"]:
+        for name, default in DEFAULTS["completion"].items():
+            if tree["completion"][name] != default:
+                raise ValueError(
+                    f"completion.{name} is read by tasks 'score', 'train_completion' and 'copy', "
+                    f"but task is 'train': leave it at its default {default!r}."
                 )
     for key, least in LEAST.items():
         section, name = key.split(".")

@@ -72,6 +72,16 @@ def test_a_phase_alone_says_what_it_lacks(main, two_cameras, tmp_path):
     assert "There is no phase 'scores'" in done.stderr
 
 
+def test_a_dry_run_prints_every_phase(main, two_cameras, tmp_path):
+    done = main(*arguments(two_cameras, tmp_path / "run"), "--dry-run")
+    assert [line for line in done.stdout.splitlines() if line.startswith("# phase")] == [
+        f"# phase {name}" for name in PHASES
+    ]
+    assert not (tmp_path / "run").exists()
+    done = main(*arguments(two_cameras, tmp_path / "run"), "--splits", "all", check=False)
+    assert "has phases, which --splits does not run" in done.stderr
+
+
 def test_a_guider_of_other_identities_is_refused(main, two_cameras, finished, tmp_path):
     state = torch.load(finished / "pretrain" / "model" / "model.pth.tar-2", weights_only=True)
     for name in ("classifier.weight", "classifier.bias"):

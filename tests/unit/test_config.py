@@ -117,3 +117,9 @@ def test_check_options_lists_what_the_function_takes():
     expected = r"model.options has no \['stage'\]: builder takes \['backbone', 'stages'\]"
     with pytest.raises(KeyError, match=expected):
         check_options("model.options", {"stage": 2}, builder, ("num_classes",))
+
+
+def test_completion_is_no_business_of_a_training():
+    with pytest.raises(ValueError, match=r"completion\.tau is read by tasks 'score'"):
+        load_config(None, ["completion.tau", "0.5"])
+    assert load_config(None, ["task", "score", "completion.tau", "0.5"]).completion.tau == 0.5

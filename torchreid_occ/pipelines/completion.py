@@ -110,7 +110,7 @@ def train_completion(config, resume=False):
             config.train.seed,
             use_gpu(config),
         )
-        engine = _engine(config, datamanager)
+        engine = build_completion_engine(config, datamanager)
         train = config.train
         done = engine.run(
             config.data.save_dir,
@@ -209,10 +209,20 @@ def _run(config, resume):
         write_json(save_dir / "results.json", results)
 
 
-def _engine(config, datamanager):
+def build_completion_engine(config, datamanager):
+    """The configured `CompletionEngine` with its networks.
+
+    Args:
+        config: The configuration.
+        datamanager: A `CompletionDataManager`.
+
+    Raises:
+        ValueError: If the guider knows another number of identities than the data has.
+    """
     own, train = config.completion, config.train
     gpu = use_gpu(config)
-    guider = load_guider(own.guider) if own.guider else None
+    criterion = CompletionLoss(**plain(own.loss))
+    guider = load_guider(own.guider) if own.guider and criterion.lambda_guider else None
     known = guider and guider.model.classifier.out_features
     if known and known != datamanager.num_pids:
         raise ValueError(
@@ -232,7 +242,7 @@ def _engine(config, datamanager):
         datamanager,
         *optimised(generator, train.lr),
         {name: optimised(m, own.lr_discriminator) for name, m in discriminators.items()},
-        CompletionLoss(**plain(own.loss)),
+        criterion,
         guider.cuda() if guider and gpu else guider,
         seed=train.seed,
         use_gpu=config.use_gpu,

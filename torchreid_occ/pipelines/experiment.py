@@ -112,8 +112,15 @@ def run_splits(path, overrides, splits, resume=False):
 
     Returns:
         What is written to ``<save_dir>/results.json``: mean and spread over splits, and each.
+
+    Raises:
+        ValueError: For splits the dataset does not have, or a configuration with phases.
     """
     config = load_config(path, overrides)
+    if config.phases:
+        raise ValueError(
+            f"{path} has phases, which --splits does not run: run it once for each data.split_id."
+        )
     save_dir = Path(config.data.save_dir)
     # The source may have one fixed split and the target ten, as in a transfer.
     classes = map(dataset_class, {*config.data.sources, *config.data.targets})

@@ -78,6 +78,9 @@ def phase_configs(config):
                 f"{[*found]}."
             )
         own = {key: value for key, value in phase.items() if key not in ("name", "take")}
+        below = tree
+        if own.get("task", tree["task"]) == "train":  # completion is the other phases' business
+            below = {key: value for key, value in tree.items() if key != "completion"}
         taken = phase.get("take", {})
         missing = sorted(set(taken.values()) - found.keys())
         if missing:
@@ -87,7 +90,7 @@ def phase_configs(config):
         save_dir = str(Path(config.data.save_dir, name))
         parts = [own, {"data": {"save_dir": save_dir}}]
         parts += [_nested(key, made_by(found[source])) for key, source in taken.items()]
-        found[name] = merged(tree, parts, f"phase {name}")
+        found[name] = merged(below, parts, f"phase {name}")
     return found
 
 

@@ -44,6 +44,13 @@ def test_each_phase_is_a_configuration_on_top_of_the_rest(config, tmp_path):
     assert all(phase.train.max_epoch == 7 and not phase.phases for phase in found.values())
 
 
+def test_completion_stays_with_the_phases_that_read_it(config):
+    phases = [{"name": "a"}, {"name": "b", "task": "score"}]
+    found = phase_configs(load_config(None, ["phases", str(phases), "completion.tau", "0.5"]))
+    assert found["a"].completion.tau == 0.89
+    assert found["b"].completion.tau == 0.5
+
+
 @pytest.mark.parametrize(
     ("phases", "error", "message"),
     [

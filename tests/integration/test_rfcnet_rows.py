@@ -1,4 +1,4 @@
-"""Every row of the papers' ablation tables takes a training and a test step, at tiny sizes."""
+"""Every row of RFCnet's ablation tables takes a training and a test step, at tiny sizes."""
 
 import inspect
 
@@ -12,7 +12,7 @@ from torchreid_occ.models import MODELS
 from torchreid_occ.pipelines.build import build_configured_model, check_parts
 
 ABLATION = REPOSITORY / "configs" / "ablation"
-ROWS = sorted(path.relative_to(ABLATION).as_posix() for path in ABLATION.rglob("*.yaml"))
+ROWS = sorted(path.relative_to(ABLATION).as_posix() for path in ABLATION.glob("rfcnet/**/*.yaml"))
 TINY = [
     *("model.pretrained", "False", "model.options.backbone", "resnet18_x0_5"),
     *("data.height", "64", "data.width", "32"),
