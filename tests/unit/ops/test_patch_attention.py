@@ -55,8 +55,11 @@ def test_masked_keys_count_for_nothing_and_no_keys_give_zero():
     options = {"patch_size": 1, "aggregate": "center", "key_mask": mask}
     found = [patch_attention(query, maps, **options) for maps in (key, altered)]
     torch.testing.assert_close(*found)
+    key.requires_grad_()
     nothing = patch_attention(query, key, key_mask=torch.zeros_like(mask))
     assert torch.equal(nothing, torch.zeros_like(key))
+    nothing.sum().backward()
+    assert torch.equal(key.grad, torch.zeros_like(key))
 
 
 def test_zero_patches_are_similar_to_none():
@@ -66,6 +69,23 @@ def test_zero_patches_are_similar_to_none():
     torch.testing.assert_close(found, key.mean((2, 3), keepdim=True).expand_as(key))
     found.sum().backward()
     assert query.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_summed_in_float32(dtype):
+    generator = torch.Generator().manual_seed(5)
+    maps = [
+        part.to(dtype).requires_grad_() for part in torch.randn(2, 2, 8, 6, 4, generator=generator)
+    ]
+    found = patch_attention(*maps, scale=10.0)
+    assert found.dtype == dtype
+    found.sum().backward()
+    exact = [part.detach().float().requires_grad_() for part in maps]
+    expected = patch_attention(*exact, scale=10.0)
+    expected.sum().backward()
+    torch.testing.assert_close(found.float(), expected, rtol=1e-2, atol=1e-2)
+    for part, truth in zip(maps, exact, strict=True):
+        torch.testing.assert_close(part.grad.float(), truth.grad, rtol=1e-2, atol=1e-2)
 
 
 def test_diagonal_box_sum_is_self_adjoint():
