@@ -162,9 +162,7 @@ def _coerce(key, value, default, origin):
     if key == "model.pretrained" and isinstance(value, (bool, str)):
         return value
     if key == "phases":
-        if not isinstance(value, list) or not all(isinstance(part, dict) for part in value):
-            raise ValueError(f"{origin}: phases is {value!r}, but must be a list of named parts.")
-        return value
+        return _phases(value, default, origin)
     if isinstance(default, list):
         values = list(value) if isinstance(value, (list, tuple)) else [value]
         kind = ELEMENTS.get(key, str)
@@ -184,6 +182,21 @@ def _coerce(key, value, default, origin):
         f"{origin}: {key} is {value!r}, but must be of type {type(default).__name__} "
         f"like its default {default!r}."
     )
+
+
+def _phases(value, before, origin):
+    """A list of phases, or, by their names, changes to those there are."""
+    if isinstance(value, dict):
+        names = [phase.get("name") for phase in before]
+        unknown = sorted(value.keys() - set(names))
+        if unknown:
+            raise KeyError(f"{origin}: there are no phases {unknown}, but {names}.")
+        return [
+            _joined(phase, value.get(name, {})) for name, phase in zip(names, before, strict=True)
+        ]
+    if not isinstance(value, list) or not all(isinstance(part, dict) for part in value):
+        raise ValueError(f"{origin}: phases is {value!r}, but must be a list of named parts.")
+    return value
 
 
 def _frozen(tree):

@@ -23,6 +23,7 @@ SETTINGS = {
     "completion.generator": "{'width': 4}",
     "completion.discriminator": "{'channels': [4, 4, 4, 4, 4, 4]}",
     "completion.quantile": "0.2",
+    "phases.stcnet.train.max_epoch": "2",
 }
 
 
@@ -94,6 +95,11 @@ def test_a_guider_of_other_identities_is_refused(main, two_cameras, finished, tm
     )  # fmt: skip
     assert done.returncode == 1
     assert "knows 3 identities, but 4 are trained on" in done.stderr
+    done = main(
+        *arguments(two_cameras, tmp_path / "other"), "phases", "[]", "task", "train_completion",
+        "completion.discriminators", "['near']", check=False,
+    )  # fmt: skip
+    assert "completion.discriminators are ['near'], but may be ['local', 'global']" in done.stderr
 
 
 @pytest.mark.slow

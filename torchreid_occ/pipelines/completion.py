@@ -16,6 +16,7 @@ from torchreid_occ.data.regions import REGIONS
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.data.transforms import ClipTransform
 from torchreid_occ.engine.video import CompletionEngine
+from torchreid_occ.engine.video.completion import VIEWS
 from torchreid_occ.losses.completion import CompletionLoss
 from torchreid_occ.models.discriminator import Discriminator
 from torchreid_occ.models.id_guider import IdGuider
@@ -75,11 +76,7 @@ def score_regions(config, resume=False):
             for subset, flags in occluded.items():
                 precision, recall = precision_and_recall(flags, shares[subset])
                 results["localisation"][subset] = {"precision": precision, "recall": recall}
-                logger.info(
-                    "%s: precision %.1f%%  recall %.1f%%",
-                    subset,
-                    *(100 * value for value in (precision, recall)),
-                )
+                logger.info("%s: precision %s  recall %s", subset, precision, recall)
     return results
 
 
@@ -89,12 +86,20 @@ def train_completion(config, resume=False):
     Args:
         config: ``completion``, ``train`` and ``data`` say how and on what.
         resume: Continue the run in ``data.save_dir``.
+
+    Raises:
+        KeyError: If a network or the criterion has no such option.
+        ValueError: If there is no such discriminator.
     """
     own = config.completion
     check_options("completion.generator", own.generator, STCnet)
     size = ("height", "width")
     check_options("completion.discriminator", own.discriminator, Discriminator, size)
     check_options("completion.loss", own.loss, CompletionLoss)
+    if not set(own.discriminators) <= VIEWS.keys():
+        raise ValueError(
+            f"completion.discriminators are {list(own.discriminators)}, but may be {[*VIEWS]}."
+        )
     with _run(config, resume) as results:
         tracklets = _tracklets(config)
         _, occluded = _occluded(config, read_scores(own.scores, tracklets))

@@ -10,8 +10,9 @@ A phase is a configuration on top of the rest of the file: its ``name``, any key
         task: score
         take: {completion.extractor: pretrain}
 
-What a phase makes lies in ``<save_dir>/<name>``: the checkpoint of a training, the file of a
-scoring, the folder of a copy.
+A file on top of that one, or the command line, changes a phase by its name:
+``phases.score.completion.tau 0.8``. What a phase makes lies in ``<save_dir>/<name>``: the
+checkpoint of a training, the file of a scoring, the folder of a copy.
 """
 
 from pathlib import Path

@@ -38,13 +38,14 @@ def precision_and_recall(flagged, shares):
         shares: What `visible_shares` gives of the same tracklets.
 
     Returns:
-        Share of flagged regions that are occluded, and of occluded regions that are flagged; NaN
-        where there are none.
+        Share of flagged regions that are occluded, and of occluded regions that are flagged, to
+        three digits; None where there are none.
     """
     flagged, occluded = np.concatenate(flagged), np.concatenate(shares) < 1 - HIDDEN
     both = (flagged & occluded).sum()
-    with np.errstate(invalid="ignore"):
-        return float(both / flagged.sum()), float(both / occluded.sum())
+    return tuple(
+        round(float(both / of.sum()), 3) if of.any() else None for of in (flagged, occluded)
+    )
 
 
 class _Masks(Dataset):

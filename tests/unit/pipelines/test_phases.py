@@ -44,6 +44,18 @@ def test_each_phase_is_a_configuration_on_top_of_the_rest(config, tmp_path):
     assert all(phase.train.max_epoch == 7 and not phase.phases for phase in found.values())
 
 
+def test_a_phase_is_changed_by_its_name(tmp_path):
+    base, path = tmp_path / "base.yaml", tmp_path / "config.yaml"
+    base.write_text(PHASES)
+    path.write_text("_BASE_: base.yaml\nphases: {first: {train: {lr: 0.5}}}\n")
+    words = ["phases.first.train.max_epoch", "3", "phases.last.model.name", "baseline"]
+    found = phase_configs(load_config(path, words))
+    assert (found["first"].train.lr, found["first"].train.max_epoch) == (0.5, 3)
+    assert (found["last"].model.name, found["last"].train.max_epoch) == ("baseline", 7)
+    with pytest.raises(KeyError, match=r"no phases \['none'\], but \['first', 'found'"):
+        load_config(path, ["phases.none.train.lr", "1"])
+
+
 def test_completion_stays_with_the_phases_that_read_it(config):
     phases = [{"name": "a"}, {"name": "b", "task": "score"}]
     found = phase_configs(load_config(None, ["phases", str(phases), "completion.tau", "0.5"]))
