@@ -1,0 +1,121 @@
+"""Refining recurrent unit: each frame's map is corrected by what earlier frames showed."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+ATTENTIONS = ("both", "spatial", "channel")
+INPUTS = ("differences", "appearance", "original")
+SPATIAL_HIDDEN = 128
+BN_EPS = 1e-3
+
+
+class RRU(nn.Module):
+    """Refines the maps of a sequence from frame to frame by a learned update gate.
+
+    Reference: RRU-STIM, Eq. 1 to 5. All that does not depend on the refined map is computed for
+    all frames at once; one matrix product and the gate remain for each step.
+
+    Args:
+        channels: Channels of the maps.
+        height: Height of the maps.
+        width: Width of the maps.
+        hidden: Channels inside the gate.
+        attention: What the gate is made of: 'both', 'spatial' (RRU(s) of Table 1) or 'channel'
+            (RRU(c)).
+        inputs: What the gate reads: 'differences' of appearance and motion, differences of
+            'appearance' alone (RRU(ad)), or the 'original' maps (RRU(od)).
+        skip_first: Leave the gate of the first frame out, whose input says nothing but would enter
+            the statistics of the normalisation (the released code leaves it in).
+
+    Shape:
+        maps: `(B, T, C, H, W)`; result: the same.
+
+    Raises:
+        ValueError: If an option is not one of the allowed, or maps have another size than the unit
+            was built for.
+    """
+
+    def __init__(
+        self,
+        channels,
+        height,
+        width,
+        hidden=256,
+        attention="both",
+        inputs="differences",
+        skip_first=False,
+    ):
+        super().__init__()
+        if attention not in ATTENTIONS:
+            raise ValueError(
+                f'Received attention "{attention}", but expected to be one of {ATTENTIONS}'
+            )
+        if inputs not in INPUTS:
+            raise ValueError(f'Received inputs "{inputs}", but expected to be one of {INPUTS}')
+        self.size, self.inputs, self.skip_first = (channels, height, width), inputs, skip_first
+        num_inputs = 1 if inputs == "appearance" else 2
+        self.transition = nn.Conv2d(num_inputs * channels, hidden, 1, bias=False)
+        self.bn = nn.BatchNorm2d(hidden, eps=BN_EPS)
+        self.spatial = self.channel = None
+        if attention != "channel":
+            self.spatial = nn.Sequential(
+                nn.Linear(height * width, SPATIAL_HIDDEN, bias=False),
+                nn.ReLU(),
+                nn.Linear(SPATIAL_HIDDEN, height * width, bias=False),
+            )
+        if attention != "spatial":
+            self.channel = nn.Linear(hidden, channels, bias=False)
+
+    def forward(self, maps, state=None):
+        """Refines the maps of a sequence, or of the next part of one.
+
+        Args:
+            maps: The maps, in temporal order.
+            state: What the call on the part before returned; None at the start of a sequence.
+
+        Returns:
+            The refined maps, and the state that the next part starts from.
+        """
+        if maps.dim() != 5 or maps.shape[2:] != self.size or maps.shape[1] == 0:
+            raise ValueError(
+                f"Received maps of shape {tuple(maps.shape)}, but the unit was built for "
+                f"(B, T, {', '.join(map(str, self.size))}) with T >= 1"
+            )
+        starts = state is None
+        raw, refined = (maps[:, 0], maps[:, 0]) if starts else state
+        known = self._known(maps, torch.cat((raw[:, None], maps[:, :-1]), dim=1))
+        results = []
+        for t, frame in enumerate(maps.unbind(1)):
+            if not (starts and t == 0 and self.skip_first):
+                gate = self._gate(known[:, t] + self._of_refined(refined))
+                refined = refined + gate * (frame - refined)  # Eq. 5
+            results.append(refined)
+        return torch.stack(results, dim=1), (maps[:, -1], refined)
+
+    def _known(self, maps, before):
+        """The part of the transition that the maps themselves give, for all frames at once."""
+        first, second = self._weights()
+        known = F.conv2d(maps.flatten(0, 1), first)
+        if self.inputs == "differences":
+            known = known + F.conv2d((maps - before).flatten(0, 1), second)
+        return known.unflatten(0, maps.shape[:2])
+
+    def _of_refined(self, refined):
+        """The part of the transition that the refined map of the frame before gives."""
+        first, second = self._weights()
+        return F.conv2d(refined, second if self.inputs == "original" else -first)
+
+    def _weights(self):
+        """The transition's weights on appearance, and on motion or on the refined map."""
+        channels = self.size[0]
+        return self.transition.weight[:, :channels], self.transition.weight[:, channels:]
+
+    def _gate(self, transition):
+        transition = torch.relu(self.bn(transition))
+        gates = []
+        if self.spatial is not None:  # Eq. 2
+            gates.append(self.spatial(transition.mean(1).flatten(1)).view(-1, 1, *self.size[1:]))
+        if self.channel is not None:  # Eq. 3
+            gates.append(self.channel(transition.mean((2, 3)))[..., None, None])
+        return torch.sigmoid(gates[0] * gates[1] if len(gates) == 2 else gates[0])
