@@ -1,0 +1,49 @@
+"""XQDA: a subspace and a metric in it from the differences of pairs."""
+
+import numpy as np
+from scipy.linalg import eigh
+
+from torchreid_occ.metrics.kissme import squared_distances
+from torchreid_occ.metrics.pair_covariances import pair_covariances
+
+
+class XQDA:
+    """Cross-view Quadratic Discriminant Analysis, as an estimator.
+
+    Reference: Liao et al., CVPR 2015: the subspace of the directions in which pairs of two
+    identities differ more than pairs of one (generalised eigenvalues above 1), and there
+    M = inv(Cov of one) - inv(Cov of two).
+
+    Args:
+        regularization: Added to the diagonal of the covariance of pairs of one identity.
+    """
+
+    def __init__(self, regularization=0.001):
+        self.regularization = regularization
+
+    def fit(self, features, pids, camids):
+        """Learns subspace and metric from training features `(N, D)` with their labels.
+
+        Returns:
+            The estimator.
+
+        Raises:
+            ValueError: As `pair_covariances`.
+        """
+        similar, dissimilar = pair_covariances(features, pids, camids)
+        similar = similar + self.regularization * np.eye(len(similar))
+        values, vectors = eigh(dissimilar, similar)
+        order = np.argsort(values)[::-1]
+        count = max(1, int((values > 1).sum()))  # the best direction stays in any case
+        self.axes = vectors[:, order[:count]]
+        inner = [self.axes.T @ moment @ self.axes for moment in (similar, dissimilar)]
+        self.metric = np.linalg.inv(inner[0]) - np.linalg.pinv(inner[1])
+        return self
+
+    def transform(self, features):
+        """Features in the subspace: `(N, D)` to `(N, d)`."""
+        return np.asarray(features, np.float64) @ self.axes
+
+    def distances(self, query, gallery):
+        """Distances of queries to gallery items. Shape: `(Q, D)`, `(G, D)` to `(Q, G)`."""
+        return squared_distances(self.transform(query), self.transform(gallery), self.metric)
