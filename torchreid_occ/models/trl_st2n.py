@@ -1,0 +1,154 @@
+"""TRL-ST2N: a stream on the frames as they are and one on aligned frames, each with two BiLSTMs."""
+
+import copy
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from torchreid_occ.models.backbones import build_backbone
+from torchreid_occ.models.clip_model import ClipModel
+from torchreid_occ.models.layers.st2n import ST2N
+from torchreid_occ.models.layers.trl import TRL
+
+LEVELS = ("sequence", "frame")
+ALIGNMENTS = ("st2n", "stn", "none")
+
+
+class TrlSt2nOutput(NamedTuple):
+    """What the criterion and pictures read.
+
+    logits: of the main stream; features: the fused ones; aligned_logits: of the alignment stream;
+    theta: scales and shifts of each frame, `(B, T, 4)`. The last two are None without alignment.
+    Logits are `(B, num_classes)`, or `(B, T, num_classes)` at frame level.
+    """
+
+    logits: Tensor
+    features: Tensor
+    aligned_logits: Tensor | None
+    theta: Tensor | None
+
+
+class TrlSt2n(ClipModel):
+    """Main and alignment stream behind a shared stem.
+
+    Reference: TRL-ST2N, Section III.
+
+    Args:
+        backbone: The trunk: its first stage is the stem, the others make a stream each.
+        num_classes: Number of training identities.
+        alignment: The transformer, or None for the main stream alone.
+        trls: A `TRL` for each stream; None to average frame features.
+        beta: Weight of the main stream in the fused feature.
+    """
+
+    def __init__(self, backbone, num_classes, alignment, trls, beta=0.5):
+        super().__init__()
+        self.stem, *stages = backbone.stages
+        num_streams = 1 if alignment is None else 2
+        self.streams = nn.ModuleList(
+            nn.ModuleList(copy.deepcopy(stages)) for _ in range(num_streams)
+        )
+        self.alignment = alignment
+        self.trls = None if trls is None else nn.ModuleList(trls)
+        width = backbone.channels[-1] if trls is None else trls[0].feature_dim
+        self.classifiers = nn.ModuleList(nn.Linear(width, num_classes) for _ in range(num_streams))
+        self.feature_dim = num_streams * width
+        self.beta = beta
+
+    def forward_clip(self, clip):
+        """Returns a `TrlSt2nOutput`."""
+        num_frames = clip.shape[1]
+        low = self.stem(clip.flatten(0, 1))
+        high, frames = _stream(self.streams[0], low, num_frames)
+        streams, theta = [frames], None
+        if self.alignment is not None:
+            aligned, theta = self.alignment(high, low.unflatten(0, (-1, num_frames)))
+            streams.append(_stream(self.streams[1], aligned.flatten(0, 1), num_frames)[1])
+        if self.trls is None:  # frame level: each frame is classified by itself
+            logits = [head(frames) for head, frames in zip(self.classifiers, streams, strict=True)]
+            features = [frames.mean(1) for frames in streams]
+        else:
+            features = [trl(frames) for trl, frames in zip(self.trls, streams, strict=True)]
+            logits = [head(part) for head, part in zip(self.classifiers, features, strict=True)]
+        aligned_logits = logits[1] if len(logits) == 2 else None
+        return TrlSt2nOutput(logits[0], self._fuse(features), aligned_logits, theta)
+
+    def _fuse(self, features):
+        """Eq. 16."""
+        if len(features) == 1:
+            return features[0]
+        weights = (self.beta, 1 - self.beta)
+        parts = [weight * F.normalize(part) for weight, part in zip(weights, features, strict=True)]
+        return torch.cat(parts, dim=1)
+
+
+def _stream(stages, low, num_frames):
+    """A stream's high maps, `(B, T, C, h, w)`, and its frame features, `(B, T, D)`."""
+    second, third, fourth = stages
+    high = third(second(low))
+    features = fourth(high).mean((2, 3))
+    return high.unflatten(0, (-1, num_frames)), features.unflatten(0, (-1, num_frames))
+
+
+def trl_st2n(
+    num_classes,
+    pretrained=False,
+    height=224,
+    width=224,
+    backbone="googlenet",
+    level="sequence",
+    alignment="st2n",
+    alpha=0.5,
+    beta=0.5,
+    hidden=512,
+    bidirectional=True,
+    align_corners=True,
+    initial_std=0.1,
+):
+    """Builds TRL-ST2N, or any variant of the paper's Table I and Figs. 4 and 5.
+
+    Args:
+        num_classes: Number of training identities.
+        pretrained: What the backbone starts from, see `build_backbone`.
+        height: Height of the frames (any other works too).
+        width: Width of the frames (any other works too).
+        backbone: One of `BACKBONES`.
+        level: 'sequence', or 'frame' for the first stage of training, without LSTMs behind the
+            streams.
+        alignment: 'st2n', 'stn' (each frame by itself) or 'none' (the main stream alone).
+        alpha: Weight of generic features, see `TRL`.
+        beta: Weight of the main stream.
+        hidden: Units of each LSTM behind the streams in each direction.
+        bidirectional: Whether these also run backwards.
+        align_corners: See `ST2N`.
+        initial_std: Standard deviation that the weights of new convolutions and classifiers are
+            drawn with; the paper prints a variance of 0.01.
+
+    Raises:
+        ValueError: If an option is not one of the allowed.
+    """
+    if level not in LEVELS:
+        raise ValueError(f'Received level "{level}", but expected to be one of {LEVELS}')
+    if alignment not in ALIGNMENTS:
+        raise ValueError(
+            f'Received alignment "{alignment}", but expected to be one of {ALIGNMENTS}'
+        )
+    if not 0 <= beta <= 1:
+        raise ValueError(f"Received beta {beta}, but expected a share from 0 to 1")
+    trunk = build_backbone(backbone, pretrained)
+    transformer = None
+    if alignment != "none":
+        options = {"align_corners": align_corners} | ({} if alignment == "st2n" else {"hidden": 0})
+        transformer = ST2N(trunk.channels[2], **options)
+    trls = None
+    if level == "sequence":
+        num_streams = 1 if transformer is None else 2
+        trls = [TRL(trunk.channels[-1], hidden, alpha, bidirectional) for _ in range(num_streams)]
+    model = TrlSt2n(trunk, num_classes, transformer, trls, beta)
+    new = [*model.classifiers, *([] if transformer is None else transformer.localise)]
+    for layer in new:
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            nn.init.normal_(layer.weight, std=initial_std)
+    return model
