@@ -2,11 +2,24 @@
 
 from torchreid_occ.losses.identity import IdentityLoss
 from torchreid_occ.losses.rfcnet import RfcnetLoss
+from torchreid_occ.losses.rru_stim import RruStimLoss
 from torchreid_occ.losses.trl_st2n import TrlSt2nLoss
 
-CRITERIA = {"identity": IdentityLoss, "rfcnet": RfcnetLoss, "trl_st2n": TrlSt2nLoss}
+CRITERIA = {
+    "identity": IdentityLoss,
+    "rfcnet": RfcnetLoss,
+    "rru_stim": RruStimLoss,
+    "trl_st2n": TrlSt2nLoss,
+}
 
-__all__ = ["CRITERIA", "IdentityLoss", "RfcnetLoss", "TrlSt2nLoss", "build_criterion"]
+__all__ = [
+    "CRITERIA",
+    "IdentityLoss",
+    "RfcnetLoss",
+    "RruStimLoss",
+    "TrlSt2nLoss",
+    "build_criterion",
+]
 
 
 def build_criterion(name, num_classes, **options):

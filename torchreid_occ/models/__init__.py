@@ -4,10 +4,17 @@ from torchreid_occ.models.backbones import WeightsUnavailable
 from torchreid_occ.models.baseline import baseline
 from torchreid_occ.models.clip_model import ClipModel, ClipOutput
 from torchreid_occ.models.rfcnet import rfcnet
+from torchreid_occ.models.rru_stim import rru_stim
 from torchreid_occ.models.trl_st2n import trl_st2n
 from torchreid_occ.models.vrstc import vrstc
 
-MODELS = {"baseline": baseline, "rfcnet": rfcnet, "trl_st2n": trl_st2n, "vrstc": vrstc}
+MODELS = {
+    "baseline": baseline,
+    "rfcnet": rfcnet,
+    "rru_stim": rru_stim,
+    "trl_st2n": trl_st2n,
+    "vrstc": vrstc,
+}
 
 __all__ = ["MODELS", "ClipModel", "ClipOutput", "WeightsUnavailable", "build_model"]
 

@@ -1,0 +1,61 @@
+"""RRU-STIM's multi-level objective: identity, video and parts."""
+
+import torch
+from torch import nn
+
+from torchreid_occ.losses.triplet import BatchHardTriplet
+
+
+class RruStimLoss(nn.Module):
+    """Cross-entropies Lc, ranking of video features Lv, ranking of strip features Lp.
+
+    Reference: RRU-STIM, Eq. 7 to 10.
+
+    Args:
+        num_classes: Number of training identities.
+        video: Whether to use Lv.
+        parts: Whether to use Lp.
+        margin: Margin of both.
+        lambda_auxiliary: Weight of the auxiliary head's cross-entropy.
+
+    Shape:
+        outputs.logits: `(B, num_classes)`; outputs.features: `(B, D)`; outputs.strips:
+        `(B, C, H)`; outputs.auxiliary: as logits, or `(B, T, num_classes)`; batch["pid"]: `(B,)`.
+
+    Raises:
+        ValueError: When called with logits of another number of classes.
+    """
+
+    supervision: tuple[str, ...] = ()
+
+    def __init__(self, num_classes, video=True, parts=True, margin=0.4, lambda_auxiliary=1.0):
+        super().__init__()
+        self.num_classes = num_classes
+        self.ce = nn.CrossEntropyLoss()
+        self.triplet = BatchHardTriplet("euclidean", margin)
+        self.video, self.parts, self.lambda_auxiliary = video, parts, lambda_auxiliary
+
+    def forward(self, outputs, batch):
+        """Returns the total under 'loss', each term's value, and the accuracy in percent."""
+        pids = batch["pid"]
+        if outputs.logits.shape[1] != self.num_classes:
+            raise ValueError(
+                f"Received logits of {outputs.logits.shape[1]} classes, but the criterion was "
+                f"built for {self.num_classes}"
+            )
+        losses = {"ce": self.ce(outputs.logits, pids)}
+        total = losses["ce"]
+        if outputs.auxiliary is not None:
+            logits = outputs.auxiliary
+            frames = pids if logits.dim() == 2 else pids.repeat_interleave(logits.shape[1])
+            losses["auxiliary"] = self.ce(logits.flatten(0, -2), frames)
+            total = total + self.lambda_auxiliary * losses["auxiliary"]
+        if self.video:
+            losses["video"] = self.triplet(outputs.features, pids)
+            total = total + losses["video"]
+        if self.parts:
+            strips = outputs.strips.unbind(2)
+            losses["parts"] = torch.stack([self.triplet(strip, pids) for strip in strips]).mean()
+            total = total + losses["parts"]
+        accuracy = 100 * (outputs.logits.detach().argmax(1) == pids).float().mean()
+        return {"loss": total, **losses, "acc": accuracy}

@@ -1,0 +1,155 @@
+"""RRU-STIM: maps refined from frame to frame, then integrated over space and time."""
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+from torchvision.models.inception import InceptionAux
+
+from torchreid_occ.models.backbones import build_backbone
+from torchreid_occ.models.clip_model import ClipModel
+from torchreid_occ.models.layers.rru import RRU
+from torchreid_occ.models.layers.stim import STIM
+
+INTEGRATIONS = ("stim", "lstm", "average")
+AUXILIARIES = ("mean", "frame", "none")
+ACTIVATIONS = {"relu": nn.ReLU, "leaky": lambda: nn.LeakyReLU(0.1)}
+FEATURES = 256  # of STIM and of the LSTM
+HIDDEN = 512  # of the classifier block
+STRIP_AXES = (1, 4)  # of maps (B, T, C, H, W): a strip is a row, averaged over time and width
+
+
+class RruStimOutput(NamedTuple):
+    """What the criterion and pictures read.
+
+    logits: `(B, num_classes)`; features: `(B, D)`; auxiliary: logits of the auxiliary head,
+    `(B, num_classes)` or `(B, T, num_classes)`, None where there is none; strips: `(B, C, H)`,
+    mean features of the refined maps' rows; raw, refined: the maps before and after, `(B, T, C, H,
+    W)`.
+    """
+
+    logits: Tensor
+    features: Tensor
+    auxiliary: Tensor | None
+    strips: Tensor
+    raw: Tensor
+    refined: Tensor
+
+
+class RruStim(ClipModel):
+    """Image network, refining recurrent unit, integration, classifier block.
+
+    Reference: RRU-STIM, Fig. 1.
+
+    Args:
+        backbone: The trunk, a `Backbone`.
+        num_classes: Number of training identities.
+        rru: The unit, or None to leave the maps as they are.
+        integration: 'stim', 'lstm' (on the maps' means, outputs averaged) or 'average'.
+        auxiliary: The auxiliary head behind the third stage reads the 'mean' map over time (as the
+            released code) or each 'frame'; 'none' leaves it out.
+        activation: Of the classifier block, 'relu' or 'leaky' (as the released code).
+    """
+
+    def __init__(self, backbone, num_classes, rru, integration, auxiliary, activation):
+        super().__init__()
+        self.backbone = backbone
+        self.rru = rru
+        channels = backbone.channels[-1]
+        self.feature_dim = channels if integration == "average" else FEATURES
+        self.stim = STIM(channels, FEATURES) if integration == "stim" else None
+        self.lstm = None
+        if integration == "lstm":
+            self.lstm = nn.LSTM(channels, FEATURES, batch_first=True)
+        self.auxiliary_of = auxiliary
+        self.auxiliary = None
+        if auxiliary != "none":
+            self.auxiliary = InceptionAux(backbone.channels[2], num_classes)
+        self.classifier = nn.Sequential(
+            nn.Linear(self.feature_dim, HIDDEN),
+            nn.BatchNorm1d(HIDDEN),
+            ACTIVATIONS[activation](),
+            nn.Dropout(0.5),
+            nn.Linear(HIDDEN, num_classes),
+        )
+
+    def forward_clip(self, clip):
+        """Returns a `RruStimOutput`."""
+        num_frames = clip.shape[1]
+        maps = clip.flatten(0, 1)
+        *lower, last = self.backbone.stages
+        for stage in lower:
+            maps = stage(maps)
+        auxiliary = self._auxiliary_logits(maps, num_frames)
+        raw = last(maps).unflatten(0, (-1, num_frames))
+        refined = raw if self.rru is None else self.rru(raw)[0]
+        features = self._integrate(refined)
+        strips = refined.mean(STRIP_AXES)
+        logits = self.classifier(features)
+        return RruStimOutput(logits, features, auxiliary, strips, raw, refined)
+
+    def _auxiliary_logits(self, maps, num_frames):
+        if self.auxiliary is None or not self.training:
+            return None
+        clips = maps.unflatten(0, (-1, num_frames))
+        if self.auxiliary_of == "mean":
+            return self.auxiliary(clips.mean(1))
+        return self.auxiliary(maps).unflatten(0, (-1, num_frames))
+
+    def _integrate(self, refined):
+        if self.stim is not None:
+            return self.stim(refined)
+        if self.lstm is not None:
+            return self.lstm(refined.mean((3, 4)))[0].mean(1)
+        return refined.mean((1, 3, 4))
+
+
+def rru_stim(
+    num_classes,
+    pretrained=False,
+    height=299,
+    width=299,
+    backbone="inception_v3",
+    last_stride=2,
+    rru=True,
+    attention="both",
+    inputs="differences",
+    skip_first=False,
+    integration="stim",
+    auxiliary="mean",
+    activation="relu",
+):
+    """Builds RRU-STIM, or any variant of the paper's Table 1.
+
+    Args:
+        num_classes: Number of training identities.
+        pretrained: What the backbone starts from, see `build_backbone`.
+        height: Height of the frames.
+        width: Width of the frames.
+        backbone: One of `BACKBONES`.
+        last_stride: 1 removes the last down-sampling of a ResNet, 2 keeps it.
+        rru: Whether maps are refined.
+        attention: See `RRU`.
+        inputs: See `RRU`.
+        skip_first: See `RRU`.
+        integration: See `RruStim`.
+        auxiliary: See `RruStim`.
+        activation: See `RruStim`.
+
+    Raises:
+        ValueError: If an option is not one of the allowed.
+    """
+    choices = {
+        "integration": (integration, INTEGRATIONS),
+        "auxiliary": (auxiliary, AUXILIARIES),
+        "activation": (activation, tuple(ACTIVATIONS)),
+    }
+    for name, (value, allowed) in choices.items():
+        if value not in allowed:
+            raise ValueError(f'Received {name} "{value}", but expected to be one of {allowed}')
+    trunk = build_backbone(backbone, pretrained, last_stride)
+    unit = None
+    if rru:
+        size = trunk.map_sizes(height, width)[-1]
+        options = {"attention": attention, "inputs": inputs, "skip_first": skip_first}
+        unit = RRU(trunk.channels[-1], *size, **options)
+    return RruStim(trunk, num_classes, unit, integration, auxiliary, activation)
