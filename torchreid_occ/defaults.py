@@ -59,6 +59,7 @@ DEFAULTS = {
         "lr": 0.0003,
         "weight_decay": 0.0005,
         "max_epoch": 150,
+        "max_iter": 0,  # where not 0: steps in place of epochs
         "batch_size": 32,
         "fixbase_epoch": 0,
         "open_layers": ["classifier"],
@@ -68,6 +69,8 @@ DEFAULTS = {
         "lr_scheduler": "single_step",
         "stepsize": [40],
         "gamma": 0.1,
+        "clip_grad": 0.0,  # where not 0: the largest gradient
+        "clip_grad_by": "value",  # or 'norm'
         "print_freq": 20,
         "checkpoint_freq": 10,
         "seed": 1,
@@ -134,6 +137,8 @@ LEAST = {
     "video.stride": 1,
     "video.test_clip_len": 0,
     "train.max_epoch": 0,
+    "train.max_iter": 0,
+    "train.clip_grad": 0,
     "train.batch_size": 1,
     "train.stepsize": 1,
     "train.print_freq": 1,
@@ -154,6 +159,7 @@ FREE_FORM = (
 CHOICES = {
     "task": ("train", "score", "train_completion", "copy"),
     "engine": ("clip", "torchreid"),
+    "train.clip_grad_by": ("value", "norm"),
     "test.select": ("val", "last"),
     "test.dist_metric": ("cosine", "euclidean"),
     "video.train_sampling": ("consecutive", "strided", "random", "evenly"),
@@ -169,6 +175,9 @@ ONLY_FOR = {
         "video.stride",
         "video.test_clip_len",
         "train.checkpoint_freq",
+        "train.clip_grad",
+        "train.clip_grad_by",
+        "train.max_iter",
         "test.flip",
         "test.select",
         "test.val_identities",

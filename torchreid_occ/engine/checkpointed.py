@@ -46,6 +46,7 @@ class CheckpointedEngine(torchreid.engine.Engine):
         self,
         save_dir="log",
         max_epoch=0,
+        max_iter=0,
         checkpoint_freq=10,
         print_freq=20,
         fixbase_epoch=0,
@@ -60,6 +61,7 @@ class CheckpointedEngine(torchreid.engine.Engine):
         Args:
             save_dir: Folder of the run.
             max_epoch: Epochs in total.
+            max_iter: Where not 0, steps in total instead; the last epoch ends with the last step.
             checkpoint_freq: Epochs between checkpoints; the last epoch always has one.
             print_freq: Batches between lines of the log.
             fixbase_epoch: First epochs in which only ``open_layers`` train.
@@ -73,22 +75,24 @@ class CheckpointedEngine(torchreid.engine.Engine):
             Results by target of the ``last`` and, where validation chose one, the ``selected``
             checkpoint.
         """
-        self.save_dir, self.max_epoch = save_dir, max_epoch
+        self.save_dir, self.max_epoch, self.max_iter = save_dir, max_epoch, max_iter
         if test_only:
             return {"last": self._tested(test_options)}
         start_epoch = self.resume(save_dir)
         # Steps an interrupted run logged after its last checkpoint are logged again.
         self.writer = SummaryWriter(str(save_dir), purge_step=self.step)
-        for self.epoch in range(start_epoch, max_epoch):
+        self.epoch = start_epoch - 1
+        while not self._has_finished():
+            self.epoch += 1
             seed_everything(self.seed, self.epoch)
             self.datamanager.set_epoch(self.epoch)
             self.train(print_freq, fixbase_epoch, open_layers)
-            done = self.epoch + 1
+            done, last = self.epoch + 1, self._has_finished()
             improved = False
             due = eval_freq > 0 and done % eval_freq == 0 and done >= start_eval
-            if due or done == max_epoch:
+            if due or last:
                 improved = self._select(done)
-            if improved or done % checkpoint_freq == 0 or done == max_epoch:
+            if improved or done % checkpoint_freq == 0 or last:
                 save_checkpoint(self.state(), checkpoint_path(save_dir, done))
         results = {"last": self._tested(test_options)}
         self.writer.close()
@@ -111,8 +115,11 @@ class CheckpointedEngine(torchreid.engine.Engine):
             for name, meter in losses.meters.items():
                 self.writer.add_scalar(f"Train/{name}", meter.val, self.step)
             done = self.batch_idx + 1
-            if done % print_freq == 0 or done == self.num_batches:
+            last = done == self.num_batches or self.step == self.max_iter
+            if done % print_freq == 0 or last:
                 self._log_line(losses, (time.perf_counter() - start) / done)
+            if last:
+                break
         self.writer.add_scalar("Train/lr", self.get_current_lr(), self.step)
         self.update_lr()
 
@@ -193,6 +200,12 @@ class CheckpointedEngine(torchreid.engine.Engine):
         logger.info("Resumed after epoch %d from %s.", state["epoch"], path)
         return state["epoch"]
 
+    def _has_finished(self):
+        """Whether the epochs done so far, or the steps, are all."""
+        if self.max_iter:
+            return self.step >= self.max_iter
+        return self.epoch + 1 >= self.max_epoch
+
     def _tested(self, test_options):
         self.test(**test_options)
         return self.results
@@ -220,11 +233,13 @@ class CheckpointedEngine(torchreid.engine.Engine):
     def _log_line(self, losses, seconds_per_batch):
         left = self.num_batches - self.batch_idx - 1
         left += (self.max_epoch - self.epoch - 1) * self.num_batches
+        if self.max_iter:
+            left = self.max_iter - self.step
         eta = datetime.timedelta(seconds=round(seconds_per_batch * left))
         logger.info(
-            "epoch %d/%d  batch %d/%d  %.2f s/batch  left %s  %s  lr %g",
+            "epoch %d/%s  batch %d/%d  %.2f s/batch  left %s  %s  lr %g",
             self.epoch + 1,
-            self.max_epoch,
+            "?" if self.max_iter else self.max_epoch,
             self.batch_idx + 1,
             self.num_batches,
             seconds_per_batch,

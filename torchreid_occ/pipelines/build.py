@@ -155,6 +155,8 @@ def build_engine(config, datamanager, model, metadata, clip_engine=ClipEngine):
         use_gpu=config.use_gpu,
         dist_metric=config.test.dist_metric,
         flip=config.test.flip,
+        clip_grad=config.train.clip_grad,
+        clip_grad_by=config.train.clip_grad_by,
         metadata=metadata,
     )
 

@@ -87,6 +87,7 @@ def run_experiment(config, resume=False, demo=None, clip_engine=ClipEngine):
         targets = _run(config, engine, save_dir)
         results = {
             "targets": targets,
+            "epochs": engine.epoch + 1 if config.train.max_iter else config.train.max_epoch,
             "selected_epoch": getattr(engine, "best", {}).get("epoch") or None,
             "pretrained": pretrained,
             "cost": cost,
@@ -235,7 +236,9 @@ def _run(config, engine, save_dir):
             engine.run(**options)
             by_checkpoint = {"last": engine.results}
         else:
-            by_checkpoint = engine.run(**options, checkpoint_freq=train.checkpoint_freq)
+            by_checkpoint = engine.run(
+                **options, max_iter=train.max_iter, checkpoint_freq=train.checkpoint_freq
+            )
     # Without a hold-out the last checkpoint is the one a user takes.
     by_checkpoint.setdefault("selected", by_checkpoint["last"])
     return {
@@ -257,7 +260,8 @@ def _cost(config, datamanager, model):
     if config.engine == "torchreid":
         clip = clip[0]  # torchreid's models take frames
     clip = clip.to(next(model.parameters()).device)
-    iterations = len(datamanager.train_loader) * config.train.max_epoch
+    train = config.train
+    iterations = train.max_iter or len(datamanager.train_loader) * train.max_epoch
     seconds = seconds_per_clip(model, clip) * config.train.batch_size * iterations
     return {
         "parameters": count_parameters(model),

@@ -103,7 +103,8 @@ def made_by(config):
     if config.task == "copy":
         return str(save_dir / "copy")
     done = finished_run(config) or {}
-    return str(checkpoint_path(save_dir, done.get("selected_epoch") or config.train.max_epoch))
+    epoch = done.get("selected_epoch") or done.get("epochs") or config.train.max_epoch
+    return str(checkpoint_path(save_dir, epoch))
 
 
 def _say(config, message):

@@ -242,3 +242,37 @@ def test_test_only_trains_nothing(tmp_path):
     assert results["last"].keys() == {"first", "second"}
     assert torch.equal(weights(built), before)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_steps_can_be_counted_instead_of_epochs(tmp_path):
+    built = engine()
+    built.run(str(tmp_path / "steps"), max_epoch=99, max_iter=7, checkpoint_freq=1)
+    assert (built.step, built.epoch) == (7, 2)
+    saved = sorted(path.name for path in (tmp_path / "steps" / "model").iterdir())
+    assert saved == [f"model.pth.tar-{epoch}" for epoch in (1, 2, 3)]
+    # Seven steps are two epochs of three and a step of the third.
+    whole = engine()
+    whole.run(str(tmp_path / "epochs"), max_epoch=2)
+    before = weights(whole)
+    assert not torch.equal(weights(built), before)
+    resumed = engine()
+    (tmp_path / "steps" / "model" / "model.pth.tar-3").unlink()
+    resumed.run(str(tmp_path / "steps"), max_epoch=99, max_iter=7)
+    assert torch.equal(weights(resumed), weights(built))
+    again = engine()
+    again.run(str(tmp_path / "steps"), max_epoch=99, max_iter=7)
+    assert again.step == 7
+    assert torch.equal(weights(again), weights(built))
+
+
+@pytest.mark.parametrize("by", ["value", "norm"])
+def test_gradients_are_clipped(by, tmp_path):
+    built = engine(clip_grad=1e-3, clip_grad_by=by)
+    built.run(str(tmp_path / by), max_epoch=1)
+    gradients = torch.cat([p.grad.flatten() for p in built.model.parameters()])
+    free = engine()
+    free.run(str(tmp_path / "free"), max_epoch=1)
+    unclipped = torch.cat([p.grad.flatten() for p in free.model.parameters()])
+    largest = {"value": lambda g: g.abs().max(), "norm": torch.linalg.vector_norm}[by]
+    assert largest(gradients) == pytest.approx(1e-3, rel=1e-3)
+    assert largest(unclipped) > 1e-2

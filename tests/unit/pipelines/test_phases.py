@@ -136,3 +136,6 @@ def test_the_selected_checkpoint_is_what_a_training_made(config, monkeypatch):
     assert made_by(first).endswith("model.pth.tar-7")
     monkeypatch.setattr(module, "finished_run", lambda _: {"selected_epoch": 4})
     assert made_by(first).endswith("model.pth.tar-4")
+    # A training that counts steps says itself how many epochs that took.
+    monkeypatch.setattr(module, "finished_run", lambda _: {"selected_epoch": None, "epochs": 2})
+    assert made_by(first).endswith("model.pth.tar-2")

@@ -2,12 +2,15 @@
 
 import numpy as np
 import torch
+from torch import nn
 
 from torchreid_occ.engine.checkpointed import CheckpointedEngine
 from torchreid_occ.engine.evaluation import EvaluationMixin, Features, distance_matrix
 from torchreid_occ.metrics import evaluate_rank
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.progress import progress
+
+CLIPPING = {"value": nn.utils.clip_grad_value_, "norm": nn.utils.clip_grad_norm_}
 
 
 class ClipEngine(EvaluationMixin, CheckpointedEngine):
@@ -26,6 +29,9 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
         use_gpu: Use a GPU if there is one.
         dist_metric: Distance that chooses the best checkpoint.
         flip: Average the features of the frames and of their mirror images at test.
+        clip_grad: Where not 0, the largest gradient: each lies in [-clip_grad, clip_grad], or the
+            norm of all is at most that.
+        clip_grad_by: 'value' or 'norm'.
         metadata: Plain values every checkpoint carries.
     """
 
@@ -40,6 +46,8 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
         use_gpu=True,
         dist_metric="cosine",
         flip=False,
+        clip_grad=0.0,
+        clip_grad_by="value",
         metadata=None,
     ):
         super().__init__(datamanager, seed, use_gpu, metadata)
@@ -47,6 +55,7 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
         self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
         self.criterion = criterion
         self.dist_metric, self.flip = dist_metric, flip
+        self.clip_grad, self.clip_grad_by = clip_grad, clip_grad_by
         self.register_model("model", model, optimizer, scheduler)
 
     def forward_backward(self, batch):
@@ -61,6 +70,8 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
         self.check_finite(numbers)
         self.optimizer.zero_grad()
         losses["loss"].backward()
+        if self.clip_grad:
+            CLIPPING[self.clip_grad_by](self.model.parameters(), self.clip_grad)
         self.optimizer.step()
         return numbers
 
