@@ -18,7 +18,8 @@ DEFAULTS = {
         # True, False, 'auto' (ImageNet weights if they can be had), or the checkpoint of a model
         # whose backbone to start from.
         "pretrained": "auto",
-        "load_weights": "",
+        "load_weights": "",  # a checkpoint of this very model
+        "start_from": "",  # a checkpoint whose weights are taken where name and shape match
         "options": {},  # keyword arguments of the model's builder
     },
     "data": {
@@ -167,6 +168,7 @@ CHOICES = {
 ONLY_FOR = {
     "torchreid": ("video.sample_method", "video.pooling_method"),
     "clip": (
+        "model.start_from",
         "data.supervision",
         "data.keypoints",
         "data.foreground",

@@ -137,7 +137,7 @@ class _InceptionInput(nn.Module):
         return images * self.scale + self.shift
 
 
-def build_backbone(name, pretrained=False, last_stride=2):
+def build_backbone(name, pretrained=False, last_stride=2, rescale=True):
     """Builds a trunk.
 
     Args:
@@ -146,6 +146,8 @@ def build_backbone(name, pretrained=False, last_stride=2):
             of its model's backbone.
         last_stride: 1 removes the last down-sampling of a ResNet (the papers' "modified ResNet"),
             2 keeps it.
+        rescale: Whether Inceptions turn ImageNet normalisation into the [-1, 1] that their weights
+            expect; without, frames come in [-1, 1].
 
     Returns:
         A `Backbone`, expecting frames normalised by ImageNet's mean and standard deviation.
@@ -168,7 +170,7 @@ def build_backbone(name, pretrained=False, last_stride=2):
     if last_stride == 1:
         _remove_last_stride(network.layer4[0])
     if spec.is_inception:
-        network.input_scaling = _InceptionInput()
+        network.input_scaling = _InceptionInput() if rescale else nn.Identity()
     stages = [
         nn.Sequential(OrderedDict((child, getattr(network, child)) for child in children))
         for children in spec.stages

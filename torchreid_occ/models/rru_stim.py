@@ -120,6 +120,8 @@ def rru_stim(
 ):
     """Builds RRU-STIM, or any variant of the paper's Table 1.
 
+    Frames are normalised to [-1, 1], by a mean and a standard deviation of 0.5.
+
     Args:
         num_classes: Number of training identities.
         pretrained: What the backbone starts from, see `build_backbone`.
@@ -146,7 +148,7 @@ def rru_stim(
     for name, (value, allowed) in choices.items():
         if value not in allowed:
             raise ValueError(f'Received {name} "{value}", but expected to be one of {allowed}')
-    trunk = build_backbone(backbone, pretrained, last_stride)
+    trunk = build_backbone(backbone, pretrained, last_stride, rescale=False)
     unit = None
     if rru:
         size = trunk.map_sizes(height, width)[-1]

@@ -8,7 +8,7 @@ from torchreid_occ.engine.video import TORCHREID_ENGINES, ClipEngine
 from torchreid_occ.losses import CRITERIA, build_criterion
 from torchreid_occ.models import MODELS, WeightsUnavailable, build_model
 from torchreid_occ.registry import torchreid, torchreid_models
-from torchreid_occ.utils.checkpoint import load_checkpoint, load_weights
+from torchreid_occ.utils.checkpoint import load_checkpoint, load_matching_weights, load_weights
 from torchreid_occ.utils.logs import logger, printed_lines_logged
 
 
@@ -95,6 +95,10 @@ def build_configured_model(config, num_classes, pretrained=None):
         return own
 
     built, pretrained = _with_weights(build, model.pretrained if pretrained is None else pretrained)
+    if model.start_from:
+        new = load_matching_weights(built, model.start_from)
+        parts = sorted({name.split(".")[0] for name in new})
+        logger.info("Weights from %s; new are %d tensors of %s.", model.start_from, len(new), parts)
     if model.load_weights:
         load_weights(built, model.load_weights)
     return built, pretrained

@@ -78,11 +78,7 @@ def load_weights(model, path, part=""):
     Raises:
         ValueError: If names or shapes differ, listing the first of them.
     """
-    content = load_checkpoint(path)
-    weights = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not weights or not all(map(torch.is_tensor, weights.values())):
-        raise ValueError(f"{path} holds no weights by name, as a state dict does.")
-    weights = {name.removeprefix("module."): tensor for name, tensor in weights.items()}
+    weights = _weights_by_name(path)
     weights = {name[len(part) :]: weights[name] for name in weights if name.startswith(part)}
     own = model.state_dict()
     transferred = {
@@ -101,3 +97,36 @@ def load_weights(model, path, part=""):
         shown = "; ".join(sorted(problems)[:5])
         raise ValueError(f"{path} does not fit the model in {len(problems)} places: {shown}.")
     model.load_state_dict({**weights, **{name: own[name] for name in transferred}})
+
+
+def load_matching_weights(model, path):
+    """Loads those weights of a checkpoint that a model has by name and shape.
+
+    Args:
+        model: The model.
+        path: As for `load_weights`.
+
+    Returns:
+        Names of the model's weights that stay as they are.
+
+    Raises:
+        ValueError: If none matches.
+    """
+    weights, own = _weights_by_name(path), model.state_dict()
+    matching = {
+        name: tensor
+        for name, tensor in weights.items()
+        if name in own and own[name].shape == tensor.shape
+    }
+    if not matching:
+        raise ValueError(f"{path} has no weights that fit the model: {sorted(own)[:3]}, ...")
+    model.load_state_dict({**own, **matching})
+    return sorted(own.keys() - matching.keys())
+
+
+def _weights_by_name(path):
+    content = load_checkpoint(path)
+    weights = content.get("state_dict", content) if isinstance(content, dict) else None
+    if not weights or not all(map(torch.is_tensor, weights.values())):
+        raise ValueError(f"{path} holds no weights by name, as a state dict does.")
+    return {name.removeprefix("module."): tensor for name, tensor in weights.items()}

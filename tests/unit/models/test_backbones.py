@@ -75,6 +75,9 @@ def test_inception_trunks_rescale_imagenet_normalisation():
     normalised = ((colours - mean) / std).view(1, 3, 1, 1)
     scaled = trunk.stages[0].input_scaling(normalised).flatten()
     torch.testing.assert_close(scaled, torch.tensor([-1.0, 0.0, 1.0]), atol=1e-6, rtol=0)
+    plain = build_backbone("googlenet", rescale=False)
+    assert torch.equal(plain.stages[0].input_scaling(normalised), normalised)
+    assert plain.state_dict().keys() == trunk.state_dict().keys()
 
 
 def test_known_parameter_counts():

@@ -6,6 +6,7 @@ from torchreid_occ.utils.checkpoint import (
     checkpoint_path,
     latest_checkpoint,
     load_checkpoint,
+    load_matching_weights,
     load_weights,
     save_checkpoint,
 )
@@ -83,3 +84,16 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
     expected = r"3 places: body.bias is missing; body.weight is \(5, 2\) instead of \(4, 2\); extra"
     with pytest.raises(ValueError, match=expected):
         load_weights(Net(), path)
+
+
+def test_matching_weights_are_taken_and_the_rest_named(tmp_path):
+    source = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    torch.save({"state_dict": source.state_dict()}, tmp_path / "weights.pth")
+    target = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 5), nn.BatchNorm1d(5))
+    kept = target[1].weight.detach().clone()
+    new = load_matching_weights(target, tmp_path / "weights.pth")
+    assert torch.equal(target[0].weight, source[0].weight)
+    assert torch.equal(target[1].weight, kept)
+    assert {name.split(".")[0] for name in new} == {"1", "2"}
+    with pytest.raises(ValueError, match="has no weights that fit"):
+        load_matching_weights(nn.Conv2d(1, 1, 1), tmp_path / "weights.pth")
