@@ -25,6 +25,7 @@ class ClipModel(nn.Module):
 
     feature_dim: int
     torchreid_loss: str | None = None
+    carries = False  # whether `extend` and `finish` read a long tracklet clip by clip
 
     def forward(self, clip):
         """Runs the model on a batch of clips.
@@ -53,6 +54,22 @@ class ClipModel(nn.Module):
         if self.torchreid_loss == "triplet":
             return outputs.logits, outputs.features
         return outputs
+
+    def extend(self, state, clip):
+        """Reads the next clip of tracklets; only for a model that `carries` what came before.
+
+        Args:
+            state: What reading the clip before returned; None at a tracklet's start.
+            clip: The next frames, `(B, T, 3, H, W)`.
+
+        Returns:
+            The state after them.
+        """
+        raise NotImplementedError
+
+    def finish(self, state):
+        """The features, `(B, feature_dim)`, of tracklets that have been read to their end."""
+        raise NotImplementedError
 
     def forward_clip(self, clip):
         """Computes everything the model's criterion reads."""

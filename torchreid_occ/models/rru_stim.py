@@ -7,13 +7,13 @@ from torchvision.models.inception import InceptionAux
 
 from torchreid_occ.models.backbones import build_backbone
 from torchreid_occ.models.clip_model import ClipModel
+from torchreid_occ.models.layers.integration import LstmMean, MapMean
 from torchreid_occ.models.layers.rru import RRU
 from torchreid_occ.models.layers.stim import STIM
 
-INTEGRATIONS = ("stim", "lstm", "average")
+INTEGRATIONS = {"stim": STIM, "lstm": LstmMean, "average": MapMean}
 AUXILIARIES = ("mean", "frame", "none")
 ACTIVATIONS = {"relu": nn.ReLU, "leaky": lambda: nn.LeakyReLU(0.1)}
-FEATURES = 256  # of STIM and of the LSTM
 HIDDEN = 512  # of the classifier block
 STRIP_AXES = (1, 4)  # of maps (B, T, C, H, W): a strip is a row, averaged over time and width
 
@@ -44,22 +44,20 @@ class RruStim(ClipModel):
         backbone: The trunk, a `Backbone`.
         num_classes: Number of training identities.
         rru: The unit, or None to leave the maps as they are.
-        integration: 'stim', 'lstm' (on the maps' means, outputs averaged) or 'average'.
+        integration: What turns maps into a feature: a `STIM`, `LstmMean` or `MapMean`.
         auxiliary: The auxiliary head behind the third stage reads the 'mean' map over time (as the
             released code) or each 'frame'; 'none' leaves it out.
         activation: Of the classifier block, 'relu' or 'leaky' (as the released code).
     """
 
+    carries = True
+
     def __init__(self, backbone, num_classes, rru, integration, auxiliary, activation):
         super().__init__()
         self.backbone = backbone
         self.rru = rru
-        channels = backbone.channels[-1]
-        self.feature_dim = channels if integration == "average" else FEATURES
-        self.stim = STIM(channels, FEATURES) if integration == "stim" else None
-        self.lstm = None
-        if integration == "lstm":
-            self.lstm = nn.LSTM(channels, FEATURES, batch_first=True)
+        self.integration = integration
+        self.feature_dim = integration.feature_dim
         self.auxiliary_of = auxiliary
         self.auxiliary = None
         if auxiliary != "none":
@@ -82,10 +80,22 @@ class RruStim(ClipModel):
         auxiliary = self._auxiliary_logits(maps, num_frames)
         raw = last(maps).unflatten(0, (-1, num_frames))
         refined = raw if self.rru is None else self.rru(raw)[0]
-        features = self._integrate(refined)
+        features = self.integration(refined)
         strips = refined.mean(STRIP_AXES)
         logits = self.classifier(features)
         return RruStimOutput(logits, features, auxiliary, strips, raw, refined)
+
+    def extend(self, state, clip):
+        """Reads the next clip of tracklets, see `ClipModel.extend`."""
+        unit, integrated = (None, None) if state is None else state
+        maps = self.backbone(clip.flatten(0, 1)).unflatten(0, clip.shape[:2])
+        if self.rru is not None:
+            maps, unit = self.rru(maps, unit)
+        return unit, self.integration.extend(integrated, maps)
+
+    def finish(self, state):
+        """The features of tracklets that have been read to their end."""
+        return self.integration.finish(state[1])
 
     def _auxiliary_logits(self, maps, num_frames):
         if self.auxiliary is None or not self.training:
@@ -94,13 +104,6 @@ class RruStim(ClipModel):
         if self.auxiliary_of == "mean":
             return self.auxiliary(clips.mean(1))
         return self.auxiliary(maps).unflatten(0, (-1, num_frames))
-
-    def _integrate(self, refined):
-        if self.stim is not None:
-            return self.stim(refined)
-        if self.lstm is not None:
-            return self.lstm(refined.mean((3, 4)))[0].mean(1)
-        return refined.mean((1, 3, 4))
 
 
 def rru_stim(
@@ -133,7 +136,7 @@ def rru_stim(
         attention: See `RRU`.
         inputs: See `RRU`.
         skip_first: See `RRU`.
-        integration: See `RruStim`.
+        integration: 'stim', 'lstm' or 'average'.
         auxiliary: See `RruStim`.
         activation: See `RruStim`.
 
@@ -141,7 +144,7 @@ def rru_stim(
         ValueError: If an option is not one of the allowed.
     """
     choices = {
-        "integration": (integration, INTEGRATIONS),
+        "integration": (integration, tuple(INTEGRATIONS)),
         "auxiliary": (auxiliary, AUXILIARIES),
         "activation": (activation, tuple(ACTIVATIONS)),
     }
@@ -154,4 +157,5 @@ def rru_stim(
         size = trunk.map_sizes(height, width)[-1]
         options = {"attention": attention, "inputs": inputs, "skip_first": skip_first}
         unit = RRU(trunk.channels[-1], *size, **options)
-    return RruStim(trunk, num_classes, unit, integration, auxiliary, activation)
+    integrate = INTEGRATIONS[integration](trunk.channels[-1])
+    return RruStim(trunk, num_classes, unit, integrate, auxiliary, activation)

@@ -1,10 +1,17 @@
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.data import DataLoader
 
+from torchreid_occ.data.clips import TestClips, collate
+from torchreid_occ.data.images import read_image
+from torchreid_occ.data.samplers import ClipBatchSampler, in_order
+from torchreid_occ.data.transforms import ClipTransform
 from torchreid_occ.engine.video import ClipEngine
 from torchreid_occ.utils.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 
@@ -16,6 +23,8 @@ class Output(NamedTuple):
 
 class FrameMean(nn.Module):
     """Its feature is the mean frame, so that features can be checked by hand."""
+
+    carries = False
 
     def __init__(self):
         super().__init__()
@@ -276,3 +285,44 @@ def test_gradients_are_clipped(by, tmp_path):
     largest = {"value": lambda g: g.abs().max(), "norm": torch.linalg.vector_norm}[by]
     assert largest(gradients) == pytest.approx(1e-3, rel=1e-3)
     assert largest(unclipped) > 1e-2
+
+
+class Recurrent(FrameMean):
+    """A feature to which later frames contribute more, read clip by clip."""
+
+    carries, feature_dim = True, 3
+
+    def extend(self, state, clip):
+        total, place = (0, 0) if state is None else state
+        for frame in clip.mean((3, 4)).unbind(1):
+            place += 1
+            total = total + place * frame
+        return total, place
+
+    def finish(self, state):
+        return state[0]
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_models_that_carry_their_state_read_tracklets_in_order(flip, batch_size, tmp_path):
+    rng = np.random.default_rng(0)
+    tracklets = []
+    for pid, length in enumerate((5, 3, 5, 1, 5)):
+        paths = [str(tmp_path / f"{pid}_{frame}.png") for frame in range(length)]
+        for path in paths:
+            Image.fromarray(rng.integers(0, 255, (4, 2, 3), dtype=np.uint8)).save(path)
+        tracklets.append((tuple(paths), pid, 0, 0))
+    clips = TestClips(tracklets, 2, ClipTransform(4, 2))
+    sampler = ClipBatchSampler(clips.clips, batch_size, 2)
+    loader = DataLoader(clips, batch_sampler=sampler, collate_fn=collate)
+    built = engine(flip=flip)
+    built.model = Recurrent()
+    found = extract(built, loader)
+    assert found.pids.tolist() == [0, 1, 2, 3, 4]
+    for index, (paths, *_) in enumerate(tracklets):
+        frames, _, _ = ClipTransform(4, 2)([read_image(path) for path in paths])
+        places = torch.arange(1, len(paths) + 1.0)[:, None]
+        expected = (places * frames.mean((2, 3))).sum(0)
+        torch.testing.assert_close(found.features[index], expected, rtol=1e-4, atol=1e-4)
+    assert max(len(batch["img"]) for batch in in_order(loader)) == batch_size

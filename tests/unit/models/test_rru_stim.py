@@ -24,7 +24,7 @@ def test_parameters_are_those_of_the_fidelity_sheet():
     assert maps.shape == (1, 2048, 8, 8)
     assert parameters(model.backbone) == 21_785_568
     assert parameters(model.rru) == 1_589_760
-    assert parameters(model.stim) == 2_294_784
+    assert parameters(model.integration) == 2_294_784
 
 
 ROWS = [
@@ -95,6 +95,17 @@ def test_without_the_unit_maps_stay(clip):
     refining = build_model("rru_stim", 2, **SMALL)(clip)
     assert torch.equal(refining.raw[:, 0], refining.refined[:, 0])
     assert not torch.equal(refining.raw, refining.refined)
+
+
+@pytest.mark.parametrize("integration", ["stim", "lstm", "average"])
+@pytest.mark.parametrize("rru", [True, False])
+def test_tracklets_read_clip_by_clip_have_the_feature_of_the_whole(integration, rru):
+    model = build_model("rru_stim", 2, integration=integration, rru=rru, **SMALL).eval()
+    tracklet = torch.rand(2, 5, 3, 64, 32, generator=torch.Generator().manual_seed(1))
+    state = None
+    for clip in tracklet.split((2, 1, 2), dim=1):
+        state = model.extend(state, clip)
+    torch.testing.assert_close(model.finish(state), model(tracklet), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 5])

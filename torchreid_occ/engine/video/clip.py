@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from torchreid_occ.data.samplers import in_order
 from torchreid_occ.engine.checkpointed import CheckpointedEngine
 from torchreid_occ.engine.evaluation import EvaluationMixin, Features, distance_matrix
 from torchreid_occ.metrics import evaluate_rank
@@ -92,6 +93,8 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
         Returns:
             :class:`Features` in the order of the tracklets.
         """
+        if self.model.carries:
+            return self._extract_in_order(loader, description)
         order, weights, features = [], [], []
         for batch in progress(loader, description, unit="batch"):
             clips = batch["img"].cuda() if self.use_gpu else batch["img"]
@@ -104,11 +107,29 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
         summed = torch.zeros(len(tracklets), features.shape[1])
         summed.index_add_(0, order, features * weights[:, None])
         frames = torch.zeros(len(tracklets)).index_add_(0, order, weights)
-        return Features(
-            summed / frames[:, None],
-            np.array([pid for _, pid, _, _ in tracklets]),
-            np.array([camid for _, _, camid, _ in tracklets]),
-        )
+        return _labelled(summed / frames[:, None], tracklets)
+
+    def _extract_in_order(self, loader, description):
+        """Features by a model that carries its state from clip to clip of a tracklet."""
+        features = torch.zeros(len(loader.dataset.tracklets), self.model.feature_dim)
+        current, states = None, None
+
+        def finish():
+            found = [self.model.finish(state) for state in states]
+            features[current] = torch.stack(found).mean(0).float().cpu()
+
+        for batch in progress(in_order(loader), description, unit="batch"):
+            if current is None or not torch.equal(batch["tracklet"], current):
+                if current is not None:
+                    finish()
+                current, states = batch["tracklet"], [None] * (1 + self.flip)
+            clips = batch["img"].cuda() if self.use_gpu else batch["img"]
+            views = [clips, clips.flip(-1)][: len(states)]
+            states = [
+                self.model.extend(state, view) for state, view in zip(states, views, strict=True)
+            ]
+        finish()
+        return _labelled(features, loader.dataset.tracklets)
 
     @torch.no_grad()
     def validate(self):
@@ -124,3 +145,11 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
         _, mAP = evaluate_rank(distmat, *labels)  # noqa: N806  the field writes mAP
         logger.info("validation mAP %.1f%% after epoch %d", 100 * mAP, self.epoch + 1)
         return float(mAP)
+
+
+def _labelled(features, tracklets):
+    return Features(
+        features,
+        np.array([pid for _, pid, _, _ in tracklets]),
+        np.array([camid for _, _, camid, _ in tracklets]),
+    )

@@ -34,6 +34,7 @@ class STIM(nn.Module):
 
     def __init__(self, channels, features=256):
         super().__init__()
+        self.feature_dim = features
         self.reduce = _block(channels, features, 1)
         self.integrate = _block(features, features, 3)
 
