@@ -231,6 +231,11 @@ def _check(tree):
         values = tree[section][name]
         if any(value < least for value in (values if isinstance(values, list) else [values])):
             raise ValueError(f"{key} is {values!r}, but must be at least {least}.")
+    metric = tree["test"]["dist_metric"]
+    if engine == "torchreid" and metric not in ("cosine", "euclidean"):
+        raise ValueError(
+            f"test.dist_metric is {metric!r}, but engine 'torchreid' has 'cosine' and 'euclidean'."
+        )
     if tree["test"]["eval_freq"] == 0:
         raise ValueError("test.eval_freq is 0, but must be a number of epochs, or -1 for the end.")
     for name in ("norm_mean", "norm_std"):

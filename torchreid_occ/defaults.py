@@ -162,7 +162,7 @@ CHOICES = {
     "engine": ("clip", "torchreid"),
     "train.clip_grad_by": ("value", "norm"),
     "test.select": ("val", "last"),
-    "test.dist_metric": ("cosine", "euclidean"),
+    "test.dist_metric": ("cosine", "euclidean", "kissme", "xqda"),
     "video.train_sampling": ("consecutive", "strided", "random", "evenly"),
 }
 ONLY_FOR = {

@@ -123,3 +123,9 @@ def test_completion_is_no_business_of_a_training():
     with pytest.raises(ValueError, match=r"completion\.tau is read by tasks 'score'"):
         load_config(None, ["completion.tau", "0.5"])
     assert load_config(None, ["task", "score", "completion.tau", "0.5"]).completion.tau == 0.5
+
+
+def test_torchreids_engine_learns_no_metric():
+    with pytest.raises(ValueError, match=r"test\.dist_metric is 'xqda', but engine 'torchreid'"):
+        load_config(None, ["engine", "torchreid", "test.select", "val", "test.dist_metric", "xqda"])
+    assert load_config(None, ["test.dist_metric", "kissme"]).test.dist_metric == "kissme"

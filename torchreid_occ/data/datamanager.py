@@ -150,13 +150,13 @@ class ClipDataManager:
             **self._loader_options,
         )
         self.val_dataset = held_out or None
-        self.val_loader = self._test_loader(held_out) if held_out else None
+        self.val_loader = self.loader_of(held_out) if held_out else None
         self.test_dataset = {
             name: {subset: tracklets[name][subset] for subset in ("query", "gallery")}
             for name in self.targets
         }
         self.test_loader = {
-            name: {subset: self._test_loader(items) for subset, items in subsets.items()}
+            name: {subset: self.loader_of(items) for subset, items in subsets.items()}
             for name, subsets in self.test_dataset.items()
         }
 
@@ -259,7 +259,8 @@ class ClipDataManager:
             )
         logger.info("%s: known of %.1f%% of training frames", field, 100 * np.mean(known))
 
-    def _test_loader(self, tracklets):
+    def loader_of(self, tracklets: Sequence[tuple]) -> DataLoader:
+        """Every frame of tracklets in clips, as for a test."""
         clips = TestClips(tracklets, self._test_clip_len, self.transform_te)
         batches = ClipBatchSampler(clips.clips, self._batch_size_test, self._test_clip_len)
         return DataLoader(clips, batch_sampler=batches, **self._loader_options)

@@ -107,7 +107,7 @@ def distance_matrix(query, gallery, dist_metric, normalize_feature=False, rerank
     Args:
         query: :class:`Features` of the queries.
         gallery: :class:`Features` of the gallery.
-        dist_metric: 'cosine' or 'euclidean' (squared).
+        dist_metric: 'cosine', 'euclidean' (squared), or a fitted estimator with ``distances``.
         normalize_feature: Scale features to unit length first.
         rerank: Re-rank by k-reciprocal neighbours (Zhong et al., CVPR 2017).
 
@@ -124,6 +124,8 @@ def distance_matrix(query, gallery, dist_metric, normalize_feature=False, rerank
         sets = [F.normalize(features, dim=1) for features in sets]
 
     def between(a, b):
+        if not isinstance(dist_metric, str):
+            return dist_metric.distances(sets[a].numpy(), sets[b].numpy()).astype(np.float32)
         return torchreid.metrics.compute_distance_matrix(sets[a], sets[b], dist_metric).numpy()
 
     if rerank:

@@ -1,5 +1,9 @@
-"""Ranking metrics with torchreid's signatures and numbers."""
+"""Ranking metrics with torchreid's signatures and numbers, and metrics that are learned."""
 
+from torchreid_occ.metrics.kissme import KISSME
 from torchreid_occ.metrics.rank import evaluate_rank, rank_queries
+from torchreid_occ.metrics.xqda import XQDA
 
-__all__ = ["evaluate_rank", "rank_queries"]
+METRIC_LEARNERS = {"kissme": KISSME, "xqda": XQDA}
+
+__all__ = ["KISSME", "METRIC_LEARNERS", "XQDA", "evaluate_rank", "rank_queries"]

@@ -12,6 +12,7 @@ from torchreid_occ.data.clips import TestClips, collate
 from torchreid_occ.data.images import read_image
 from torchreid_occ.data.samplers import ClipBatchSampler, in_order
 from torchreid_occ.data.transforms import ClipTransform
+from torchreid_occ.engine.evaluation import Features
 from torchreid_occ.engine.video import ClipEngine
 from torchreid_occ.utils.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 
@@ -326,3 +327,27 @@ def test_models_that_carry_their_state_read_tracklets_in_order(flip, batch_size,
         expected = (places * frames.mean((2, 3))).sum(0)
         torch.testing.assert_close(found.features[index], expected, rtol=1e-4, atol=1e-4)
     assert max(len(batch["img"]) for batch in in_order(loader)) == batch_size
+
+
+@pytest.mark.parametrize("metric", ["kissme", "xqda"])
+def test_a_learned_metric_is_fitted_to_the_training_tracklets(metric, monkeypatch):
+    rng = np.random.default_rng(0)
+    labels = np.arange(6).repeat(2), np.tile([0, 1], 6)
+
+    def features(noise):
+        seen = rng.normal(size=(6, 2)).repeat(2, axis=0)
+        parts = [seen + 0.05 * rng.normal(size=(12, 2)), noise * rng.normal(size=(12, 2))]
+        return Features(torch.tensor(np.concatenate(parts, axis=1)).float(), *labels)
+
+    known, asked = features(5.0), features(5.0)
+    built = engine()
+    built.datamanager.train_dataset = "training tracklets"
+    built.datamanager.loader_of = lambda tracklets: tracklets
+    built.test_loader = {"target": {"query": "query", "gallery": "gallery"}}
+    sets = {"training tracklets": known, "query": asked, "gallery": asked}
+    monkeypatch.setattr(built, "extract", lambda loader, description: sets[loader])
+    scores = {}
+    for name in ("euclidean", metric):
+        built.test(dist_metric=name)
+        scores[name] = built.results["target"]["mAP"]
+    assert scores[metric] > scores["euclidean"] + 0.2

@@ -7,7 +7,7 @@ from torch import nn
 from torchreid_occ.data.samplers import in_order
 from torchreid_occ.engine.checkpointed import CheckpointedEngine
 from torchreid_occ.engine.evaluation import EvaluationMixin, Features, distance_matrix
-from torchreid_occ.metrics import evaluate_rank
+from torchreid_occ.metrics import METRIC_LEARNERS, evaluate_rank
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.progress import progress
 
@@ -28,7 +28,8 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
         scheduler: Stepped once an epoch.
         seed: Seed of the run.
         use_gpu: Use a GPU if there is one.
-        dist_metric: Distance that chooses the best checkpoint.
+        dist_metric: Distance that chooses the best checkpoint; a learned one leaves that to the
+            Euclidean distance.
         flip: Average the features of the frames and of their mirror images at test.
         clip_grad: Where not 0, the largest gradient: each lies in [-clip_grad, clip_grad], or the
             norm of all is at most that.
@@ -75,6 +76,22 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
             CLIPPING[self.clip_grad_by](self.model.parameters(), self.clip_grad)
         self.optimizer.step()
         return numbers
+
+    @torch.no_grad()
+    def test(self, dist_metric="cosine", **options):
+        """Tests; a metric that is learned is fitted to the features of the training tracklets.
+
+        Args:
+            dist_metric: 'cosine', 'euclidean' or one of ``METRIC_LEARNERS``.
+            **options: Further arguments of torchreid's ``Engine.test``.
+        """
+        if dist_metric in METRIC_LEARNERS:
+            self.set_model_mode("eval")
+            loader = self.datamanager.loader_of(self.datamanager.train_dataset)
+            known = self.extract(loader, "training features")
+            learner = METRIC_LEARNERS[dist_metric]()
+            dist_metric = learner.fit(known.features.numpy(), known.pids, known.camids)
+        return super().test(dist_metric=dist_metric, **options)
 
     def extract_features(self, clips):
         """Features of a batch of clips of equal length: (B, T, 3, H, W) to (B, D)."""
@@ -140,7 +157,8 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
         self.set_model_mode("eval")
         held_out = self.extract(loader, "validation")
         # Query and gallery are the same tracklets: those of a query's own camera are left out.
-        distmat = distance_matrix(held_out, held_out, self.dist_metric)
+        metric = "euclidean" if self.dist_metric in METRIC_LEARNERS else self.dist_metric
+        distmat = distance_matrix(held_out, held_out, metric)
         labels = (held_out.pids, held_out.pids, held_out.camids, held_out.camids)
         _, mAP = evaluate_rank(distmat, *labels)  # noqa: N806  the field writes mAP
         logger.info("validation mAP %.1f%% after epoch %d", 100 * mAP, self.epoch + 1)
