@@ -69,6 +69,7 @@ def rfcnet(
     allow_empty=False,
     foreground=True,
     region_feature="paper",
+    initial_scale=0.0,
     position="center",
     assignment="both",
     scaled_attention=False,
@@ -93,7 +94,10 @@ def rfcnet(
         num_regions: Number of regions, 3 to 8.
         allow_empty: Whether the lines of 'apu' may leave regions empty (Fig. 9).
         foreground: Whether a foreground map weights the region features.
-        region_feature: 'paper' (Eq. 2) or 'official' (released code).
+        region_feature: 'paper' (Eq. 2), 'masked' (Section 3.4) or 'official' (released code), see
+            `RegionBranch`.
+        initial_scale: How loudly blocks start to speak, from 0 (released code) to 1, see
+            `RegionBranch`.
         position: 'center' (paper) or 'official_topleft' (released code).
         assignment: 'both', 'appearance' (SRFC-A), 'position' (SRFC-P) or 'fixed'
             (Keypoint-Select).
@@ -121,6 +125,7 @@ def rfcnet(
             allow_empty=allow_empty,
             foreground=foreground,
             region_feature=region_feature,
+            initial_scale=initial_scale,
             position=position,
             assignment=assignment,
             scaled_attention=scaled_attention,

@@ -5,22 +5,25 @@ from torch import nn
 
 from torchreid_occ.models.layers.initialise import initialise
 
-REGION_FEATURES = ("paper", "official")
+REGION_FEATURES = ("paper", "masked", "official")
 EPS = 1e-6  # weight below which a region counts as empty; its feature is then zero
 
 
 class RegionBranch(nn.Module):
     """Reduces a map, pools its regions, completes their features, projects them back, extends.
 
-    Reference: RFCnet, Eq. 2 (pooling) and Section 3.5, Eq. 12 (projection). The last
-    normalisation starts at zero, so that a block built from branches starts as the identity.
+    Reference: RFCnet, Eq. 2 (pooling) and Section 3.5, Eq. 12 (projection).
 
     Args:
         channels: Channels of the map; the regions' features have half as many.
         completion: Module that completes region features (`SRFC` or `TRFC`).
-        region_feature: 'paper', the mean over a region weighted by the foreground map (Eq. 2),
-            or 'official': the released code scales the map by 1 + I / sum(I) and takes plain
-            means, so that the foreground barely acts.
+        region_feature: 'paper', the mean over a region weighted by the foreground map (Eq. 2);
+            'masked', the plain mean of the region times the foreground map, which is small where
+            little is seen, as Section 3.4 says that features of occluded regions are; or
+            'official': the released code scales the map by 1 + I / sum(I) and takes plain means,
+            so that the foreground barely acts.
+        initial_scale: What the scale of the last normalisation starts at: 0, as in the released
+            code, so that a block starts as the identity, or up to 1, the scale of the map.
 
     Shape:
         maps: `(F, C, H, W)`; masks: `(F, N, H, W)`; foreground: `(F, 1, H, W)`.
@@ -29,7 +32,7 @@ class RegionBranch(nn.Module):
         ValueError: If the region feature is not one of the allowed.
     """
 
-    def __init__(self, channels, completion, region_feature="paper"):
+    def __init__(self, channels, completion, region_feature="paper", initial_scale=0.0):
         super().__init__()
         if region_feature not in REGION_FEATURES:
             raise ValueError(
@@ -42,7 +45,7 @@ class RegionBranch(nn.Module):
         self.extend = nn.Sequential(nn.Conv2d(channels // 2, channels, 1), nn.BatchNorm2d(channels))
         self.reduce.apply(initialise)
         self.extend.apply(initialise)
-        nn.init.zeros_(self.extend[1].weight)
+        nn.init.constant_(self.extend[1].weight, initial_scale)
 
     def forward(self, maps, masks, foreground, context):
         """Computes the residual.
@@ -59,12 +62,12 @@ class RegionBranch(nn.Module):
         if foreground is not None and self.region_feature == "official":
             maps = maps * (1 + foreground / foreground.sum((2, 3), keepdim=True))
             foreground = None
-        reduced = self.reduce(maps)
-        completion = self.completion(pool_regions(reduced, masks, foreground), context)
+        pooled = pool_regions(self.reduce(maps), masks, foreground, self.region_feature == "masked")
+        completion = self.completion(pooled, context)
         return self.extend(project_regions(completion.completed, masks)), completion
 
 
-def pool_regions(maps, masks, foreground=None):
+def pool_regions(maps, masks, foreground=None, by_area=False):
     """Weighted means over regions.
 
     Reference: RFCnet, Eq. 2.
@@ -73,13 +76,15 @@ def pool_regions(maps, masks, foreground=None):
         maps: Frame maps.
         masks: Masks of the regions.
         foreground: Foreground maps; None for plain means.
+        by_area: Divide the sums by the regions' areas instead of the weights' sums.
 
     Shape:
         maps: `(F, D, H, W)`; masks: `(F, N, H, W)`; foreground: `(F, 1, H, W)`;
         result: `(F, N, D)`, zero for an empty region.
     """
     weights = masks if foreground is None else masks * foreground
-    weights = weights / weights.sum((2, 3), keepdim=True).clamp(min=EPS)
+    total = (masks if by_area else weights).sum((2, 3), keepdim=True)
+    weights = weights / total.clamp(min=EPS)
     return torch.bmm(weights.flatten(2).to(maps.dtype), maps.flatten(2).transpose(1, 2))
 
 

@@ -46,7 +46,8 @@ class RFC(nn.Module):
         num_regions: Number of regions, 3 to 8.
         allow_empty: Whether the predicted lines may leave regions empty; needs 'apu'.
         foreground: Whether a foreground map weights the region features.
-        region_feature: 'paper' or 'official', see `RegionBranch`.
+        region_feature: 'paper', 'masked' or 'official', see `RegionBranch`.
+        initial_scale: See `RegionBranch`.
         position: 'center' or 'official_topleft', see `region_positions`.
         assignment: 'both', 'appearance', 'position' or 'fixed', see `SRFC`.
         scaled_attention: See `TRFC`.
@@ -70,6 +71,7 @@ class RFC(nn.Module):
         allow_empty=False,
         foreground=True,
         region_feature="paper",
+        initial_scale=0.0,
         position="center",
         assignment="both",
         scaled_attention=False,
@@ -91,10 +93,10 @@ class RFC(nn.Module):
         self.spatial = self.temporal = None
         if "S" in arrangement:
             srfc = SRFC(channels // 2, num_regions, assignment)
-            self.spatial = RegionBranch(channels, srfc, region_feature)
+            self.spatial = RegionBranch(channels, srfc, region_feature, initial_scale)
         if "T" in arrangement:
             trfc = TRFC(channels // 2, scaled_attention, gate)
-            self.temporal = RegionBranch(channels, trfc, region_feature)
+            self.temporal = RegionBranch(channels, trfc, region_feature, initial_scale)
 
     def forward(self, maps, num_frames=1):
         """Returns the completed maps of clips of `num_frames` frames each, and `RfcOutput`."""

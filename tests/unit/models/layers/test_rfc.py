@@ -108,6 +108,27 @@ def test_official_region_features_barely_see_the_foreground():
     torch.testing.assert_close(initial, pool_regions(branch.reduce(scaled), regions.masks))
 
 
+def test_masked_region_features_shrink_with_what_is_hidden():
+    torch.manual_seed(0)
+    x = maps(1)
+    regions = block(partition="fixed").partition(x)
+    branch = RegionBranch(CHANNELS, SRFC(CHANNELS // 2), "masked").eval()
+    plain = pool_regions(branch.reduce(x), regions.masks)
+    for share in (1.0, 0.25, 0.0):
+        foreground = torch.full((2, 1, HEIGHT, WIDTH), share)
+        initial = branch(x, regions.masks, foreground, regions.boxes)[1].initial
+        torch.testing.assert_close(initial, share * plain)
+
+
+def test_blocks_may_start_loud():
+    x = maps()
+    completed, _ = block(initial_scale=1.0).train()(x, 3)
+    added = completed - x
+    # Two branches, each normalised over frames and units to a variance of one.
+    spread = added.var((0, 2, 3), correction=0)
+    assert ((spread > 0.5) & (spread < 4)).all()
+
+
 def test_without_foreground_region_features_are_plain_means():
     module, x = block(foreground=False).eval(), maps()
     assert module.foreground is None
