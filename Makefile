@@ -18,11 +18,14 @@ compare: install
 	$(BIN)/python tools/compare.py --pretrain configs/pretrain/occwalk_small.yaml \
 		--suite configs/compare/*.yaml --seeds 200 201 202 --splits 200 201 202
 
+# A process for each core, each with one thread; what a module's tests share is made once.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadscope
+
 test: install
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-all: install
-	$(BIN)/python -m pytest -m ""
+	$(PYTEST) -m ""
 
 lint: install
 	$(BIN)/ruff check .

@@ -71,4 +71,4 @@ def test_invalid_requests(outputs):
         build_criterion("identity", 5)(outputs, BATCH)
     with pytest.raises(KeyError, match=r"softmax.*identity.*rfcnet"):
         build_criterion("softmax", 3)
-    assert sorted(CRITERIA) == ["identity", "rfcnet"]
+    assert sorted(CRITERIA) == ["identity", "rfcnet", "rru_stim", "trl_st2n"]
