@@ -1,12 +1,6 @@
-import os
-import signal
-import subprocess
-import sys
-import time
-
 import pytest
 import torch
-from support import REPOSITORY, TINY, pairs
+from support import TINY, pairs, start_and_kill
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -22,7 +16,9 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
     killed = tmp_path / "killed"
     resume = []
     for epoch in (0, 1, 2):
-        start_and_kill([*arguments, "data.save_dir", str(killed), *resume], killed, epoch)
+        checkpoint = killed / "model" / f"model.pth.tar-{epoch}"
+        awaited = checkpoint if epoch else killed / "config.yaml"
+        start_and_kill([*arguments, "data.save_dir", str(killed), *resume], awaited, pause=0.2)
         resume = ["--resume", str(killed)]
     # A kill in the midst of writing a checkpoint leaves such a file.
     (killed / "model" / ".model.pth.tar-3.x.partial").write_bytes(b"half")
@@ -32,27 +28,6 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
     assert expected.keys() == found.keys()
     assert all(torch.equal(found[name], value) for name, value in expected.items())
     assert not list(killed.rglob(".*.partial"))
-
-
-def start_and_kill(arguments, save_dir, epoch):
-    """Starts a run and kills it somewhere in the epoch after ``epoch``."""
-    process = subprocess.Popen(
-        [sys.executable, "tools/main.py", *arguments],
-        cwd=REPOSITORY,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    checkpoint = save_dir / "model" / f"model.pth.tar-{epoch}"
-    awaited = checkpoint if epoch else save_dir / "config.yaml"
-    deadline = time.monotonic() + 120
-    while not awaited.exists():
-        assert process.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    time.sleep(0.2)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def final_weights(save_dir):

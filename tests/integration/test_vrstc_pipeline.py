@@ -1,15 +1,10 @@
 """VRSTC's phases as one command, whole and killed in each."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
 import torch
-from support import REPOSITORY, TINY, pairs
+from support import TINY, pairs, start_and_kill
 
 PHASES = ["pretrain", "score", "stcnet", "complete", "reid"]
 SETTINGS = {
@@ -130,21 +125,3 @@ def test_a_run_killed_in_every_phase_ends_with_the_same_weights(
             assert all(torch.equal(one[key], value) for key, value in other.items())
     scores = [(run / "score" / "scores.csv").read_bytes() for run in (folder, finished)]
     assert scores[0] == scores[1]
-
-
-def start_and_kill(words, awaited):
-    """Starts the command and kills it when a file is there."""
-    process = subprocess.Popen(
-        [sys.executable, "tools/main.py", *words],
-        cwd=REPOSITORY,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 200
-    while not awaited.exists():
-        assert process.poll() is None, f"the run ended before {awaited} was there"
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
