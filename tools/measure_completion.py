@@ -5,10 +5,13 @@ r"""Measures completion where OccWalk knows what was behind the occluder, and dr
 
 Regions are those of the query tracklets that OccWalk's masks say are occluded. PSNR and SSIM are
 scikit-image's, inside the regions; the distance is the cosine distance of the tracklet's feature
-from that of the clean tracklet. A checkpoint gives a row for each of its generators.
+from that of the clean tracklet. A checkpoint gives a row for each of its generators, under the
+name of its run's folder.
 """
 
 import argparse
+import sys
+from pathlib import Path
 
 import torch
 
@@ -38,16 +41,25 @@ def main():
     parser.add_argument("--tracklets", type=int, metavar="N", help="the first N only")
     parser.add_argument("--json", metavar="FILE", help="also write the numbers")
     parser.add_argument("--pictures", metavar="FILE", help="draw some completed frames")
-    arguments = parser.parse_args()
+    try:
+        measure(parser.parse_args())
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+
+
+def measure(arguments):
+    """Prints the table; writes numbers and pictures where asked to."""
     fillers, size = dict(FILLERS), None
     for path in arguments.checkpoints:
         generator, its_size = load_generator(path)
         if size not in (None, its_size):
-            raise SystemExit(f"error: {path} completes frames of {its_size}, the others of {size}.")
+            raise ValueError(f"{path} completes frames of {its_size}, the others of {size}.")
         size = its_size
-        parts = ["spatial"] if generator.temporal is None else ["spatial", "temporal"]
-        for part in parts:
-            fillers[f"{path} {part}"] = by_generator(generator, part)
+        run = Path(path).absolute().parents[1].name
+        for part in ("spatial",) if generator.temporal is None else ("spatial", "temporal"):
+            if f"{run} {part}" in fillers:
+                raise ValueError(f"Two runs lie in folders named {run}: give one another name.")
+            fillers[f"{run} {part}"] = by_generator(generator, part)
     tracklets = occluded_queries(arguments, size)
     extractor = load_guider(arguments.extractor).tracklet_feature
     measured = measure_quality(tracklets, fillers, extractor)
@@ -80,8 +92,7 @@ def draw(tracklets, fillers, rows=6):
     chosen = [tracklets[index] for index in range(0, len(tracklets), step)][:rows]
     columns = {"mask": torch.stack([t.mask[len(t.mask) // 2] for t in chosen])}
     for name, fill in fillers.items():
-        title = name if name in FILLERS else f"{name.split('/')[-3]}\n{name.rpartition(' ')[2]}"
-        columns[title] = torch.stack([fill(t)[len(t.mask) // 2] for t in chosen])
+        columns[name] = torch.stack([fill(t)[len(t.mask) // 2] for t in chosen])
     middle = [t.clean[t.occluded[len(t.mask) // 2]] for t in chosen]
     return draw_completions({**columns, "clean": torch.stack(middle)})
 

@@ -92,6 +92,11 @@ def read_frame(path: str, size: tuple[int, int]) -> torch.Tensor:
     return frame.float() / 127.5 - 1
 
 
+def to_pixels(frame: torch.Tensor) -> np.ndarray:
+    """A frame in [-1, 1] as eight-bit colours: ``(3, H, W)`` to ``(H, W, 3)``."""
+    return ((frame.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+
+
 class CompletionDataManager:
     """Serves a completion network: training frames, and frames of a test set with fixed regions.
 

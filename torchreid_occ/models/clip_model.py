@@ -21,11 +21,15 @@ class ClipModel(nn.Module):
     In eval mode the model returns the features alone. In train mode it returns the NamedTuple,
     unless `torchreid_loss` asks for what torchreid's own engines expect: the logits ('softmax')
     or the pair of logits and features ('triplet').
+
+    A model that `carries` reads long tracklets clip by clip: `extend(state, clip)` takes the next
+    frames, `(B, T, 3, H, W)`, and what it returned for those before (None at the start), and
+    `finish(state)` gives the features, `(B, feature_dim)`, that one pass over all would give.
     """
 
     feature_dim: int
     torchreid_loss: str | None = None
-    carries = False  # whether `extend` and `finish` read a long tracklet clip by clip
+    carries = False
 
     def forward(self, clip):
         """Runs the model on a batch of clips.
@@ -54,22 +58,6 @@ class ClipModel(nn.Module):
         if self.torchreid_loss == "triplet":
             return outputs.logits, outputs.features
         return outputs
-
-    def extend(self, state, clip):
-        """Reads the next clip of tracklets; only for a model that `carries` what came before.
-
-        Args:
-            state: What reading the clip before returned; None at a tracklet's start.
-            clip: The next frames, `(B, T, 3, H, W)`.
-
-        Returns:
-            The state after them.
-        """
-        raise NotImplementedError
-
-    def finish(self, state):
-        """The features, `(B, feature_dim)`, of tracklets that have been read to their end."""
-        raise NotImplementedError
 
     def forward_clip(self, clip):
         """Computes everything the model's criterion reads."""

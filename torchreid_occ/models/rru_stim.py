@@ -15,7 +15,6 @@ INTEGRATIONS = {"stim": STIM, "lstm": LstmMean, "average": MapMean}
 AUXILIARIES = ("mean", "frame", "none")
 ACTIVATIONS = {"relu": nn.ReLU, "leaky": lambda: nn.LeakyReLU(0.1)}
 HIDDEN = 512  # of the classifier block
-STRIP_AXES = (1, 4)  # of maps (B, T, C, H, W): a strip is a row, averaged over time and width
 
 
 class RruStimOutput(NamedTuple):
@@ -81,7 +80,7 @@ class RruStim(ClipModel):
         raw = last(maps).unflatten(0, (-1, num_frames))
         refined = raw if self.rru is None else self.rru(raw)[0]
         features = self.integration(refined)
-        strips = refined.mean(STRIP_AXES)
+        strips = refined.mean((1, 4))  # a strip is a row (Eq. 9)
         logits = self.classifier(features)
         return RruStimOutput(logits, features, auxiliary, strips, raw, refined)
 

@@ -13,13 +13,9 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from torchreid_occ.data.completion import neighbours, read_frame
-from torchreid_occ.data.datasets.video.completed import (
-    MANIFEST,
-    SUBSETS,
-    fingerprint,
-    source_tracklets,
-)
+from torchreid_occ.data.completion import neighbours, read_frame, to_pixels
+from torchreid_occ.data.datasets.base import SUBSETS
+from torchreid_occ.data.datasets.video.completed import MANIFEST, fingerprint, source_tracklets
 from torchreid_occ.data.images import read_image
 from torchreid_occ.data.regions import region_mask, region_rows
 from torchreid_occ.utils.files import write_json
@@ -143,8 +139,7 @@ def paste_regions(picture, completed, regions):
         completed: The completed frame in [-1, 1], `(3, H, W)`.
         regions: Which regions to take, `(3,)` of bool.
     """
-    pixels = ((completed.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
-    filled = Image.fromarray(pixels).resize(picture.size, Image.Resampling.BILINEAR)
+    filled = Image.fromarray(to_pixels(completed)).resize(picture.size, Image.Resampling.BILINEAR)
     result = np.array(picture)
     for chosen, rows in zip(regions, region_rows(picture.height), strict=True):
         if chosen:

@@ -10,6 +10,7 @@ import torch
 
 from torchreid_occ.config import check_options, plain
 from torchreid_occ.data.completion import CompletionDataManager
+from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.data.images import read_image
 from torchreid_occ.data.occwalk import OccWalk
 from torchreid_occ.data.regions import REGIONS
@@ -25,7 +26,6 @@ from torchreid_occ.pipelines.build import load_trained_model, use_gpu
 from torchreid_occ.pipelines.completed_copy import complete_frames, discard_frames
 from torchreid_occ.pipelines.experiment import check_save_dir
 from torchreid_occ.pipelines.localisation import (
-    SUBSETS,
     choose_threshold,
     occluded_regions,
     read_scores,
@@ -54,7 +54,7 @@ def score_regions(config, resume=False):
         config: Its ``completion.extractor`` scores ``data.sources``.
         resume: Whether a run begun in ``data.save_dir`` may be continued.
     """
-    with _run(config, resume) as results:
+    with _run(config, resume, "extractor") as results:
         tracklets = _tracklets(config)
         if config.completion.extractor == TRUTH:
             scores = _true_shares(config, tracklets)
@@ -100,7 +100,7 @@ def train_completion(config, resume=False):
         raise ValueError(
             f"completion.discriminators are {list(own.discriminators)}, but may be {[*VIEWS]}."
         )
-    with _run(config, resume) as results:
+    with _run(config, resume, "scores") as results:
         tracklets = _tracklets(config)
         _, occluded = _occluded(config, read_scores(own.scores, tracklets))
         torchreid.utils.set_random_seed(config.train.seed)
@@ -138,7 +138,7 @@ def copy_dataset(config, resume=False):
         resume: Continue the copy in ``data.save_dir``.
     """
     own, data = config.completion, config.data
-    with _run(config, resume) as results:
+    with _run(config, resume, "scores") as results:
         tracklets = _tracklets(config)
         threshold, occluded = _occluded(config, read_scores(own.scores, tracklets))
         name = data.sources[0]
@@ -191,8 +191,10 @@ def load_guider(path):
 
 
 @contextmanager
-def _run(config, resume):
+def _run(config, resume, needed):
     """A run of its own folder: log, configuration, and results once it has succeeded."""
+    if not config.completion[needed]:
+        raise ValueError(f"task {config.task!r} reads completion.{needed}, which is not set.")
     save_dir = Path(config.data.save_dir)
     check_save_dir(config, save_dir, resume)
     if len(config.data.sources) != 1:

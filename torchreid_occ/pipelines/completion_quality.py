@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from torchreid_occ.data.completion import neighbours, read_frame
+from torchreid_occ.data.completion import neighbours, read_frame, to_pixels
 from torchreid_occ.data.regions import region_mask
 from torchreid_occ.utils.progress import progress
 
@@ -151,10 +151,7 @@ def measure_quality(tracklets, fillers, extractor=None, workers=2):
 
 def _similarity(completed, truth, mask):
     """PSNR and SSIM inside a mask, of eight-bit images."""
-    completed, truth = (
-        ((image.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
-        for image in (completed, truth)
-    )
+    completed, truth = to_pixels(completed), to_pixels(truth)
     inside = mask[0].bool().numpy()
     error = {"data_range": 255}
     psnr = peak_signal_noise_ratio(truth[inside], completed[inside], **error)

@@ -12,13 +12,13 @@ import torch
 from torch.utils.data import DataLoader
 
 from torchreid_occ.data.clips import TestClips
+from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.data.regions import REGIONS
 from torchreid_occ.metrics.region_similarity import region_features, region_scores
 from torchreid_occ.utils.files import write_text
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.progress import progress
 
-SUBSETS = ("train", "query", "gallery")
 COLUMNS = ("subset", "tracklet", "frame", "name", *REGIONS)
 
 

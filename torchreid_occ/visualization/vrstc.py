@@ -1,5 +1,7 @@
 """What VRSTC sees and fills in: the paper's Figs. 5 and 6 for any tracklet."""
 
+import textwrap
+
 from matplotlib.figure import Figure
 
 from torchreid_occ.data.regions import REGIONS
@@ -60,12 +62,12 @@ def draw_completions(columns):
     figure = Figure(figsize=(INCHES * len(columns), 2.1 * rows + 0.3), layout="constrained")
     axes = figure.subplots(rows, len(columns), squeeze=False)
     for column, (title, frames) in enumerate(columns.items()):
-        axes[0, column].set_title(title, fontsize=8)
+        axes[0, column].set_title(textwrap.fill(title, 13), fontsize=8)
         for row, frame in enumerate(frames):
             pixels = frame.permute(1, 2, 0).cpu().numpy()
             if pixels.shape[2] == 1:
                 axes[row, column].imshow(pixels[..., 0], cmap="gray", vmin=0, vmax=1)
             else:
                 axes[row, column].imshow((pixels.clip(-1, 1) + 1) / 2)
-            axes[row, column].set_axis_off()
+            axes[row, column].set(xticks=[], yticks=[])  # the edge stays: masks may be white
     return figure

@@ -37,6 +37,9 @@ class Statistics(NamedTuple):
     gallery: Counts = Counts()
 
 
+SUBSETS = Statistics._fields
+
+
 def natural_key(name: str) -> tuple:
     """Sorts frame2 before frame10; names that differ only in leading zeros keep one order."""
     parts = re.split(r"(\d+)", name)

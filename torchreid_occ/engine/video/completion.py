@@ -124,7 +124,7 @@ class CompletionEngine(CheckpointedEngine):
             logger.warning(
                 "The %s discriminator has won: its loss has been below %g for %d steps, so that "
                 "the generator learns nothing from it. Lower completion.lr_discriminator, or set "
-                "loss.options.saturating false.",
+                "completion.loss.saturating false.",
                 name,
                 FLOOR,
                 PATIENCE,

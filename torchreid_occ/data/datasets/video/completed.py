@@ -4,10 +4,9 @@ import hashlib
 import json
 from pathlib import Path
 
-from torchreid_occ.data.datasets.base import TrackletDataset
+from torchreid_occ.data.datasets.base import SUBSETS, TrackletDataset
 
 MANIFEST = "manifest.json"
-SUBSETS = ("train", "query", "gallery")
 
 
 class Completed(TrackletDataset):

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from torchreid_occ.data.datasets.base import (
+    SUBSETS,
     TrackletDataset,
     frames_in,
     natural_key,
@@ -12,7 +13,6 @@ from torchreid_occ.data.datasets.base import (
     subfolders,
 )
 
-SUBSETS = ("train", "query", "gallery")
 COLUMNS = ("path", "pid", "camid", "split")
 
 

@@ -1,0 +1,66 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from support import REPOSITORY
+
+from torchreid_occ.config import load_config, plain
+from torchreid_occ.models import build_model
+from torchreid_occ.models.stcnet import STCnet
+from torchreid_occ.pipelines.completion_quality import FILLERS
+
+OVERRIDES = [
+    "model.options.backbone", "resnet18_x0_5", "data.sources", "['occwalk_tiny']",
+    "data.height", "64", "data.width", "32",
+]  # fmt: skip
+
+
+def measure(*arguments):
+    command = [sys.executable, "tools/measure_completion.py", *map(str, arguments)]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Checkpoints of untrained networks: a guider, and completion with and without time."""
+    folder = tmp_path_factory.mktemp("runs")
+    torch.manual_seed(0)
+    config = plain(load_config(REPOSITORY / "configs/baseline_resnet50.yaml", OVERRIDES))
+    guider = build_model("baseline", 16, pretrained=False, backbone="resnet18_x0_5")
+    state = {"config": config, "num_classes": 16, "state_dict": guider.state_dict()}
+    torch.save(state, folder / "guider.pth")
+    for name, kind in {"both": "temporal", "alone": "spatial"}.items():
+        options = {"width": 4, "kind": kind}
+        own = {**config["completion"], "generator": options, "height": 32, "width": 16}
+        models = {"generator": {"state_dict": STCnet(**options).state_dict()}}
+        (folder / name / "model").mkdir(parents=True)
+        trained = {**config, "task": "train_completion", "completion": own}
+        state = {"config": trained, "models": models}
+        torch.save(state, folder / name / "model" / "last.pth")
+    return folder
+
+
+def test_a_row_for_each_generator_and_a_picture(runs, tmp_path):
+    done = measure(
+        *(runs / name / "model" / "last.pth" for name in ("both", "alone")),
+        "--extractor", runs / "guider.pth", "--root", runs, "--tracklets", 4,
+        "--json", tmp_path / "numbers.json", "--pictures", tmp_path / "frames.png",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    assert [*numbers] == [*FILLERS, "both spatial", "both temporal", "alone spatial"]
+    for name, row in numbers.items():
+        line = f"| {name} | {row['psnr']:.2f} | {row['ssim']:.3f} | {row['distance']:.4f} |"
+        assert line in done.stdout
+    assert numbers["as rendered"] != numbers["both spatial"] != numbers["alone spatial"]
+    assert (tmp_path / "frames.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_rows_need_names_of_their_own(runs):
+    checkpoint = runs / "both" / "model" / "last.pth"
+    done = measure(checkpoint, checkpoint, "--extractor", runs / "guider.pth", "--root", runs)
+    assert done.stderr.strip().endswith(
+        "error: Two runs lie in folders named both: give one another name."
+    )
