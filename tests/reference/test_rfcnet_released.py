@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from torchreid_occ.losses.rfcnet import cosine_similarity, position_similarity
 from torchreid_occ.models import build_model
-from torchreid_occ.models.convert_rfcnet import OFFICIAL_OPTIONS, convert_released_rfcnet
+from torchreid_occ.models.released import rfcnet as released_rfcnet
 
 DEPTHS = {"layer1": 3, "layer2": 4, "layer3": 6, "layer4": 3}
 WIDTHS = {"layer1": 64, "layer2": 128, "layer3": 256, "layer4": 512}
@@ -203,8 +203,12 @@ def released_forward(w, x):
 @pytest.fixture(scope="module")
 def both():
     weights = released_weights()
-    model = build_model("rfcnet", NUM_CLASSES, **OFFICIAL_OPTIONS).double().eval()
-    model.load_state_dict(convert_released_rfcnet(weights))
+    model = (
+        build_model("rfcnet", NUM_CLASSES, **released_rfcnet.CONFIG["model"]["options"])
+        .double()
+        .eval()
+    )
+    model.load_state_dict(released_rfcnet.convert(weights))
     images = torch.randn(2, 3, 256, 128, dtype=torch.float64)
     with torch.no_grad():
         return model.forward_clip(images[:, None]), released_forward(weights, images)

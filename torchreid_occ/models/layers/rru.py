@@ -13,8 +13,8 @@ BN_EPS = 1e-3
 class RRU(nn.Module):
     """Refines the maps of a sequence from frame to frame by a learned update gate.
 
-    Reference: RRU-STIM, Eq. 1 to 5. All that does not depend on the refined map is computed for
-    all frames at once; one matrix product and the gate remain for each step.
+    Reference: RRU-STIM, Eq. 1 to 5. Half of the transition is computed for all frames at once; one
+    matrix product and the gate remain for each step.
 
     Args:
         channels: Channels of the maps.
@@ -84,27 +84,35 @@ class RRU(nn.Module):
             )
         starts = state is None
         raw, refined = (maps[:, 0], maps[:, 0]) if starts else state
-        known = self._known(maps, torch.cat((raw[:, None], maps[:, :-1]), dim=1))
+        ahead = self._ahead(maps, torch.cat((raw[:, None], maps[:, :-1]), dim=1))
         results = []
         for t, frame in enumerate(maps.unbind(1)):
             if not (starts and t == 0 and self.skip_first):
-                gate = self._gate(known[:, t] + self._of_refined(refined))
+                transition = self._of_step(frame, refined)
+                gate = self._gate(transition if ahead is None else transition + ahead[:, t])
                 refined = refined + gate * (frame - refined)  # Eq. 5
             results.append(refined)
         return torch.stack(results, dim=1), (maps[:, -1], refined)
 
-    def _known(self, maps, before):
-        """The part of the transition that the maps themselves give, for all frames at once."""
-        first, second = self._weights()
-        known = F.conv2d(maps.flatten(0, 1), first)
-        if self.inputs == "differences":
-            known = known + F.conv2d((maps - before).flatten(0, 1), second)
-        return known.unflatten(0, maps.shape[:2])
+    def _ahead(self, maps, before):
+        """The part of the transition that no step changes, for all frames at once.
 
-    def _of_refined(self, refined):
+        The transition of x_t would be one more, but costs what it saves: a step can take the
+        weights on x_t - s_{t-1} as cheaply as those on s_{t-1}.
+        """
+        if self.inputs == "appearance":
+            return None
+        first, second = self._weights()
+        original = self.inputs == "original"
+        inputs, weight = (maps, first) if original else (maps - before, second)
+        return F.conv2d(inputs.flatten(0, 1), weight).unflatten(0, maps.shape[:2])
+
+    def _of_step(self, frame, refined):
         """The part of the transition that the refined map of the frame before gives."""
         first, second = self._weights()
-        return F.conv2d(refined, second if self.inputs == "original" else -first)
+        if self.inputs == "original":
+            return F.conv2d(refined, second)
+        return F.conv2d(frame - refined, first)
 
     def _weights(self):
         """The transition's weights on appearance, and on motion or on the refined map."""

@@ -1,11 +1,19 @@
 """Weights of RFCnet's released image model, renamed for ours."""
 
-OFFICIAL_OPTIONS = {
-    "arrangement": "S",
-    "region_feature": "official",
-    "position": "official_topleft",
+from torchreid_occ.models.released.rename import rename
+
+CONFIG = {
+    "model": {
+        "name": "rfcnet",
+        "options": {
+            "arrangement": "S",
+            "region_feature": "official",
+            "position": "official_topleft",
+        },
+    },
 }
 
+CLASSIFIER = "classifier"
 _NETWORK = {
     "conv1.": "backbone.stages.0.conv1.",
     "bn1.": "backbone.stages.0.bn1.",
@@ -38,27 +46,24 @@ _NAMES = {
 _LINEAR = ("row_head", "column_head", "completion")  # 1x1 convolutions there, linear layers here
 
 
-def convert_released_rfcnet(state_dict):
+def convert(state_dict):
     """Renames the released image model's weights.
 
     Args:
         state_dict: Weights by the released code's names.
 
     Returns:
-        Weights for `rfcnet(num_classes, **OFFICIAL_OPTIONS)`.
+        Weights for the model of `CONFIG`.
 
     Raises:
         KeyError: If a name is not one of the released model's.
     """
-    converted = {}
-    for name, tensor in state_dict.items():
-        prefix = next((prefix for prefix in _NAMES if name.startswith(prefix)), None)
-        if prefix is None:
-            raise KeyError(
-                f'Received weights named "{name}", but expected names starting with one of '
-                f"{[*_NETWORK, 'RFC1.', 'RFC2.']}"
-            )
-        new_name = _NAMES[prefix] + name.removeprefix(prefix)
-        is_linear = tensor.dim() == 4 and any(part in new_name for part in _LINEAR)
-        converted[new_name] = tensor.flatten(1) if is_linear else tensor
-    return converted
+    renamed = rename(state_dict, _NAMES)
+    return {
+        name: tensor.flatten(1) if _is_linear(name, tensor) else tensor
+        for name, tensor in renamed.items()
+    }
+
+
+def _is_linear(name, tensor):
+    return tensor.dim() == 4 and any(part in name for part in _LINEAR)

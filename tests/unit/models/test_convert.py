@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from torchreid_occ.models import build_model
-from torchreid_occ.models.convert_rfcnet import OFFICIAL_OPTIONS, convert_released_rfcnet
+from torchreid_occ.models.released import rfcnet
 
-TOOL = Path(__file__).parents[3] / "tools" / "convert_rfcnet.py"
+TOOL = Path(__file__).parents[3] / "tools" / "convert.py"
 
 
 @pytest.fixture(scope="module")
 def tool():
-    spec = importlib.util.spec_from_file_location("convert_rfcnet_tool", TOOL)
+    spec = importlib.util.spec_from_file_location("convert_tool", TOOL)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -47,7 +47,7 @@ def released_names():
 
 @pytest.fixture(scope="module")
 def model():
-    return build_model("rfcnet", 3, **OFFICIAL_OPTIONS)
+    return build_model("rfcnet", 3, **rfcnet.CONFIG["model"]["options"])
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def released(model):
 
 
 def test_conversion_is_the_inverse(model, released):
-    converted = convert_released_rfcnet(released)
+    converted = rfcnet.convert(released)
     expected = model.state_dict()
     assert converted.keys() == expected.keys()
     assert all(torch.equal(converted[name], expected[name]) for name in expected)
@@ -72,7 +72,7 @@ def test_conversion_is_the_inverse(model, released):
 
 def test_unknown_names_are_refused():
     with pytest.raises(KeyError, match=r"RFC3\.conv_reduce\.weight.*RFC1\."):
-        convert_released_rfcnet({"RFC3.conv_reduce.weight": torch.zeros(1)})
+        rfcnet.convert({"RFC3.conv_reduce.weight": torch.zeros(1)})
 
 
 @pytest.mark.parametrize("rank1", [np.float32(0.6), np.float64(0.6)])
@@ -80,7 +80,7 @@ def test_tool(tool, model, released, tmp_path, capsys, rank1):
     source, target = tmp_path / "released.pth.tar", tmp_path / "ours.pth.tar"
     weights = {f"module.{name}": tensor for name, tensor in released.items()}
     torch.save({"state_dict": weights, "rank1": rank1, "epoch": 79}, source)
-    tool.main([str(source), str(target)])
+    tool.main(["rfcnet", str(source), str(target)])
     assert f"Wrote {target}: 3 identities" in capsys.readouterr().out
     written = torch.load(target, weights_only=True)["state_dict"]
     model.load_state_dict(written)
@@ -92,5 +92,5 @@ def test_tool_leaves_nothing_behind_when_weights_are_missing(tool, released, tmp
     weights = {name: tensor for name, tensor in released.items() if "cls_ver" not in name}
     torch.save(weights, source)
     with pytest.raises(SystemExit, match=r"could not be converted(.|\n)*row_head"):
-        tool.main([str(source), str(target)])
+        tool.main(["rfcnet", str(source), str(target)])
     assert not target.exists()

@@ -1,4 +1,4 @@
-"""Converts the weights of RFCnet's released image model: `convert_rfcnet.py IN OUT`."""
+"""Converts weights that a paper's authors released: `convert.py rfcnet IN OUT`."""
 
 import argparse
 import pickle
@@ -10,31 +10,34 @@ import torch
 
 from torchreid_occ.config import config_of, plain
 from torchreid_occ.models import build_model
-from torchreid_occ.models.convert_rfcnet import OFFICIAL_OPTIONS, convert_released_rfcnet
+from torchreid_occ.models.released import RELEASED
 from torchreid_occ.utils.checkpoint import save_checkpoint
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", choices=RELEASED, help="rfcnet is the image model")
     parser.add_argument("source", type=Path, help="checkpoint of the released code")
     parser.add_argument("target", type=Path, help="checkpoint to write")
-    paths = parser.parse_args(arguments)
+    parsed = parser.parse_args(arguments)
     try:
-        convert(paths.source, paths.target)
+        convert(parsed.model, parsed.source, parsed.target)
     except (OSError, KeyError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
         message = error.args[0] if isinstance(error, KeyError) else error
-        sys.exit(f"error: {paths.source} could not be converted: {message}")
+        sys.exit(f"error: {parsed.source} could not be converted: {message}")
 
 
-def convert(source, target):
-    """Writes a checkpoint of this package with the released weights."""
-    weights = convert_released_rfcnet(read_released(source))
-    num_classes = len(weights["classifier.bias"])
-    build_model("rfcnet", num_classes, **OFFICIAL_OPTIONS).load_state_dict(weights)
-    config = config_of({"model": {"name": "rfcnet", "options": OFFICIAL_OPTIONS}})
+def convert(name, source, target):
+    """Writes a checkpoint of this package with the released weights of a model."""
+    released = RELEASED[name]
+    weights = released.convert(read_released(source))
+    num_classes = len(weights[f"{released.CLASSIFIER}.bias"])
+    config = config_of(released.CONFIG)
+    options, size = plain(config.model.options), (config.data.height, config.data.width)
+    build_model(name, num_classes, False, *size, **options).load_state_dict(weights)
     content = {"state_dict": weights, "config": plain(config), "num_classes": num_classes}
     save_checkpoint(content, target)
-    print(f"Wrote {target}: {num_classes} identities, model.options {OFFICIAL_OPTIONS}")
+    print(f"Wrote {target}: {num_classes} identities, model.options {options}")
 
 
 def read_released(path):
