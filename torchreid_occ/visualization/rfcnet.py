@@ -5,7 +5,8 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-INCHES_PER_FRAME = 1.1
+from torchreid_occ.visualization.maps import draw_rows, enlarged
+
 REGION_COLOURS = matplotlib.colormaps["tab10"]
 
 
@@ -33,8 +34,8 @@ def draw_rfcnet(model, clip, frames):
     figures = {}
     for stage, block in zip(model.blocks, blocks, strict=True):
         pictures = {
-            "partition": _draw_maps(frames, _partition_overlays(block, frames)),
-            "foreground": _draw_maps(frames, _foreground_overlays(block, frames)),
+            "partition": _draw_below(frames, _partition_overlays(block, frames)),
+            "foreground": _draw_below(frames, _foreground_overlays(block, frames)),
             "assignment": _draw_assignment(block.spatial),
             "temporal": _draw_temporal(block.temporal),
         }
@@ -45,25 +46,16 @@ def draw_rfcnet(model, clip, frames):
     return figures
 
 
-def _draw_maps(frames, overlays):
+def _draw_below(frames, overlays):
     """The frames above what a block sees in them."""
-    if overlays is None:
-        return None
-    figure = Figure(figsize=(INCHES_PER_FRAME * len(frames), 4.8), layout="constrained")
-    axes = figure.subplots(2, len(frames), squeeze=False)
-    for column, (frame, overlay) in enumerate(zip(frames, overlays, strict=True)):
-        axes[0, column].imshow(frame)
-        axes[1, column].imshow(overlay)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    return figure
+    return None if overlays is None else draw_rows({"frames": frames, "block": overlays})
 
 
 def _partition_overlays(block, frames):
     """Each region in its colour over the frame; soft masks blend."""
     if block.regions is None:
         return None
-    masks = _enlarged(block.regions.masks, frames).numpy()
+    masks = enlarged(block.regions.masks, frames).numpy()
     colours = np.array([REGION_COLOURS(i)[:3] for i in range(masks.shape[1])])
     overlays = []
     for frame, regions in zip(frames, masks, strict=True):
@@ -77,13 +69,8 @@ def _foreground_overlays(block, frames):
     """The foreground probability as brightness, from black (0) to white (1)."""
     if block.foreground_logits is None:
         return None
-    maps = _enlarged(torch.sigmoid(block.foreground_logits), frames).numpy()
+    maps = enlarged(torch.sigmoid(block.foreground_logits), frames).numpy()
     return [np.repeat(probability.transpose(1, 2, 0), 3, axis=2) for probability in maps]
-
-
-def _enlarged(maps, frames):
-    size = np.asarray(frames[0]).shape[:2]
-    return torch.nn.functional.interpolate(maps.float().cpu(), size)
 
 
 def _draw_assignment(spatial):

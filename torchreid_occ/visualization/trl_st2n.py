@@ -1,0 +1,40 @@
+"""What the spatial-temporal transformer does to a clip: the paper's Fig. 3 for any tracklet."""
+
+import torch
+
+from torchreid_occ.visualization.maps import draw_rows, response, responses
+
+
+@torch.no_grad()
+def draw_trl_st2n(model, clip, frames):
+    """Draws frames and the stem's maps, as they are and aligned.
+
+    Reference: TRL-ST2N, Fig. 3.
+
+    Args:
+        model: A TrlSt2n in eval mode.
+        clip: The clip as the model takes it.
+        frames: The same frames as pictures.
+
+    Shape:
+        clip: ``(1, T, 3, H, W)``; frames: T of ``(H, W, 3)``.
+
+    Returns:
+        Matplotlib figures by name; none of a variant without alignment.
+    """
+    if model.alignment is None:
+        return {}
+    theta = model.forward_clip(clip).theta
+    maps = model.stem(clip[0])[None]
+    pictures = torch.stack([torch.as_tensor(frame) for frame in frames])
+    pictures = pictures.permute(0, 3, 1, 2)[None].to(theta) / 255
+    aligned_maps = model.alignment.align(maps, theta)[0]
+    aligned = model.alignment.align(pictures, theta)[0].permute(0, 2, 3, 1).clamp(0, 1).cpu()
+    highest = response(maps[0]).max()
+    rows = {
+        "frames": frames,
+        "maps": responses(maps[0], frames, highest),
+        "aligned frames": list(aligned.numpy()),
+        "aligned maps": responses(aligned_maps, frames, highest),
+    }
+    return {"alignment": draw_rows(rows)}
