@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 import yaml
-from support import TINY, pairs
+from support import REPOSITORY, TINY, pairs
 
 UNREACHABLE = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
 
@@ -92,6 +92,26 @@ def test_dry_run_prints_configuration_and_cost_and_writes_nothing(main, two_came
     # 4.053 GMACs a frame are FIDELITY's count of the modified ResNet-50; a clip has two.
     assert "23,508,032 parameters, 8.11 GMACs a clip, 2 iterations" in done.stdout
     assert not (tmp_path / "run").exists()
+
+
+def test_phases_run_on_each_split(main, two_cameras, tmp_path):
+    config = tmp_path / "phases.yaml"
+    config.write_text(
+        f"_BASE_: {REPOSITORY}/configs/baseline_resnet50.yaml\n"
+        "phases:\n"
+        "  - {name: first}\n"
+        "  - {name: second, take: {model.start_from: first}}\n"
+    )
+    main(
+        "--config-file", config, "--root", two_cameras, "-s", "sduvid", "--splits", "1", "3",
+        *pairs(TINY), "train.max_epoch", "1", "data.save_dir", tmp_path / "run",
+    )  # fmt: skip
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    each = [run["targets"]["sduvid"]["last"]["mAP"] for run in results["runs"]]
+    for split, found in zip((1, 3), each, strict=True):
+        second = tmp_path / "run" / f"split_{split}" / "second" / "results.json"
+        assert json.loads(second.read_text())["targets"]["sduvid"]["last"]["mAP"] == found
+    assert results["targets"]["sduvid"]["last"]["mAP"]["mean"] == pytest.approx(sum(each) / 2)
 
 
 def test_ten_splits_are_averaged(main, two_cameras, tmp_path):

@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import statistics
 import time
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from torchreid_occ.pipelines.build import (
     check_parts,
     use_gpu,
 )
-from torchreid_occ.registry import dataset_class, torchreid
+from torchreid_occ.registry import torchreid
 from torchreid_occ.utils.checkpoint import latest_checkpoint, load_checkpoint
 from torchreid_occ.utils.complexity import count_gmacs, count_parameters, seconds_per_clip
 from torchreid_occ.utils.environment import hardware, versions
@@ -99,45 +98,6 @@ def run_experiment(config, resume=False, demo=None, clip_engine=ClipEngine):
         }
         write_json(save_dir / "results.json", results)
         logger.info("Results are in %s.", save_dir / "results.json")
-    return results
-
-
-def run_splits(path, overrides, splits, resume=False):
-    """Runs a configuration on several splits of its dataset and averages the results.
-
-    Args:
-        path: The configuration file.
-        overrides: ``[key, value, ...]``.
-        splits: Numbers of the splits, or None for all the dataset has.
-        resume: Skip finished splits and continue the one that was interrupted.
-
-    Returns:
-        What is written to ``<save_dir>/results.json``: mean and spread over splits, and each.
-
-    Raises:
-        ValueError: For splits the dataset does not have, or a configuration with phases.
-    """
-    config = load_config(path, overrides)
-    if config.phases:
-        raise ValueError(
-            f"{path} has phases, which --splits does not run: run it once for each data.split_id."
-        )
-    save_dir = Path(config.data.save_dir)
-    # The source may have one fixed split and the target ten, as in a transfer.
-    classes = map(dataset_class, {*config.data.sources, *config.data.targets})
-    available = range(max(getattr(dataset, "num_splits", 1) for dataset in classes))
-    splits = list(available) if splits is None else splits
-    if not set(splits) <= set(available) or len(set(splits)) < len(splits):
-        raise ValueError(f"Splits are {list(splits)}, but there are {list(available)}, each once.")
-    check_save_dir(config, save_dir, resume, over_splits=True)
-    write_text(save_dir / "config.yaml", config.dump())
-    runs = []
-    for split in splits:
-        own = ["data.split_id", str(split), "data.save_dir", str(save_dir / f"split_{split}")]
-        own_config = load_config(path, [*overrides, *own])
-        runs.append(finished_run(own_config) or run_experiment(own_config, resume))
-    results = {"targets": _average(runs), "splits": splits, "runs": runs}
-    write_json(save_dir / "results.json", results)
     return results
 
 
@@ -287,25 +247,3 @@ def _announce(cost, demo):
             "    python tools/main.py --config-file %s",
             demo,
         )
-
-
-def _average(runs):
-    """Mean and sample standard deviation over runs, by target and checkpoint."""
-    averaged = {}
-    for name, checkpoints in runs[0]["targets"].items():
-        averaged[name] = {}
-        for checkpoint in checkpoints:
-            each = [run["targets"][name][checkpoint] for run in runs]
-            averaged[name][checkpoint] = {
-                "mAP": _mean_and_spread([result["mAP"] for result in each]),
-                "cmc": {
-                    rank: _mean_and_spread([result["cmc"][rank] for result in each])
-                    for rank in each[0]["cmc"]
-                },
-            }
-    return averaged
-
-
-def _mean_and_spread(values):
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    return {"mean": statistics.mean(values), "std": spread}
