@@ -46,13 +46,12 @@ def _lines(tree, indent=""):
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
-    """A pretraining and two rows with two seeds, each on a rendering of its own."""
+    """A pretraining in one phase and two rows with two seeds, each on a rendering of its own."""
     folder = tmp_path_factory.mktemp("compare")
     first = {**BASE, "model.name": "baseline", "loss.name": "identity"}
-    weights = folder / "first" / "model" / "model.pth.tar-1"
-    pretrain = write_yaml(
-        folder / "pretrain.yaml", {**first, "data.save_dir": folder / "first", "video.seq_len": "1"}
-    )
+    weights = folder / "first" / "people" / "model" / "model.pth.tar-1"
+    own = {"data.save_dir": folder / "first", "video.seq_len": "1", "phases": "[{name: people}]"}
+    pretrain = write_yaml(folder / "pretrain.yaml", {**first, **own})
     ours = write_yaml(folder / "ours.yaml", {**first, "model.pretrained": weights})
     torchreids = {
         key: value

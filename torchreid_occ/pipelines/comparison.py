@@ -9,7 +9,7 @@ import numpy as np
 from torchreid_occ.config import load_config
 from torchreid_occ.data.occwalk.stats import query_labels
 from torchreid_occ.data.tracklets import load_dataset
-from torchreid_occ.pipelines.experiment import finished_run, run_experiment
+from torchreid_occ.pipelines.phases import results_of
 
 RANKS = (1, 5, 10)
 
@@ -61,12 +61,9 @@ def run_once(path, overrides):
     """
     config = load_config(path, overrides)
     save_dir = Path(config.data.save_dir)
-    done = finished_run(config)
-    if done is not None:
-        return done
     if config.engine == "torchreid" and not (save_dir / "results.json").exists():
         shutil.rmtree(save_dir, ignore_errors=True)  # torchreid cannot go on with a run
-    return run_experiment(config, resume=True)
+    return results_of(config, resume=True)
 
 
 def results_table(runs):

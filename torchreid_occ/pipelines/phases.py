@@ -62,6 +62,22 @@ def run_config(config, resume=False, only=None, demo=None):
     return results
 
 
+def results_of(config, resume=False):
+    """Runs a configuration unless it has finished, and returns its results.
+
+    Args:
+        config: From :func:`torchreid_occ.config.load_config`.
+        resume: Continue the run in ``data.save_dir``.
+
+    Returns:
+        What ``results.json`` holds; of a configuration with phases, that of the last training.
+    """
+    if not config.phases:
+        return finished_run(config) or run_experiment(config, resume)
+    phases = run_config(config, resume)
+    return [results for results in phases.values() if "targets" in results][-1]
+
+
 def phase_configs(config):
     """The configuration of each phase, by name, in order.
 

@@ -4,8 +4,8 @@ import statistics
 from pathlib import Path
 
 from torchreid_occ.config import load_config
-from torchreid_occ.pipelines.experiment import check_save_dir, finished_run, run_experiment
-from torchreid_occ.pipelines.phases import run_config
+from torchreid_occ.pipelines.experiment import check_save_dir
+from torchreid_occ.pipelines.phases import results_of
 from torchreid_occ.registry import dataset_class
 from torchreid_occ.utils.files import write_json, write_text
 
@@ -38,17 +38,10 @@ def run_splits(path, overrides, splits, resume=False):
     runs = []
     for split in splits:
         own = ["data.split_id", str(split), "data.save_dir", str(save_dir / f"split_{split}")]
-        runs.append(_run_split(load_config(path, [*overrides, *own]), resume))
+        runs.append(results_of(load_config(path, [*overrides, *own]), resume))
     results = {"targets": _average(runs), "splits": splits, "runs": runs}
     write_json(save_dir / "results.json", results)
     return results
-
-
-def _run_split(config, resume):
-    if not config.phases:
-        return finished_run(config) or run_experiment(config, resume)
-    phases = run_config(config, resume)
-    return [results for results in phases.values() if "targets" in results][-1]
 
 
 def _average(runs):
