@@ -6,11 +6,14 @@ r"""Measures completion where OccWalk knows what was behind the occluder, and dr
 Regions are those of the query tracklets that OccWalk's masks say are occluded. PSNR and SSIM are
 scikit-image's, inside the regions; the distance is the cosine distance of the tracklet's feature
 from that of the clean tracklet. A checkpoint gives a row for each of its generators, under the
-name of its run's folder.
+name of its run's folder; runs in folders of one name are seeds of one row, whose mean and spread
+are shown.
 """
 
 import argparse
+import statistics
 import sys
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import torch
@@ -28,6 +31,8 @@ from torchreid_occ.pipelines.true_regions import HIDDEN, visible_shares
 from torchreid_occ.utils.checkpoint import load_checkpoint
 from torchreid_occ.utils.files import replacing, write_json
 from torchreid_occ.visualization.vrstc import draw_completions
+
+COLUMNS = {"psnr": 2, "ssim": 3, "distance": 4}  # and digits behind the point
 
 
 def main():
@@ -49,28 +54,39 @@ def main():
 
 def measure(arguments):
     """Prints the table; writes numbers and pictures where asked to."""
-    fillers, size = dict(FILLERS), None
+    fillers, size = {(name, 1): fill for name, fill in FILLERS.items()}, None
+    seeds = Counter()
     for path in arguments.checkpoints:
         generator, its_size = load_generator(path)
         if size not in (None, its_size):
             raise ValueError(f"{path} completes frames of {its_size}, the others of {size}.")
         size = its_size
         run = Path(path).absolute().parents[1].name
+        seeds[run] += 1
         for part in ("spatial",) if generator.temporal is None else ("spatial", "temporal"):
-            if f"{run} {part}" in fillers:
-                raise ValueError(f"Two runs lie in folders named {run}: give one another name.")
-            fillers[f"{run} {part}"] = by_generator(generator, part)
+            fillers[f"{run} {part}", seeds[run]] = by_generator(generator, part)
     tracklets = occluded_queries(arguments, size)
     extractor = load_guider(arguments.extractor).tracklet_feature
-    measured = measure_quality(tracklets, fillers, extractor)
+    measured = defaultdict(list)
+    for (name, _), row in measure_quality(tracklets, fillers, extractor).items():
+        measured[name].append(row)
     print("| occluded regions | PSNR (dB) | SSIM | feature distance |\n|---|---|---|---|")
-    for name, row in measured.items():
-        print(f"| {name} | {row['psnr']:.2f} | {row['ssim']:.3f} | {row['distance']:.4f} |")
+    for name, rows in measured.items():
+        cells = [summary(rows, *column) for column in COLUMNS.items()]
+        print(f"| {name} | {' | '.join(cells)} |")
     if arguments.json:
         write_json(arguments.json, measured)
     if arguments.pictures:
+        first = {name: fill for (name, seed), fill in fillers.items() if seed == 1}
         with replacing(arguments.pictures) as file:
-            draw(tracklets, fillers).savefig(file, format="png", dpi=110)
+            draw(tracklets, first).savefig(file, format="png", dpi=110)
+
+
+def summary(rows, quantity, digits):
+    """Mean of a quantity over seeds, with its standard deviation if there are several."""
+    values = [row[quantity] for row in rows]
+    mean = f"{statistics.mean(values):.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
 
 
 def occluded_queries(arguments, size):

@@ -31,36 +31,39 @@ def runs(tmp_path_factory):
     guider = build_model("baseline", 16, pretrained=False, backbone="resnet18_x0_5")
     state = {"config": config, "num_classes": 16, "state_dict": guider.state_dict()}
     torch.save(state, folder / "guider.pth")
-    for name, kind in {"both": "temporal", "alone": "spatial"}.items():
+    kinds = {"seed_1/both": "temporal", "seed_2/both": "temporal", "seed_1/alone": "spatial"}
+    for name, kind in kinds.items():
         options = {"width": 4, "kind": kind}
         own = {**config["completion"], "generator": options, "height": 32, "width": 16}
         models = {"generator": {"state_dict": STCnet(**options).state_dict()}}
         (folder / name / "model").mkdir(parents=True)
         trained = {**config, "task": "train_completion", "completion": own}
-        state = {"config": trained, "models": models}
-        torch.save(state, folder / name / "model" / "last.pth")
+        torch.save({"config": trained, "models": models}, folder / name / "model" / "last.pth")
     return folder
 
 
 def test_a_row_for_each_generator_and_a_picture(runs, tmp_path):
+    names = ("seed_1/both", "seed_2/both", "seed_1/alone")
     done = measure(
-        *(runs / name / "model" / "last.pth" for name in ("both", "alone")),
+        *(runs / name / "model" / "last.pth" for name in names),
         "--extractor", runs / "guider.pth", "--root", runs, "--tracklets", 4,
         "--json", tmp_path / "numbers.json", "--pictures", tmp_path / "frames.png",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     numbers = json.loads((tmp_path / "numbers.json").read_text())
     assert [*numbers] == [*FILLERS, "both spatial", "both temporal", "alone spatial"]
-    for name, row in numbers.items():
+    for name in (*FILLERS, "alone spatial"):
+        (row,) = numbers[name]
         line = f"| {name} | {row['psnr']:.2f} | {row['ssim']:.3f} | {row['distance']:.4f} |"
         assert line in done.stdout
-    assert numbers["as rendered"] != numbers["both spatial"] != numbers["alone spatial"]
+    first, second = (row["psnr"] for row in numbers["both temporal"])
+    assert first != second
+    mean, spread = (first + second) / 2, abs(first - second) / 2**0.5
+    assert f"| both temporal | {mean:.2f} ± {spread:.2f} |" in done.stdout
     assert (tmp_path / "frames.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_rows_need_names_of_their_own(runs):
-    checkpoint = runs / "both" / "model" / "last.pth"
-    done = measure(checkpoint, checkpoint, "--extractor", runs / "guider.pth", "--root", runs)
-    assert done.stderr.strip().endswith(
-        "error: Two runs lie in folders named both: give one another name."
-    )
+def test_bad_input_ends_in_one_line(runs):
+    done = measure(runs / "guider.pth", "--extractor", runs / "guider.pth", "--root", runs)
+    assert done.returncode == 1
+    assert "holds no completion network" in done.stderr.splitlines()[-1]
