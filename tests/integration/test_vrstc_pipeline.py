@@ -18,7 +18,7 @@ SETTINGS = {
     "completion.generator": "{'width': 4}",
     "completion.discriminator": "{'channels': [4, 4, 4, 4, 4, 4]}",
     "completion.quantile": "0.2",
-    "phases.stcnet.train.max_epoch": "2",
+    "phases.stcnet.train.max_iter": "8",  # ends within the second epoch
 }
 
 
@@ -41,6 +41,8 @@ def test_each_phase_leaves_what_it_made(finished):
     assert (finished / "score" / "scores.png").stat().st_size > 1000
     assert 0.15 < sum(found["score"]["flagged"]["train"].values()) / 3 < 0.25
     assert found["stcnet"]["completion"].keys() == {"spatial", "temporal"}
+    trained = torch.load(finished / "stcnet" / "model" / "model.pth.tar-2", weights_only=True)
+    assert (found["stcnet"]["epochs"], trained["step"]) == (2, 8)
     manifest = json.loads((finished / "complete" / "copy" / "manifest.json").read_text())
     assert manifest["made_by"]["threshold"] == found["score"]["threshold"]
     assert sum(manifest["changed"].values()) > 0

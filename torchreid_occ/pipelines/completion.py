@@ -120,11 +120,13 @@ def train_completion(config, resume=False):
         done = engine.run(
             config.data.save_dir,
             train.max_epoch,
+            max_iter=train.max_iter,
             checkpoint_freq=train.checkpoint_freq,
             print_freq=train.print_freq,
             eval_freq=-1,
         )
         results["completion"] = done["last"]
+        results["epochs"] = engine.epoch + 1
         results["unoccluded_training_frames"] = datamanager.num_frames
         results["parameters"] = count_parameters(engine.generator)
     return results
