@@ -7,8 +7,6 @@ medians and their ratios. Frames are random: time does not depend on what they s
 """
 
 import argparse
-import statistics
-import time
 
 import torch
 
@@ -17,7 +15,7 @@ from torchreid_occ.models import build_model
 from torchreid_occ.utils.complexity import count_gmacs, count_parameters
 from torchreid_occ.utils.environment import hardware, versions
 from torchreid_occ.utils.files import write_json
-from torchreid_occ.utils.progress import progress
+from torchreid_occ.utils.timing import median_seconds
 
 IDENTITIES = 100
 KEYS = ("parameters", "gmacs", "training_seconds", "inference_seconds")
@@ -80,14 +78,9 @@ def measure(num_frames, options, arguments):
             "gmacs": count_gmacs(model, clips[:1]),
         }
     for key in KEYS[2:]:
-        times = {name: [] for name in steps}
-        for repeat in progress(range(arguments.repeats + 1), key, unit="round"):
-            for name in steps:
-                seconds = _seconds(steps[name][key])
-                if repeat:  # the first one warms up
-                    times[name].append(seconds)
-        for name in times:
-            found[name][key] = statistics.median(times[name])
+        runs = {name: own[key] for name, own in steps.items()}
+        for name, seconds in median_seconds(runs, arguments.repeats, key).items():
+            found[name][key] = seconds
     return found
 
 
@@ -105,19 +98,6 @@ def _steps(model, criterion, clips, batch):
         model.eval()(clips)
 
     return {"training_seconds": train, "inference_seconds": infer}
-
-
-def _seconds(step):
-    _synchronize()
-    start = time.perf_counter()
-    step()
-    _synchronize()
-    return time.perf_counter() - start
-
-
-def _synchronize():
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
 
 
 if __name__ == "__main__":

@@ -8,15 +8,13 @@ time does not depend on what they show.
 """
 
 import argparse
-import statistics
-import time
 
 import torch
 
 from torchreid_occ.models.layers.rru import RRU
 from torchreid_occ.utils.environment import hardware, versions
 from torchreid_occ.utils.files import write_json
-from torchreid_occ.utils.progress import progress
+from torchreid_occ.utils.timing import median_seconds
 
 SIZE = (2048, 8, 8)  # of Inception-v3's last maps at 299x299
 
@@ -38,7 +36,8 @@ def main():
     found = {}
     for name, train in {"inference": False, "training": True}.items():
         unit.train(train)
-        found[name] = measure(ways, maps, train, arguments.repeats, name)
+        steps = {way: step(run, maps.requires_grad_(train), train) for way, run in ways.items()}
+        found[name] = median_seconds(steps, arguments.repeats, name)
         seconds, plain = found[name]["unit"], found[name]["plain loop"]
         print(f"{name}: {seconds:.3f} s, plain loop {plain:.3f} s, ratio {plain / seconds:.2f}")
     if arguments.json:
@@ -68,31 +67,16 @@ def check_equal(unit, maps, ways):
     torch.testing.assert_close(first, second, rtol=1e-3, atol=1e-3)
 
 
-def measure(ways, maps, train, repeats, name):
-    """Median seconds of each way."""
-    times = {way: [] for way in ways}
-    for repeat in progress(range(repeats + 1), name, unit="round"):
-        for way, run in ways.items():
-            seconds = _seconds(run, maps.requires_grad_(train))
-            if repeat:  # the first one warms up
-                times[way].append(seconds)
-    return {way: statistics.median(values) for way, values in times.items()}
+def step(way, maps, train):
+    """One pass through a way, and back where it is to train."""
 
-
-def _seconds(run, maps):
-    _synchronize()
-    start = time.perf_counter()
-    with torch.set_grad_enabled(maps.requires_grad):
-        result = run(maps)
-        if maps.requires_grad:
+    def run():
+        with torch.set_grad_enabled(train):
+            result = way(maps)
+        if train:
             result.sum().backward()
-    _synchronize()
-    return time.perf_counter() - start
 
-
-def _synchronize():
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    return run
 
 
 if __name__ == "__main__":
