@@ -25,7 +25,7 @@ from torchreid_occ.pipelines.oracles import (
     true_clips,
 )
 
-MEASURED = 100  # query clips that the blocks are measured on
+MEASURED = 100  # clips of each part that the blocks are measured on
 
 
 def main():
@@ -82,11 +82,19 @@ def test_with_truth(arguments):
             print(f"| {shown} | {100 * precision.mean():.1f} |", flush=True)
     if hasattr(model, "blocks"):
         model, _ = load_trained_model(arguments.checkpoint)
-        clips = [sets[0][index][1] for index in range(min(MEASURED, len(sets[0])))]
-        for stage, quantities in measure_blocks(model, clips).items():
-            print(f"\n| block behind stage {stage} | mean |\n|---|---|")
-            for quantity, value in quantities.items():
-                print(f"| {quantity} | {value:.3f} |")
+        parts = true_clips(config, arguments.root or config.data.root, split, ("train", "query"))
+        train, query = (measure_blocks(model, spread(clips)) for clips in parts)
+        for stage in query:
+            print(f"\n| block behind stage {stage} | training | queries |\n|---|---|---|")
+            for quantity, value in query[stage].items():
+                trained = train[stage].get(quantity, float("nan"))
+                print(f"| {quantity} | {trained:.3f} | {value:.3f} |")
+
+
+def spread(clips):
+    """Some clips from all over a set."""
+    step = max(1, len(clips) // MEASURED)
+    return [clips[index][1] for index in range(0, len(clips), step)][:MEASURED]
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def root(tmp_path_factory):
 
 
 def rows_of(output):
-    return dict(re.findall(r"^\| ([^|]+) \| ([\d.]+) \|$", output, re.MULTILINE))
+    return dict(re.findall(r"^\| ([^|]+) \| ([\d.]+) \|", output, re.MULTILINE))
 
 
 @pytest.mark.slow

@@ -3,11 +3,14 @@
 from collections import defaultdict
 
 import torch
+from scipy.stats import mannwhitneyu
 from torch.nn import functional as F
 
 from torchreid_occ.losses.rfcnet import keypoint_labels
 from torchreid_occ.pipelines.oracles import HIDDEN
 from torchreid_occ.utils.progress import progress
+
+SEEN_PERSON, HIDDEN_PERSON = "foreground where visible", "foreground where hidden"
 
 
 @torch.no_grad()
@@ -19,10 +22,12 @@ def measure_blocks(model, clips):
         clips: Yields `TrueClip`s.
 
     Returns:
-        `{stage: {quantity: mean}}`. The residual is relative to the map it is added to; lines miss
-        by rows or columns of the map; the gate is TRFC's weight of a region's own feature, in
-        regions of which more or less than half is hidden; attention is what regions of other
-        frames that are mostly visible get from hidden ones, and would get if all got alike.
+        `{stage: {quantity: mean}}`. The residual is relative to the map it is added to; the area
+        is how often the foreground map ranks a unit that shows the person above one where it is
+        hidden, 0.5 by chance; lines miss by rows or columns of the map; the gate is TRFC's weight
+        of a region's own feature, in regions of which more or less than half is hidden; attention
+        is what regions of other frames that are mostly visible get from hidden ones, and would get
+        if all got alike.
     """
     sums = defaultdict(lambda: defaultdict(list))
     seen = {}
@@ -41,10 +46,17 @@ def measure_blocks(model, clips):
     finally:
         for handle in handles:
             handle.remove()
-    return {
-        stage: {name: torch.cat(values).nanmean().item() for name, values in quantities.items()}
-        for stage, quantities in sums.items()
-    }
+    return {stage: _summary(quantities) for stage, quantities in sums.items()}
+
+
+def _summary(quantities):
+    values = {name: torch.cat(parts) for name, parts in quantities.items()}
+    means = {name: found.nanmean().item() for name, found in values.items()}
+    if len(values.get(HIDDEN_PERSON, ())) and len(values[SEEN_PERSON]):
+        ranked = mannwhitneyu(values[SEEN_PERSON], values[HIDDEN_PERSON]).statistic
+        pairs = len(values[SEEN_PERSON]) * len(values[HIDDEN_PERSON])
+        means["foreground, area under curve"] = float(ranked / pairs)
+    return means
 
 
 def _measure(clip, maps, completed, found):
@@ -68,8 +80,8 @@ def _measure(clip, maps, completed, found):
             measured[f"{name} missed by"] = (line - label).abs()
     if found.foreground_logits is not None:
         probability = found.foreground_logits.sigmoid()
-        measured["foreground where visible"] = probability[visible > 0.5]
-        measured["foreground where hidden"] = probability[(whole > 0.5) & (visible < 0.5)]
+        measured[SEEN_PERSON] = probability[visible > 0.5]
+        measured[HIDDEN_PERSON] = probability[(whole > 0.5) & (visible < 0.5)]
         measured["foreground of background"] = probability[whole < 0.5]
     if found.temporal is not None and found.temporal.gate is not None:
         gate = found.temporal.gate.mean(2)

@@ -50,7 +50,7 @@ class TrueClips(TestClips):
     Args:
         occluded: The rendering as a dataset.
         clean: The same rendering without occluders.
-        split: 'query' or 'gallery'.
+        split: 'train', 'query' or 'gallery'.
         height: Height of the frames the model reads.
         width: Width of the frames the model reads.
         clip_len: Frames in a clip.
@@ -242,13 +242,13 @@ def average_precisions(query, gallery, dist_metric="cosine"):
     return ranks.average_precision
 
 
-def true_clips(config, root, split):
-    """Query and gallery of the rendering a configuration trains on, with their ground truth."""
+def true_clips(config, root, split, parts=("query", "gallery")):
+    """Parts of the rendering a configuration trains on, with their ground truth."""
     name, data = config.data.sources[0], config.data
     datasets = [load_dataset(n, root, split) for n in (name, f"{name}.clean")]
     size = data.height, data.width, config.video.test_clip_len
     norm = list(data.norm_mean), list(data.norm_std)
-    return [TrueClips(*datasets, part, *size, norm) for part in ("query", "gallery")]
+    return [TrueClips(*datasets, part, *size, norm) for part in parts]
 
 
 class OracleEngine(ClipEngine):

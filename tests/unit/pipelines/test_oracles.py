@@ -151,6 +151,7 @@ def test_what_blocks_do_is_measured(model):
         assert quantities["residual"] > 0.01
         assert quantities["foreground where visible"] > 0.99
         assert quantities["foreground where hidden"] < 0.01
+        assert quantities["foreground, area under curve"] == 1
         assert 0 <= quantities["gate where hidden"] <= 1
         # Both other frames show what the second one hides.
         assert quantities["attention on shown"] == pytest.approx(1)
