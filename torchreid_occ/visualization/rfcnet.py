@@ -108,13 +108,16 @@ def _draw_temporal(temporal):
 
 def _draw_matrix(axis, values, rows, columns, title, form, colours="Greens"):
     values = values.numpy()
-    axis.imshow(values, cmap=colours, aspect="auto")
+    image = axis.imshow(values, cmap=colours, aspect="auto")
     axis.set_title(title, fontsize=8)
     axis.set_xticks(range(len(columns)), columns, fontsize=7)
     axis.set_yticks(range(len(rows)), rows, fontsize=7)
     if values.size <= 150:  # more numbers than that can't be read
+        brightness = image.to_rgba(values)[..., :3].mean(2)
         for (row, column), value in np.ndenumerate(values):
-            axis.text(column, row, form.format(value), ha="center", va="center", fontsize=6)
+            colour = "white" if brightness[row, column] < 0.4 else "black"
+            place = {"ha": "center", "va": "center", "fontsize": 6, "color": colour}
+            axis.text(column, row, form.format(value), **place)
 
 
 def _first_component(features):
