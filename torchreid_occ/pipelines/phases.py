@@ -15,12 +15,15 @@ A file on top of that one, or the command line, changes a phase by its name:
 checkpoint of a training, the file of a scoring, the folder of a copy.
 """
 
+import json
+from hashlib import sha256
 from pathlib import Path
 
 from torchreid_occ.config import merged, plain
 from torchreid_occ.pipelines.completion import copy_dataset, score_regions, train_completion
 from torchreid_occ.pipelines.experiment import finished_run, run_experiment
 from torchreid_occ.utils.checkpoint import checkpoint_path
+from torchreid_occ.utils.files import write_json
 from torchreid_occ.utils.logs import logger, logging_to
 
 TASKS = {
@@ -43,7 +46,8 @@ def run_config(config, resume=False, only=None, demo=None):
         Results of the task, or by phase.
 
     Raises:
-        ValueError: If phases are not well-formed, or one that is taken from has not finished.
+        ValueError: If phases are not well-formed, one that is taken from has not finished, or has
+            been made again since another took from it.
     """
     names = [*phase_configs(config)]
     if only and only not in names:
@@ -53,6 +57,7 @@ def run_config(config, resume=False, only=None, demo=None):
     results = {}
     for name in [only] if only else names:
         phase = phase_configs(config)[name]  # now that those before it say what they made
+        _check_sources(config, name, phase.data.save_dir)
         results[name] = finished_run(phase) if resume or only else None
         if results[name] is not None:
             _say(config, f"Phase {name} has finished before.")
@@ -121,6 +126,26 @@ def made_by(config):
     done = finished_run(config) or {}
     epoch = done.get("selected_epoch") or done.get("epochs") or config.train.max_epoch
     return str(checkpoint_path(save_dir, epoch))
+
+
+def _check_sources(config, name, save_dir):
+    """Notes what a phase takes from, and refuses to go on once that has been made again."""
+    (taken,) = (phase.get("take", {}) for phase in config.phases if phase["name"] == name)
+    results = {s: Path(config.data.save_dir, s, "results.json") for s in sorted({*taken.values()})}
+    if not taken or not all(path.exists() for path in results.values()):
+        return
+    now = {source: sha256(path.read_bytes()).hexdigest() for source, path in results.items()}
+    note = Path(save_dir, "made_from.json")
+    if not note.exists():
+        write_json(note, now)
+        return
+    before = json.loads(note.read_text(encoding="utf-8"))
+    changed = [source for source in now if before.get(source) != now[source]]
+    if changed:
+        raise ValueError(
+            f"Phase {name!r} took from {changed}, which has been made again since: remove "
+            f"{save_dir} to make it again, too."
+        )
 
 
 def _say(config, message):

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from torchreid_occ.config import load_config
@@ -113,6 +115,20 @@ def test_finished_phases_are_skipped_when_a_run_goes_on(config, ran):
     results = run_config(config, resume=True)
     assert names[2:] == [("copied", True), ("last", True)]
     assert [*results] == ["first", "found", "copied", "last"]
+
+
+def test_what_was_made_from_an_older_phase_is_refused(config, ran):
+    folder = Path(config.data.save_dir)
+    for name in ("first", "found", "copied", "last"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "results.json").write_text(name)
+    run_config(config)
+    run_config(config, resume=True)
+    (folder / "found" / "results.json").write_text("made again")
+    with pytest.raises(ValueError, match=r"'copied' took from \['found'\].*remove .*copied"):
+        run_config(config, resume=True)
+    (folder / "copied" / "made_from.json").unlink()
+    run_config(config, resume=True)
 
 
 def test_one_phase_alone(config, ran):
