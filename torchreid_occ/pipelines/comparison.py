@@ -69,20 +69,29 @@ def run_once(path, overrides):
 def results_table(runs):
     """A Markdown table: rows by target, with mean and standard deviation over seeds in percent.
 
+    Rows of a seed share its data, so that their difference says more than their spreads: mAP is
+    also given over the first row's of the same seed.
+
     Args:
         runs: From :func:`run_suite`.
     """
     lines = [
-        f"| tested on | model | mAP | {' | '.join(f'rank-{rank}' for rank in RANKS)} |",
-        "|---|---|" + "---|" * (1 + len(RANKS)),
+        f"| tested on | model | mAP | over {next(iter(runs))} "
+        f"| {' | '.join(f'rank-{rank}' for rank in RANKS)} |",
+        "|---|---|" + "---|" * (2 + len(RANKS)),
     ]
-    targets = next(iter(runs.values()))[0]["targets"]
+    first = next(iter(runs.values()))
+    targets = first[0]["targets"]
     for target in targets:
         for row, seeds in runs.items():
             results = [run["targets"][target]["last"] for run in seeds]
             values = [[result["mAP"] for result in results]]
             values += [[result["cmc"][rank] for result in results] for rank in RANKS]
-            lines.append(f"| {target} | {row} | {' | '.join(map(_mean_and_spread, values))} |")
+            cells = [*map(_mean_and_spread, values)]
+            others = [run["targets"][target]["last"]["mAP"] for run in first]
+            gains = [one - other for one, other in zip(values[0], others, strict=True)]
+            cells.insert(1, "" if seeds is first else _mean_and_spread(gains, sign="+"))
+            lines.append(f"| {target} | {row} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -138,6 +147,6 @@ def label_table(runs, root):
     return "\n".join(lines) + "\n"
 
 
-def _mean_and_spread(values):
+def _mean_and_spread(values, sign=""):
     spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{100 * statistics.mean(values):.1f} ± {100 * spread:.1f}"
+    return f"{100 * statistics.mean(values):{sign}.1f} ± {100 * spread:.1f}"

@@ -42,11 +42,11 @@ def runs():
 
 def test_means_and_spreads(runs):
     lines = results_table(runs).splitlines()
-    assert lines[0] == "| tested on | model | mAP | rank-1 | rank-5 | rank-10 |"
+    assert lines[0] == "| tested on | model | mAP | over one | rank-1 | rank-5 | rank-10 |"
     assert lines[2] == (
-        "| somewhere | one | 50.0 ± 28.3 | 25.0 ± 14.1 | 50.0 ± 28.3 | 100.0 ± 0.0 |"
+        "| somewhere | one | 50.0 ± 28.3 |  | 25.0 ± 14.1 | 50.0 ± 28.3 | 100.0 ± 0.0 |"
     )
-    assert lines[3].startswith("| somewhere | other | 100.0 ± 0.0 |")
+    assert lines[3].startswith("| somewhere | other | 100.0 ± 0.0 | +50.0 ± 28.3 | 50.0 ± 0.0 |")
 
 
 def test_costs(runs):
