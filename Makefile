@@ -18,8 +18,10 @@ compare: install
 	$(BIN)/python tools/compare.py --pretrain configs/pretrain/occwalk_small.yaml \
 		--suite configs/compare/*.yaml --seeds 200 201 202 --splits 200 201 202
 
-# A process for each core, each with one thread; what a module's tests share is made once.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadscope
+# A process for each core, each with one thread; what a module's tests share is made once. Whole
+# runs, few and long, come first in the order of folders: reordered, they would wait to the end.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadscope \
+	--no-loadscope-reorder
 
 test: install
 	$(PYTEST)

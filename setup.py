@@ -37,7 +37,7 @@ setup(
         "tensorboard>=2.15",
         "tqdm>=4.66",
     ],
-    extras_require={"dev": ["pytest>=8", "pytest-xdist>=3.6", "ruff>=0.12"]},
+    extras_require={"dev": ["pytest>=8", "pytest-xdist>=3.8", "ruff>=0.12"]},
     classifiers=[
         "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",
