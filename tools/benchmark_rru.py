@@ -1,4 +1,4 @@
-"""Measures what the refining recurrent unit saves by computing ahead all that no step depends on.
+"""Measures what the refining recurrent unit saves by computing the motion term of all frames ahead.
 
     python tools/benchmark_rru.py --json recurrence.json
 
