@@ -7,7 +7,6 @@ import argparse
 from pathlib import Path
 
 from torchreid_occ.config import load_config
-from torchreid_occ.data.occwalk import OccWalk
 from torchreid_occ.pipelines.comparison import (
     cost_table,
     label_table,
@@ -15,7 +14,6 @@ from torchreid_occ.pipelines.comparison import (
     run_once,
     run_suite,
 )
-from torchreid_occ.registry import dataset_class
 from torchreid_occ.utils.files import write_text
 
 
@@ -30,16 +28,20 @@ def main():
     )  # fmt: skip
     parser.add_argument("--root", metavar="DIR", help="folder of the datasets")
     parser.add_argument("--folder", default="log/compare", metavar="DIR", help="where runs go")
+    parser.add_argument(
+        "--phases", nargs="+", default=[], metavar="NAME",
+        help="a row for each of these phases instead of one for the last training",
+    )  # fmt: skip
     arguments = parser.parse_args()
     root = ["data.root", arguments.root] if arguments.root else []
     if arguments.pretrain:
         run_once(arguments.pretrain, root)
-    runs = run_suite(arguments.suite, arguments.seeds, arguments.splits, arguments.folder, root)
-    data = load_config(arguments.suite[0], root).data
-    parts = [results_table(runs), cost_table(runs)]
-    if all(issubclass(dataset_class(name), OccWalk) for name in data.targets):
-        parts.append(label_table(runs, data.root))
-    table = "\n".join(parts)
+    runs = run_suite(
+        arguments.suite, arguments.seeds, arguments.splits, arguments.folder, root, arguments.phases
+    )
+    data_root = load_config(arguments.suite[0], root).data.root
+    parts = [results_table(runs), cost_table(runs), label_table(runs, data_root)]
+    table = "\n".join(part for part in parts if part)
     write_text(Path(arguments.folder, "table.md"), table)
     print(f"\n{table}\nTable: {Path(arguments.folder, 'table.md')}")
 

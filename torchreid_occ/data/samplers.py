@@ -169,7 +169,7 @@ def _seeded_global_state(seed, epoch):
         with torch.random.fork_rng(devices=[]):
             random.seed(int(key[0]))
             np.random.seed(key[1])
-            torch.manual_seed(int(key[2]))
+            torch.default_generator.manual_seed(int(key[2]))
             yield
     finally:
         random.setstate(python_state)

@@ -82,7 +82,8 @@ class ClipTransform:
             - img: :math:`(T, 3, H, W)`; foreground: :math:`(T, 1, H, W)` in [0, 1].
         """
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            # Of the CPU alone: torch.manual_seed formats a stack trace for each kind of device.
+            torch.default_generator.manual_seed(seed)
             size = self._draw_size()
             sample = {"img": tv_tensors.Image(_stack(frames, size))}
             if keypoints is not None:

@@ -2,19 +2,22 @@
 
 import shutil
 import statistics
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 
 from torchreid_occ.config import load_config
+from torchreid_occ.data.occwalk import OccWalk
 from torchreid_occ.data.occwalk.stats import query_labels
 from torchreid_occ.data.tracklets import load_dataset
-from torchreid_occ.pipelines.phases import results_of
+from torchreid_occ.pipelines.phases import trainings_of
+from torchreid_occ.registry import dataset_class
 
 RANKS = (1, 5, 10)
 
 
-def run_suite(paths, seeds, splits, folder, overrides=()):
+def run_suite(paths, seeds, splits, folder, overrides=(), phases=()):
     """Runs every configuration with every seed; finished runs are read, interrupted ones go on.
 
     Args:
@@ -23,13 +26,15 @@ def run_suite(paths, seeds, splits, folder, overrides=()):
         splits: ``data.split_id`` of each seed; None leaves it as configured.
         folder: Runs go to ``<folder>/<row>/seed_<seed>``.
         overrides: ``[key, value, ...]`` on top of every configuration.
+        phases: Of a configuration with phases, those that are a row each, named
+            ``<file>/<phase>``; without names the last training is the file's row.
 
     Returns:
         ``{row: [what results.json of each seed holds]}``.
 
     Raises:
-        ValueError: If there is not one split for each seed, two files share a name, or a folder
-            holds a run of another configuration.
+        ValueError: If there is not one split for each seed, two files share a name, no file
+            has a phase, or a folder holds a run of another configuration.
     """
     rows = {Path(path).stem: path for path in paths}
     if len(rows) < len(paths):
@@ -39,14 +44,22 @@ def run_suite(paths, seeds, splits, folder, overrides=()):
         raise ValueError(
             f"Received {len(splits)} splits for {len(seeds)} seeds: give one for each."
         )
-    runs = {row: [] for row in rows}
+    known = {phase["name"] for path in rows.values() for phase in load_config(path).phases}
+    if not set(phases) <= known:
+        raise ValueError(f"Received phases {[*phases]}, but the files have {sorted(known)}.")
+    runs = defaultdict(list)
     for seed, split in zip(seeds, splits, strict=True):  # rows of a seed share its rendering
         for row, path in rows.items():
             save_dir = Path(folder, row, f"seed_{seed}")
             own = [*overrides, "train.seed", str(seed), "data.save_dir", str(save_dir)]
             own += [] if split is None else ["data.split_id", str(split)]
-            runs[row].append(run_once(path, own))
-    return runs
+            trainings = run_once(path, own)
+            named = {name: trainings[name] for name in phases if name in trainings}
+            for name, results in named.items():
+                runs[f"{row}/{name}"].append(results)
+            if not named:
+                runs[row].append([*trainings.values()][-1])
+    return dict(runs)
 
 
 def run_once(path, overrides):
@@ -56,6 +69,9 @@ def run_once(path, overrides):
         path: The configuration file.
         overrides: ``[key, value, ...]``.
 
+    Returns:
+        As of :func:`trainings_of`.
+
     Raises:
         ValueError: If the folder holds a run of another configuration.
     """
@@ -63,14 +79,14 @@ def run_once(path, overrides):
     save_dir = Path(config.data.save_dir)
     if config.engine == "torchreid" and not (save_dir / "results.json").exists():
         shutil.rmtree(save_dir, ignore_errors=True)  # torchreid cannot go on with a run
-    return results_of(config, resume=True)
+    return trainings_of(config, resume=True)
 
 
 def results_table(runs):
     """A Markdown table: rows by target, with mean and standard deviation over seeds in percent.
 
     Rows of a seed share its data, so that their difference says more than their spreads: mAP is
-    also given over the first row's of the same seed.
+    also given over the first row's of the same seed, where that was tested on the same.
 
     Args:
         runs: From :func:`run_suite`.
@@ -81,16 +97,18 @@ def results_table(runs):
         "|---|---|" + "---|" * (2 + len(RANKS)),
     ]
     first = next(iter(runs.values()))
-    targets = first[0]["targets"]
-    for target in targets:
-        for row, seeds in runs.items():
+    for target in _targets(runs):
+        for row, seeds in _tested_on(target, runs):
             results = [run["targets"][target]["last"] for run in seeds]
             values = [[result["mAP"] for result in results]]
             values += [[result["cmc"][rank] for result in results] for rank in RANKS]
             cells = [*map(_mean_and_spread, values)]
-            others = [run["targets"][target]["last"]["mAP"] for run in first]
-            gains = [one - other for one, other in zip(values[0], others, strict=True)]
-            cells.insert(1, "" if seeds is first else _mean_and_spread(gains, sign="+"))
+            if seeds is first or target not in first[0]["targets"]:
+                cells.insert(1, "")
+            else:
+                others = [run["targets"][target]["last"]["mAP"] for run in first]
+                gains = [one - other for one, other in zip(values[0], others, strict=True)]
+                cells.insert(1, _mean_and_spread(gains, sign="+"))
             lines.append(f"| {target} | {row} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -119,32 +137,42 @@ def label_table(runs, root):
     frames: n stands for more than (n - 1) and at most n tenths. Queries of all seeds are pooled.
 
     Args:
-        runs: From :func:`run_suite`; their targets are renderings of OccWalk.
+        runs: From :func:`run_suite`.
         root: Folder that holds the datasets.
+
+    Returns:
+        The table of those targets that are renderings of OccWalk; no text if there are none.
     """
-    labels, columns = {}, set()
-    for run in next(iter(runs.values())):
-        for target in run["targets"]:
-            split = run["config"]["data"]["split_id"]
-            folder = load_dataset(target, root, split).dataset_dir
-            labels[target, split] = query_labels(folder)
-            columns |= set(labels[target, split])
-    columns = sorted(columns)
-    counts = np.array([[np.sum(found == c) for c in columns] for found in labels.values()])
-    targets = next(iter(runs.values()))[0]["targets"]
-    counts = counts.sum(0) // len(targets)
-    heads = (f"{label} ({count})" for label, count in zip(columns, counts, strict=True))
-    lines = [f"| tested on | model | {' | '.join(heads)} |", "|---|---|" + "---|" * len(columns)]
-    for target in targets:
-        for row, seeds in runs.items():
-            found, precisions = [], []
-            for run in seeds:
-                found.append(labels[target, run["config"]["data"]["split_id"]])
-                precisions += run["targets"][target]["last"]["average_precisions"]
-            found, precisions = np.concatenate(found), np.array(precisions, float)
-            means = [100 * np.nanmean(precisions[found == label]) for label in columns]
-            lines.append(f"| {target} | {row} | {' | '.join(f'{m:.1f}' for m in means)} |")
-    return "\n".join(lines) + "\n"
+    lines = []
+    for target in _targets(runs):
+        if not issubclass(dataset_class(target), OccWalk):
+            continue
+        for row, seeds in _tested_on(target, runs):
+            splits = [run["config"]["data"]["split_id"] for run in seeds]
+            folders = [load_dataset(target, root, split).dataset_dir for split in splits]
+            labels = np.concatenate([query_labels(folder) for folder in folders])
+            found = [run["targets"][target]["last"]["average_precisions"] for run in seeds]
+            precisions = np.concatenate([*map(np.array, found)]).astype(float)
+            if not lines:
+                columns, counts = np.unique(labels, return_counts=True)
+                heads = (
+                    f"{column} ({count})" for column, count in zip(columns, counts, strict=True)
+                )
+                lines.append(f"| tested on | model | {' | '.join(heads)} |")
+                lines.append("|---|---|" + "---|" * len(columns))
+            means = [100 * np.nanmean(precisions[labels == column]) for column in columns]
+            lines.append(f"| {target} | {row} | {' | '.join(f'{mean:.1f}' for mean in means)} |")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _targets(runs):
+    """All that any row was tested on, in order."""
+    return [*dict.fromkeys(target for seeds in runs.values() for target in seeds[0]["targets"])]
+
+
+def _tested_on(target, runs):
+    """The rows that were tested on a target, with their seeds."""
+    return [(row, seeds) for row, seeds in runs.items() if target in seeds[0]["targets"]]
 
 
 def _mean_and_spread(values, sign=""):

@@ -67,20 +67,20 @@ def run_config(config, resume=False, only=None, demo=None):
     return results
 
 
-def results_of(config, resume=False):
-    """Runs a configuration unless it has finished, and returns its results.
+def trainings_of(config, resume=False):
+    """Runs a configuration unless it has finished, and returns what its trainings came to.
 
     Args:
         config: From :func:`torchreid_occ.config.load_config`.
         resume: Continue the run in ``data.save_dir``.
 
     Returns:
-        What ``results.json`` holds; of a configuration with phases, that of the last training.
+        What each ``results.json`` holds, by phase and in order; by None if there are no phases.
     """
     if not config.phases:
-        return finished_run(config) or run_experiment(config, resume)
+        return {None: finished_run(config) or run_experiment(config, resume)}
     phases = run_config(config, resume)
-    return [results for results in phases.values() if "targets" in results][-1]
+    return {name: results for name, results in phases.items() if "targets" in results}
 
 
 def phase_configs(config):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torchreid_occ.config import load_config
 from torchreid_occ.pipelines.experiment import check_save_dir
-from torchreid_occ.pipelines.phases import results_of
+from torchreid_occ.pipelines.phases import trainings_of
 from torchreid_occ.registry import dataset_class
 from torchreid_occ.utils.files import write_json, write_text
 
@@ -38,7 +38,8 @@ def run_splits(path, overrides, splits, resume=False):
     runs = []
     for split in splits:
         own = ["data.split_id", str(split), "data.save_dir", str(save_dir / f"split_{split}")]
-        runs.append(results_of(load_config(path, [*overrides, *own]), resume))
+        trainings = trainings_of(load_config(path, [*overrides, *own]), resume)
+        runs.append([*trainings.values()][-1])
     results = {"targets": _average(runs), "splits": splits, "runs": runs}
     write_json(save_dir / "results.json", results)
     return results

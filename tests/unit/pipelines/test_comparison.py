@@ -58,9 +58,13 @@ def test_queries_of_all_seeds_are_pooled_by_label(runs, monkeypatch):
     found = {0: np.array([1, 4]), 1: np.array([4, 7])}
     monkeypatch.setattr(comparison, "load_dataset", lambda _name, _root, split: Folder(split))
     monkeypatch.setattr(comparison, "query_labels", lambda split: found[split])
+    for one in [*runs["one"], *runs["other"]]:
+        one["targets"] = {"occwalk_tiny": one["targets"]["somewhere"]}
     lines = label_table(runs, "root").splitlines()
     assert lines[0] == "| tested on | model | 1 (1) | 4 (2) | 7 (1) |"
-    assert lines[2] == "| somewhere | one | 20.0 | 50.0 | 80.0 |"
+    assert lines[2] == "| occwalk_tiny | one | 20.0 | 50.0 | 80.0 |"
+    elsewhere = {"one": [{**one, "targets": {"mars": {}}} for one in runs["one"]]}
+    assert label_table(elsewhere, "root") == ""
 
 
 class Folder:
@@ -84,6 +88,30 @@ def test_finished_runs_are_read_unless_they_say_something_else(tmp_path):
     (tmp_path / "config.yaml").write_text(config.dump())
     (tmp_path / "results.json").write_text(json.dumps(finished))
     done = run_once(None, overrides)
-    assert done["targets"]["somewhere"]["last"]["cmc"][5] == 0.5
+    assert done[None]["targets"]["somewhere"]["last"]["cmc"][5] == 0.5
     with pytest.raises(ValueError, match=r"train\.lr was 0\.0003 and is 0\.1"):
         run_once(None, [*overrides, "train.lr", "0.1"])
+
+
+def test_rows_need_not_share_targets(runs):
+    elsewhere = {**run([0.5, 0.7]), "config": {"data": {"split_id": 0}}}
+    elsewhere["targets"] = {"elsewhere": elsewhere["targets"]["somewhere"]}
+    lines = results_table({"one": runs["one"][:1], "copied": [elsewhere]}).splitlines()
+    assert lines[2].startswith("| somewhere | one | 30.0 ± 0.0 |  |")
+    assert lines[3].startswith("| elsewhere | copied | 60.0 ± 0.0 |  |")
+    assert len(lines) == 4
+
+
+def test_phases_are_rows(tmp_path, monkeypatch):
+    path = tmp_path / "suite.yaml"
+    path.write_text("phases: [{name: first}, {name: second}]")
+    made = {"first": "results of first", "second": "results of second"}
+    monkeypatch.setattr(comparison, "run_once", lambda _path, _overrides: made)
+    assert run_suite([path], [1], None, tmp_path) == {"suite": ["results of second"]}
+    named = run_suite([path], [1, 2], None, tmp_path, phases=["second", "first"])
+    assert named == {
+        "suite/second": ["results of second"] * 2,
+        "suite/first": ["results of first"] * 2,
+    }
+    with pytest.raises(ValueError, match=r"Received phases \['third'\], but the files have"):
+        run_suite([path], [1], None, tmp_path, phases=["third"])
