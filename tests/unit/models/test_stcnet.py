@@ -48,6 +48,13 @@ def test_what_is_not_masked_stays(kind, inputs):
             assert not torch.equal(part, frame)
 
 
+def test_what_differs_between_frames_reaches_the_last_map():
+    torch.manual_seed(0)
+    frames = 2 * torch.rand(8, 3, 64, 32) - 1
+    encoder = STCnet("spatial", width=16).spatial[0]
+    assert encoder(frames).std(0).mean() > 0.2 * frames.std(0).mean()
+
+
 @pytest.mark.parametrize("fill", ["zero", "white"])
 @pytest.mark.parametrize("mask_channel", [False, True])
 def test_what_is_masked_is_not_read(fill, mask_channel, inputs):

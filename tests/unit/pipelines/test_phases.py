@@ -112,9 +112,19 @@ def test_finished_phases_are_skipped_when_a_run_goes_on(config, ran):
         run_config(config)
     assert names == [("first", False), ("found", False)]
     fail.clear()
+    config = load_config(Path(config.data.save_dir, "config.yaml"))  # as --resume reads it
     results = run_config(config, resume=True)
     assert names[2:] == [("copied", True), ("last", True)]
     assert [*results] == ["first", "found", "copied", "last"]
+
+
+def test_a_phase_that_has_finished_is_not_run_over(config, ran):
+    folder = Path(config.data.save_dir)
+    (folder / "found").mkdir(parents=True)
+    (folder / "found" / "results.json").write_text("{}")
+    with pytest.raises(FileExistsError, match="found holds a run already: continue it by --resume"):
+        run_config(config)
+    assert not ran[0] and not (folder / "config.yaml").exists()
 
 
 def test_what_was_made_from_an_older_phase_is_refused(config, ran):
@@ -122,7 +132,7 @@ def test_what_was_made_from_an_older_phase_is_refused(config, ran):
     for name in ("first", "found", "copied", "last"):
         (folder / name).mkdir(parents=True)
         (folder / name / "results.json").write_text(name)
-    run_config(config)
+    run_config(config, resume=True)
     run_config(config, resume=True)
     (folder / "found" / "results.json").write_text("made again")
     with pytest.raises(ValueError, match=r"'copied' took from \['found'\].*remove .*copied"):

@@ -53,7 +53,6 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
         metadata=None,
     ):
         super().__init__(datamanager, seed, use_gpu, metadata)
-        model = model.to(memory_format=torch.channels_last)  # a quarter faster on CPUs
         self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
         self.criterion = criterion
         self.dist_metric, self.flip = dist_metric, flip
