@@ -9,6 +9,7 @@ install: .venv/installed
 .venv/installed: setup.py pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --upgrade --constraint constraints.txt --editable '.[dev]'
+	-$(BIN)/python -m torchreid_occ.ops.build
 	touch $@
 
 demo: install

@@ -41,9 +41,12 @@ class TrlSt2n(ClipModel):
         alignment: The transformer, or None for the main stream alone.
         trls: A `TRL` for each stream; None to average frame features.
         beta: Weight of the main stream in the fused feature.
+        frozen_statistics: Whether the trunk normalises by the statistics it starts with, also in
+            training. The paper's GoogLeNet has no normalisation, and in the few tracklets of a
+            batch frames are so alike that the statistics of a batch are not those of a test.
     """
 
-    def __init__(self, backbone, num_classes, alignment, trls, beta=0.5):
+    def __init__(self, backbone, num_classes, alignment, trls, beta=0.5, frozen_statistics=False):
         super().__init__()
         self.stem, *stages = backbone.stages
         num_streams = 1 if alignment is None else 2
@@ -56,6 +59,16 @@ class TrlSt2n(ClipModel):
         self.classifiers = nn.ModuleList(nn.Linear(width, num_classes) for _ in range(num_streams))
         self.feature_dim = num_streams * width
         self.beta = beta
+        self.frozen_statistics = frozen_statistics
+
+    def train(self, mode=True):
+        """Sets the mode, in which frozen statistics take no part."""
+        super().train(mode)
+        if self.frozen_statistics:
+            for layer in (*self.stem.modules(), *self.streams.modules()):
+                if isinstance(layer, nn.BatchNorm2d):
+                    layer.eval()
+        return self
 
     def forward_clip(self, clip):
         """Returns a `TrlSt2nOutput`."""
@@ -106,6 +119,7 @@ def trl_st2n(
     bidirectional=True,
     align_corners=True,
     initial_std=0.1,
+    frozen_statistics=False,
 ):
     """Builds TRL-ST2N, or any variant of the paper's Table I and Figs. 4 and 5.
 
@@ -125,6 +139,7 @@ def trl_st2n(
         align_corners: See `ST2N`.
         initial_std: Standard deviation that the weights of new convolutions and classifiers are
             drawn with; the paper prints a variance of 0.01.
+        frozen_statistics: See `TrlSt2n`; for a trunk that starts from trained weights.
 
     Raises:
         ValueError: If an option is not one of the allowed.
@@ -146,7 +161,7 @@ def trl_st2n(
     if level == "sequence":
         num_streams = 1 if transformer is None else 2
         trls = [TRL(trunk.channels[-1], hidden, alpha, bidirectional) for _ in range(num_streams)]
-    model = TrlSt2n(trunk, num_classes, transformer, trls, beta)
+    model = TrlSt2n(trunk, num_classes, transformer, trls, beta, frozen_statistics)
     new = [*model.classifiers, *([] if transformer is None else transformer.localise)]
     for layer in new:
         if isinstance(layer, (nn.Conv2d, nn.Linear)):

@@ -1,6 +1,7 @@
 """Operators of this package: a Python face each, and the slow definition it must equal."""
 
+from torchreid_occ.ops.binary import backends
 from torchreid_occ.ops.patch_attention import patch_attention
 from torchreid_occ.ops.reference import patch_attention_reference
 
-__all__ = ["patch_attention", "patch_attention_reference"]
+__all__ = ["backends", "patch_attention", "patch_attention_reference"]

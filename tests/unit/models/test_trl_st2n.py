@@ -46,6 +46,18 @@ def test_new_layers_are_drawn_as_printed_and_theta_is_not(std):
     assert not model.alignment.theta.weight.any()
 
 
+@pytest.mark.parametrize("frozen", [True, False])
+def test_frozen_statistics_are_those_of_the_start(frozen, clip):
+    model = build_model("trl_st2n", 5, frozen_statistics=frozen, **SMALL)
+    parts = (model.stem, *model.streams)
+    before = [buffer.clone() for part in parts for buffer in part.buffers()]
+    model.train()
+    model(clip)
+    after = [buffer for part in parts for buffer in part.buffers()]
+    assert all(map(torch.equal, before, after)) == frozen
+    assert model.training and all(layer.training for layer in model.alignment.localise)
+
+
 def test_features_are_fused_by_norm(clip):
     for beta, length in ((0.5, 0.5**0.5), (0.0, 1.0), (0.8, (0.64 + 0.04) ** 0.5)):
         model = build_model("trl_st2n", 5, beta=beta, **SMALL).eval()

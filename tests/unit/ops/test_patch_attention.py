@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from torchreid_occ.ops import patch_attention, patch_attention_reference
-from torchreid_occ.ops.patch_attention import diagonal_box_sum
+from torchreid_occ.ops.shift_form import diagonal_box_sum
 
 SIZES = [(2, 5, 6, 4), (1, 3, 1, 5), (2, 3, 5, 1), (0, 3, 4, 4), (1, 2, 2, 2)]
 

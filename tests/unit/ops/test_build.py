@@ -1,0 +1,54 @@
+"""The binary is built where it can be, and never in the way where it cannot."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from torchreid_occ.ops import binary, build
+
+
+def test_a_binary_for_another_installation_is_left_alone(tmp_path, monkeypatch):
+    library, note = tmp_path / "ops.so", tmp_path / "note.json"
+    monkeypatch.setattr(binary, "LIBRARY", library)
+    monkeypatch.setattr(binary, "NOTE", note)
+    binary.load()  # there is none: nothing to say
+    library.write_bytes(b"no library")
+    note.write_text(json.dumps({"torch": "1.0"}))
+    with pytest.warns(UserWarning, match=r"'torch': '1\.0'.*torchreid_occ\.ops\.build"):
+        binary.load()
+    note.write_text(json.dumps(binary.built_for()))
+    with pytest.warns(UserWarning, match="does not load"):
+        binary.load()
+    note.write_text("{")
+    with pytest.warns(UserWarning, match="was built for None"):
+        binary.load()
+
+
+def test_it_can_be_switched_off():
+    words = "from torchreid_occ.ops import backends; print(backends())"
+    done = subprocess.run(
+        [sys.executable, "-c", words], env={"TORCHREID_OCC_NO_EXT": "1", "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "{'shift': True, 'cpu': False, 'cuda': False}"
+
+
+def test_without_a_compiler_it_says_so(monkeypatch, capsys):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert build.build() is False
+    assert "no C++ compiler is found" in capsys.readouterr().out
+    monkeypatch.setenv("TORCHREID_OCC_NO_EXT", "1")
+    assert build.build() is False
+    assert "TORCHREID_OCC_NO_EXT=1" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(shutil.which("false") is None, reason="needs the command 'false'")
+def test_what_the_compiler_says_is_passed_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(binary, "LIBRARY", tmp_path / "ops.so")
+    monkeypatch.setenv("CXX", "false")
+    with pytest.raises(RuntimeError, match="false -shared"):
+        build.build()
+    assert not [*tmp_path.iterdir()]

@@ -1,0 +1,64 @@
+"""The compiled kernels: where they lie, whether they fit the installed PyTorch, what they serve."""
+
+import json
+import os
+import warnings
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+
+FOLDER = Path(__file__).parent / "build"
+LIBRARY, NOTE = FOLDER / "torchreid_occ_ops.so", FOLDER / "built_for.json"
+OFF = "TORCHREID_OCC_NO_EXT"
+
+
+def backends():
+    """What can compute the operators: 'shift' always, 'cpu' and 'cuda' where compiled and loaded.
+
+    Returns:
+        ``{name: bool}``.
+    """
+    has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
+    name = "torchreid_occ::patch_attention"
+    return {"shift": True, "cpu": has_kernel(name, "CPU"), "cuda": has_kernel(name, "CUDA")}
+
+
+def built_for():
+    """What a binary must have been built for to be loaded."""
+    processor = torch.backends.cpu.get_cpu_capability()
+    return {"torch": torch.__version__, "processor": processor, "source": _source_hash()}
+
+
+def _source_hash():
+    """Changes with the kernels, so that an updated package does not run its old binary."""
+    sources = sorted(Path(__file__).parent.glob("csrc/**/*.*"))
+    return sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+
+
+def load():
+    """Loads the binary, unless there is none or it is switched off.
+
+    One that was built for another PyTorch, or fails to load, is left alone with a warning.
+    """
+    if os.environ.get(OFF) == "1" or not LIBRARY.exists():
+        return
+    try:
+        found = json.loads(NOTE.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = None
+    if found != built_for():
+        _warn(f"was built for {found}, but {built_for()} is installed")
+        return
+    try:
+        torch.ops.load_library(LIBRARY)
+    except OSError as error:
+        _warn(f"does not load: {error}")
+
+
+def _warn(reason):
+    warnings.warn(
+        f"{LIBRARY} {reason}. Patch attention runs in plain PyTorch, which is slower; "
+        "`python -m torchreid_occ.ops.build` builds it anew.",
+        stacklevel=2,
+    )
