@@ -9,7 +9,7 @@ definition takes. Peak memory beyond the maps is read in a process of its own fo
 
 import argparse
 import multiprocessing
-import resource
+from pathlib import Path
 
 import torch
 
@@ -105,12 +105,19 @@ def step(function, maps, train):
 
 
 def peak_mebibytes(way, size, dtype):
-    """By how much one training pass raises the process's peak, after a small one that warms up."""
+    """By how much one training pass raises the memory of a process that a small one warmed up."""
     step(WAYS[way], draw((1, *size[1:]), dtype), True)()
     run = step(WAYS[way], draw(size, dtype), True)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forgets the peak so far
+    before = _resident("VmRSS")
     run()
-    return max(1, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return (_resident("VmHWM") - before) / 1024
+
+
+def _resident(field):
+    """A line of Linux's account of this process, in KiB."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(field)))
 
 
 if __name__ == "__main__":
