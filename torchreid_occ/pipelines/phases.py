@@ -58,7 +58,6 @@ def run_config(config, resume=False, only=None, demo=None):
     if not resume and not only:
         for phase in phase_configs(config).values():
             check_save_dir(phase, Path(phase.data.save_dir), resume)
-    write_text(Path(config.data.save_dir, "config.yaml"), config.dump())  # for --resume
     results = {}
     for name in [only] if only else names:
         phase = phase_configs(config)[name]  # now that those before it say what they made
@@ -68,6 +67,7 @@ def run_config(config, resume=False, only=None, demo=None):
             _say(config, f"Phase {name} has finished before.")
             continue
         _say(config, f"Phase {name}")
+        write_text(Path(config.data.save_dir, "config.yaml"), config.dump())  # for --resume
         results[name] = _run_task(phase, resume or bool(only), demo)
     return results
 
