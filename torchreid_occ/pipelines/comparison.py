@@ -3,6 +3,7 @@
 import shutil
 import statistics
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,8 @@ def run_suite(paths, seeds, splits, folder, overrides=(), phases=()):
         ``{row: [what results.json of each seed holds]}``.
 
     Raises:
-        ValueError: If there is not one split for each seed, two files share a name, no file
-            has a phase, or a folder holds a run of another configuration.
+        ValueError: If there is not one split for each seed, two files share a name, a phase
+            is no training of any file, or a folder holds a run of another configuration.
     """
     rows = {Path(path).stem: path for path in paths}
     if len(rows) < len(paths):
@@ -44,9 +45,16 @@ def run_suite(paths, seeds, splits, folder, overrides=(), phases=()):
         raise ValueError(
             f"Received {len(splits)} splits for {len(seeds)} seeds: give one for each."
         )
-    known = {phase["name"] for path in rows.values() for phase in load_config(path).phases}
+    known = {
+        phase["name"]
+        for config in map(load_config, rows.values())
+        for phase in config.phases
+        if phase.get("task", config.task) == "train"
+    }
     if not set(phases) <= known:
-        raise ValueError(f"Received phases {[*phases]}, but the files have {sorted(known)}.")
+        raise ValueError(
+            f"Received phases {[*phases]}, but those that train and test are {sorted(known)}."
+        )
     runs = defaultdict(list)
     for seed, split in zip(seeds, splits, strict=True):  # rows of a seed share its rendering
         for row, path in rows.items():
@@ -143,14 +151,18 @@ def label_table(runs, root):
     Returns:
         The table of those targets that are renderings of OccWalk; no text if there are none.
     """
+
+    @cache  # rows of a seed share it
+    def labels_of(target, split):
+        return query_labels(load_dataset(target, root, split).dataset_dir)
+
     lines = []
     for target in _targets(runs):
         if not issubclass(dataset_class(target), OccWalk):
             continue
         for row, seeds in _tested_on(target, runs):
             splits = [run["config"]["data"]["split_id"] for run in seeds]
-            folders = [load_dataset(target, root, split).dataset_dir for split in splits]
-            labels = np.concatenate([query_labels(folder) for folder in folders])
+            labels = np.concatenate([labels_of(target, split) for split in splits])
             found = [run["targets"][target]["last"]["average_precisions"] for run in seeds]
             precisions = np.concatenate([*map(np.array, found)]).astype(float)
             if not lines:

@@ -135,8 +135,9 @@ def check_save_dir(config, save_dir, resume, over_splits=False):
     path = save_dir / "config.yaml"
     has_splits = any(save_dir.glob("split_*"))
     if not resume:
-        finished = (save_dir / "results.json").exists()
-        if latest_checkpoint(save_dir) or finished or has_splits:
+        folders = [save_dir, *(save_dir / phase.get("name", "") for phase in config.phases)]
+        made = any(latest_checkpoint(f) or (f / "results.json").exists() for f in folders)
+        if made or has_splits:
             raise FileExistsError(
                 f"{save_dir} holds a run already: continue it by --resume {save_dir}, or choose "
                 "another data.save_dir."

@@ -56,8 +56,7 @@ def run_config(config, resume=False, only=None, demo=None):
     if not names:
         return _run_task(config, resume, demo)
     if not resume and not only:
-        for phase in phase_configs(config).values():
-            check_save_dir(phase, Path(phase.data.save_dir), resume)
+        check_save_dir(config, Path(config.data.save_dir), resume=False)
     results = {}
     for name in [only] if only else names:
         phase = phase_configs(config)[name]  # now that those before it say what they made

@@ -1,13 +1,14 @@
 """The binary is built where it can be, and never in the way where it cannot."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 
 import pytest
 
-from torchreid_occ.ops import binary, build
+from torchreid_occ.ops import backends, binary, build
 
 
 def test_a_binary_for_another_installation_is_left_alone(tmp_path, monkeypatch):
@@ -45,10 +46,19 @@ def test_without_a_compiler_it_says_so(monkeypatch, capsys):
     assert "TORCHREID_OCC_NO_EXT=1" in capsys.readouterr().out
 
 
-@pytest.mark.skipif(shutil.which("false") is None, reason="needs the command 'false'")
 def test_what_the_compiler_says_is_passed_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(binary, "LIBRARY", tmp_path / "ops.so")
-    monkeypatch.setenv("CXX", "false")
-    with pytest.raises(RuntimeError, match="false -shared"):
+    compiler, folder = tmp_path / "compiler", tmp_path / "build"
+    compiler.write_text("#!/bin/sh\necho it is broken >&2\nexit 1\n")
+    compiler.chmod(0o755)
+    monkeypatch.setattr(binary, "LIBRARY", folder / "ops.so")
+    monkeypatch.setenv("CXX", str(compiler))
+    with pytest.raises(RuntimeError, match=r"-shared .*\nit is broken"):
         build.build()
-    assert not [*tmp_path.iterdir()]
+    assert not folder.exists()
+
+
+@pytest.mark.skipif(os.environ.get(binary.OFF) == "1", reason="the binary is switched off")
+def test_where_there_is_a_compiler_there_is_the_kernel():
+    """Without it the tests of the backends would pass over a kernel that does not compile."""
+    if shutil.which(os.environ.get("CXX", "c++")):
+        assert backends()["cpu"], "python -m torchreid_occ.ops.build says why"

@@ -104,7 +104,7 @@ def test_rows_need_not_share_targets(runs):
 
 def test_phases_are_rows(tmp_path, monkeypatch):
     path = tmp_path / "suite.yaml"
-    path.write_text("phases: [{name: first}, {name: second}]")
+    path.write_text("phases: [{name: first}, {name: second}, {name: scored, task: score}]")
     made = {"first": "results of first", "second": "results of second"}
     monkeypatch.setattr(comparison, "run_once", lambda _path, _overrides: made)
     assert run_suite([path], [1], None, tmp_path) == {"suite": ["results of second"]}
@@ -113,5 +113,8 @@ def test_phases_are_rows(tmp_path, monkeypatch):
         "suite/second": ["results of second"] * 2,
         "suite/first": ["results of first"] * 2,
     }
-    with pytest.raises(ValueError, match=r"Received phases \['third'\], but the files have"):
-        run_suite([path], [1], None, tmp_path, phases=["third"])
+    for phase in ("third", "scored"):
+        with pytest.raises(
+            ValueError, match=r"those that train and test are \['first', 'second'\]"
+        ):
+            run_suite([path], [1], None, tmp_path, phases=[phase])
