@@ -4,8 +4,9 @@ r"""Measures completion where OccWalk knows what was behind the occluder, and dr
         --extractor log/vrstc/pretrain/model/model.pth.tar-16 --pictures completion.png
 
 Regions are those of the query tracklets that OccWalk's masks say are occluded. PSNR and SSIM are
-scikit-image's, inside the regions; the distance is the cosine distance of the tracklet's feature
-from that of the clean tracklet. A checkpoint gives a row for each of its generators, under the
+scikit-image's, inside the regions, much of which no occluder covers, and on what is hidden of the
+person there; the distance is the cosine distance of the tracklet's feature from that of the clean
+tracklet. A checkpoint gives a row for each of its generators, under the
 name of its run's folder; runs in folders of one name are seeds of one row, whose mean and spread
 are shown.
 """
@@ -14,6 +15,7 @@ import argparse
 import statistics
 import sys
 from collections import Counter, defaultdict
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -27,12 +29,19 @@ from torchreid_occ.pipelines.completion_quality import (
     by_generator,
     measure_quality,
 )
-from torchreid_occ.pipelines.true_regions import HIDDEN, visible_shares
+from torchreid_occ.pipelines.true_regions import HIDDEN, hidden_person, visible_shares
 from torchreid_occ.utils.checkpoint import load_checkpoint
 from torchreid_occ.utils.files import replacing, write_json
 from torchreid_occ.visualization.vrstc import draw_completions
 
-COLUMNS = {"psnr": 2, "ssim": 3, "distance": 4}  # and digits behind the point
+# Titles and digits behind the point.
+COLUMNS = {
+    "psnr": ("PSNR (dB)", 2),
+    "ssim": ("SSIM", 3),
+    "hidden_psnr": ("hidden PSNR (dB)", 2),
+    "hidden_ssim": ("hidden SSIM", 3),
+    "distance": ("feature distance", 4),
+}
 
 
 def main():
@@ -70,9 +79,10 @@ def measure(arguments):
     measured = defaultdict(list)
     for (name, _), row in measure_quality(tracklets, fillers, extractor).items():
         measured[name].append(row)
-    print("| occluded regions | PSNR (dB) | SSIM | feature distance |\n|---|---|---|---|")
+    titles = [title for title, _ in COLUMNS.values()]
+    print(f"| occluded regions | {' | '.join(titles)} |\n|---{'|---' * len(titles)}|")
     for name, rows in measured.items():
-        cells = [summary(rows, *column) for column in COLUMNS.items()]
+        cells = [summary(rows, quantity, digits) for quantity, (_, digits) in COLUMNS.items()]
         print(f"| {name} | {' | '.join(cells)} |")
     if arguments.json:
         write_json(arguments.json, measured)
@@ -97,8 +107,9 @@ def occluded_queries(arguments, size):
     datasets = [load_dataset(n, root, split) for n in (name, f"{name}.clean")]
     rendered, clean = (tracklets_of(dataset)["query"] for dataset in datasets)
     rendered, clean = rendered[: arguments.tracklets], clean[: arguments.tracklets]
-    shares = visible_shares(rendered, *(dataset.supervision() for dataset in datasets))
-    return OccludedTracklets(rendered, clean, [share < 1 - HIDDEN for share in shares], size)
+    masks = [dataset.supervision() for dataset in datasets]
+    occluded = [share < 1 - HIDDEN for share in visible_shares(rendered, *masks)]
+    return OccludedTracklets(rendered, clean, occluded, partial(hidden_person, *masks), size)
 
 
 @torch.no_grad()

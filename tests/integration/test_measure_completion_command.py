@@ -54,8 +54,9 @@ def test_a_row_for_each_generator_and_a_picture(runs, tmp_path):
     assert [*numbers] == [*FILLERS, "both spatial", "both temporal", "alone spatial"]
     for name in (*FILLERS, "alone spatial"):
         (row,) = numbers[name]
-        line = f"| {name} | {row['psnr']:.2f} | {row['ssim']:.3f} | {row['distance']:.4f} |"
+        line = f"| {name} | {row['psnr']:.2f} | {row['ssim']:.3f} | {row['hidden_psnr']:.2f} |"
         assert line in done.stdout
+        assert f"| {row['hidden_ssim']:.3f} | {row['distance']:.4f} |" in done.stdout
     first, second = (row["psnr"] for row in numbers["both temporal"])
     assert first != second
     mean, spread = (first + second) / 2, abs(first - second) / 2**0.5

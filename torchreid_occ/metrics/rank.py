@@ -52,22 +52,41 @@ def rank_queries(distmat, q_pids, g_pids, q_camids, g_camids, max_rank=50):
     max_rank = min(max_rank, distmat.shape[1])
     index, precisions, curves = [], [], []
     for query in progress(range(len(q_pids)), "ranking", unit="query"):
-        # The same sort as torchreid's, so that ties fall alike.
-        order = np.argsort(distmat[query])
-        same = g_pids[order] == q_pids[query]
-        matches = same[~(same & (g_camids[order] == q_camids[query]))]
-        if not matches.any():
+        same = np.flatnonzero(g_pids == q_pids[query])
+        left_out = g_camids[same] == q_camids[query]
+        if left_out.all():
             continue
-        hits = matches.cumsum()
+        positions = _positions(distmat[query], same)
+        hidden = np.sort(positions[left_out])
+        found = np.sort(positions[~left_out])
+        ranks = found - np.searchsorted(hidden, found)
         index.append(query)
-        precisions.append((hits / np.arange(1.0, len(hits) + 1) * matches).sum() / hits[-1])
-        curve = np.ones(max_rank, dtype=np.float32)
-        # Where fewer than max_rank items are left the curve stays at one, its last value.
-        curve[: len(hits)] = hits[:max_rank] > 0
-        curves.append(curve)
+        # As long as torchreid's array, mostly zeros: sums of other lengths round differently.
+        precision = np.zeros(distmat.shape[1] - len(hidden))
+        precision[ranks] = np.arange(1, len(ranks) + 1) / (ranks + 1.0)
+        precisions.append(precision.sum() / len(ranks))
+        curves.append(np.arange(max_rank) >= ranks[0])
     return QueryRanks(
-        np.array(index, dtype=int), np.array(precisions), np.array(curves).reshape(-1, max_rank)
+        np.array(index, dtype=int),
+        np.array(precisions),
+        np.array(curves, dtype=np.float32).reshape(-1, max_rank),
     )
+
+
+def _positions(distances, items):
+    """Where some items stand in the order of all distances.
+
+    Sorting values takes a fifth of the time of sorting indices. Only where an item's distance
+    occurs twice do indices matter: then the sort is torchreid's, so that ties fall alike.
+    """
+    ordered = np.sort(distances)
+    first = np.searchsorted(ordered, distances[items])
+    after = np.searchsorted(ordered, distances[items], side="right")
+    if (after - first == 1).all():
+        return first
+    positions = np.empty(len(distances), dtype=int)
+    positions[np.argsort(distances)] = np.arange(len(distances))
+    return positions[items]
 
 
 def evaluate_rank(

@@ -19,14 +19,15 @@ class OccludedTracklet(NamedTuple):
     """A tracklet with what is true of it; T frames in [-1, 1], N of them occluded.
 
     frames, clean: `(T, 3, H, W)`; occluded: `(N,)`, numbers of the occluded frames; mask:
-    `(N, 1, H, W)`, 1 in their occluded regions; previous, following, nearest: `(N,)`, numbers of
-    their unoccluded neighbours.
+    `(N, 1, H, W)`, 1 in their occluded regions; hidden: likewise, 1 where the occluder covers the
+    person; previous, following, nearest: `(N,)`, numbers of their unoccluded neighbours.
     """
 
     frames: Tensor
     clean: Tensor
     occluded: Tensor
     mask: Tensor
+    hidden: Tensor
     previous: Tensor
     following: Tensor
     nearest: Tensor
@@ -39,16 +40,17 @@ class OccludedTracklets(Dataset):
         tracklets: torchreid tuples of the rendering.
         clean: The same tracklets without occluders.
         occluded: `(T, 3)` of bool for each tracklet.
+        hidden: Gives the pixels of a frame's person that are covered, `(H, W)` of bool at any size.
         size: Height and width of the frames.
     """
 
-    def __init__(self, tracklets, clean, occluded, size):
+    def __init__(self, tracklets, clean, occluded, hidden, size):
         self.items = [
             (item[0], without[0], flags)
             for item, without, flags in zip(tracklets, clean, occluded, strict=True)
             if flags.any()
         ]
-        self.size = size
+        self.hidden, self.size = hidden, size
 
     def __len__(self):
         return len(self.items)
@@ -65,8 +67,13 @@ class OccludedTracklets(Dataset):
             torch.stack([read_frame(path, self.size) for path in clean]),
             torch.from_numpy(numbers),
             torch.stack([region_mask(flags[number], self.size) for number in numbers]),
+            torch.stack([self._hidden(paths[number]) for number in numbers]),
             *(torch.from_numpy(column) for column in (sides[:, 0], sides[:, 1], nearest)),
         )
+
+    def _hidden(self, path):
+        covered = torch.from_numpy(self.hidden(path)).float()[None, None]
+        return (F.interpolate(covered, self.size, mode="area")[0] >= 0.5).float()
 
 
 def as_rendered(tracklet):
@@ -123,9 +130,10 @@ def measure_quality(tracklets, fillers, extractor=None, workers=2):
         workers: Processes that read images.
 
     Returns:
-        `{filler: {"psnr", "ssim", "distance"}}`: PSNR in decibel and SSIM inside the regions, means
-        over frames, and the cosine distance of the tracklet's feature from that of the clean
-        tracklet, mean over tracklets.
+        `{filler: {"psnr", "ssim", "hidden_psnr", "hidden_ssim", "distance"}}`: PSNR in decibel and
+        SSIM inside the regions and where a person is covered there, means over frames, and the
+        cosine distance of the tracklet's feature from that of the clean tracklet, mean over
+        tracklets.
     """
     found = {name: defaultdict(list) for name in fillers}
     loader = DataLoader(tracklets, batch_size=None, shuffle=False, num_workers=workers)
@@ -134,10 +142,13 @@ def measure_quality(tracklets, fillers, extractor=None, workers=2):
         target = None if extractor is None else extractor(tracklet.clean)
         for name, fill in fillers.items():
             completed = fill(tracklet)
-            for one, other, mask in zip(completed, truth, tracklet.mask, strict=True):
-                psnr, ssim = _similarity(one, other, mask)
-                found[name]["psnr"].append(psnr)
-                found[name]["ssim"].append(ssim)
+            places = {"": tracklet.mask, "hidden_": tracklet.mask * tracklet.hidden}
+            for place, masks in places.items():
+                for one, other, mask in zip(completed, truth, masks, strict=True):
+                    if mask.any():
+                        psnr, ssim = _similarity(one, other, mask)
+                        found[name][f"{place}psnr"].append(psnr)
+                        found[name][f"{place}ssim"].append(ssim)
             if extractor is not None:
                 frames = tracklet.frames.clone()
                 frames[tracklet.occluded] = completed

@@ -30,6 +30,17 @@ def visible_shares(tracklets, visible, whole, workers=2):
     return [shares.numpy() for shares in progress(loader, "masks", unit="tracklet")]
 
 
+def hidden_person(visible, whole, path):
+    """The pixels of a frame's person that an occluder covers, `(H, W)` of bool.
+
+    Args:
+        visible: An OccWalk set's `Supervision`.
+        whole: The `Supervision` of the same set without occluders.
+        path: The frame's.
+    """
+    return _person(whole, path) & ~_person(visible, path)
+
+
 def precision_and_recall(flagged, shares):
     """How well flagged regions agree with the truth.
 
@@ -61,11 +72,13 @@ class _Masks(Dataset):
         return np.stack([self._shares(path) for path in self.tracklets[index][0]])
 
     def _shares(self, path):
-        seen, whole = (
-            np.asarray(masks.foreground(path)) >= PERSON for masks in (self.visible, self.whole)
-        )
+        seen, whole = (_person(masks, path) for masks in (self.visible, self.whole))
         shares = np.ones(len(REGIONS), np.float32)
         for region, rows in enumerate(region_rows(len(whole))):
             if whole[rows].sum() >= LEAST:
                 shares[region] = min(1.0, seen[rows].sum() / whole[rows].sum())
         return shares
+
+
+def _person(masks, path):
+    return np.asarray(masks.foreground(path)) >= PERSON

@@ -18,7 +18,7 @@ def problem(seed, num_q=40, num_g=300, ids=25, cams=4, decimals=None, dtype=np.f
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("decimals", [None, 1])  # 1: most distances are tied
+@pytest.mark.parametrize("decimals", [None, 4, 1])  # 4: a few distances are tied, 1: most
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_equals_torchreid_exactly(seed, decimals, dtype):
     arguments = problem(seed, decimals=decimals, dtype=dtype)

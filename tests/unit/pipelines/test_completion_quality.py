@@ -31,7 +31,14 @@ def tracklets(tmp_path):
     flags = np.zeros((5, 3), bool)
     flags[1:3, 1] = True
     items = [[(tuple(names), 0, 0, 0)] * 2 for names in paths.values()]
-    return OccludedTracklets(*items, [flags, flags & False], SIZE)
+    return OccludedTracklets(*items, [flags, flags & False], hidden_middle, SIZE)
+
+
+def hidden_middle(_path):
+    """A person two columns wide, at twice the size; its middle third is covered."""
+    covered = np.zeros((48, 24), bool)
+    covered[16:32, 10:14] = True
+    return covered
 
 
 def test_only_tracklets_with_occlusion_count(tracklets):
@@ -60,7 +67,7 @@ def test_the_better_the_completion_the_better_the_numbers(tracklets):
     assert found["nearest unoccluded frame"]["ssim"] == pytest.approx(1)
     assert found["nearest unoccluded frame"]["distance"] == pytest.approx(0, abs=1e-6)
     order = ["nearest unoccluded frame", "mean colour", "as rendered"]
-    for quantity, sign in (("psnr", -1), ("ssim", -1), ("distance", 1)):
+    for quantity, sign in (("psnr", -1), ("ssim", -1), ("hidden_psnr", -1), ("distance", 1)):
         values = [sign * found[name][quantity] for name in order]
         assert values == sorted(values)
 
@@ -69,8 +76,11 @@ def test_psnr_is_that_of_the_region(tracklets):
     found = measure_quality(tracklets, {"as rendered": FILLERS["as rendered"]}, workers=0)
     truth = tracklets[0].clean[0, :, 8:16]
     error = ((truth + 1) * 127.5).square().mean().item()
-    assert found["as rendered"].keys() == {"psnr", "ssim"}
+    assert found["as rendered"].keys() == {"psnr", "ssim", "hidden_psnr", "hidden_ssim"}
     assert found["as rendered"]["psnr"] == pytest.approx(10 * np.log10(255**2 / error), abs=0.01)
+    error = ((truth[:, :, 5:7] + 1) * 127.5).square().mean().item()
+    hidden = found["as rendered"]["hidden_psnr"]
+    assert hidden == pytest.approx(10 * np.log10(255**2 / error), abs=0.01)
 
 
 def test_the_mean_colour_of_a_frame_without_rest_is_grey(tracklets):
