@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 REPOSITORY = Path(__file__).parents[1]
@@ -29,6 +30,17 @@ TINY = {
 
 def pairs(settings):
     return [word for item in settings.items() for word in item]
+
+
+def training_batch(clips, frames, size, identities):
+    """Random clips with the supervision that any of the systems reads."""
+    generator = torch.Generator().manual_seed(0)
+    return {
+        "img": torch.rand(clips, frames, 3, *size, generator=generator),
+        "pid": torch.arange(clips) % identities,
+        "keypoints": torch.tensor([0.2, 0.5, 0.75, 0.5]).expand(clips, frames, 4),
+        "foreground": torch.rand(clips, frames, 1, *size, generator=generator),
+    }
 
 
 def write_two_cameras(root, persons=8, frames=5):

@@ -70,6 +70,8 @@ DEFAULTS = {
         "lr_scheduler": "single_step",
         "stepsize": [40],
         "gamma": 0.1,
+        # 'bfloat16' and, on a GPU, 'float16' compute in half precision; losses and weights in full.
+        "precision": "float32",
         "clip_grad": 0.0,  # where not 0: the largest gradient
         "clip_grad_by": "value",  # or 'norm'
         "print_freq": 20,
@@ -102,6 +104,7 @@ DEFAULTS = {
         "normalize_feature": False,
         "ranks": [1, 5, 10, 20],
         "rerank": False,
+        "precision": "float32",  # as train.precision
         "flip": False,  # average the features of the frames and of their mirror images
         "evaluate": False,  # test only
         "eval_freq": 10,  # epochs between validations; -1 validates at the end only
@@ -161,6 +164,8 @@ CHOICES = {
     "task": ("train", "score", "train_completion", "copy"),
     "engine": ("clip", "torchreid"),
     "train.clip_grad_by": ("value", "norm"),
+    "train.precision": ("float32", "bfloat16", "float16"),
+    "test.precision": ("float32", "bfloat16", "float16"),
     "test.select": ("val", "last"),
     "test.dist_metric": ("cosine", "euclidean", "kissme", "xqda"),
     "video.train_sampling": ("consecutive", "strided", "random", "evenly"),
@@ -180,6 +185,8 @@ ONLY_FOR = {
         "train.clip_grad",
         "train.clip_grad_by",
         "train.max_iter",
+        "train.precision",
+        "test.precision",
         "test.flip",
         "test.select",
         "test.val_identities",

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from support import REPOSITORY
+from support import REPOSITORY, training_batch
 
 from torchreid_occ.config import load_config, plain
 from torchreid_occ.losses import CRITERIA, build_criterion
@@ -59,14 +59,7 @@ def train_a_step(config):
     model, _ = build_configured_model(without(config, "model", "start_from"), IDENTITIES)
     criterion = build_criterion(config.loss.name, IDENTITIES, **plain(config.loss.options))
     optimizer = torch.optim.Adam(model.parameters(), config.train.lr)
-    num_frames = config.video.seq_len
-    generator = torch.Generator().manual_seed(0)
-    data = {
-        "img": torch.rand(CLIPS, num_frames, 3, 64, 32, generator=generator),
-        "pid": torch.arange(CLIPS) % IDENTITIES,
-        "keypoints": torch.tensor([0.2, 0.5, 0.75, 0.5]).expand(CLIPS, num_frames, 4),
-        "foreground": torch.rand(CLIPS, num_frames, 1, 64, 32, generator=generator),
-    }
+    data = training_batch(CLIPS, config.video.seq_len, (64, 32), IDENTITIES)
     before = {name: value.clone() for name, value in model.named_parameters()}
     losses = criterion(model.train()(data["img"]), data)
     losses["loss"].backward()

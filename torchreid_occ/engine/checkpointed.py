@@ -8,6 +8,7 @@ import time
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
+from torchreid_occ.engine.precision import Precision
 from torchreid_occ.registry import torchreid
 from torchreid_occ.utils.checkpoint import (
     checkpoint_path,
@@ -33,11 +34,13 @@ class CheckpointedEngine(torchreid.engine.Engine):
         seed: Seed of the run.
         use_gpu: Use a GPU if there is one.
         metadata: Plain values every checkpoint carries, such as the configuration.
+        precision: What networks compute in, one of ``PRECISIONS``.
     """
 
-    def __init__(self, datamanager, seed=1, use_gpu=True, metadata=None):
+    def __init__(self, datamanager, seed=1, use_gpu=True, metadata=None, precision="float32"):
         super().__init__(datamanager, use_gpu)
         self.seed = seed
+        self.precision = Precision(precision, "cuda" if self.use_gpu else "cpu")
         self.metadata = metadata or {}
         self.step = 0
         self._started = time.perf_counter()
@@ -173,6 +176,7 @@ class CheckpointedEngine(torchreid.engine.Engine):
             "step": self.step,
             "seconds": self.seconds,
             "best": dict(self.best),
+            "scaler": self.precision.scaler.state_dict(),
             "models": models,
             # torchreid's own loader looks for the weights here; the tensors are stored once.
             "state_dict": next(iter(models.values()))["state_dict"],
@@ -186,6 +190,7 @@ class CheckpointedEngine(torchreid.engine.Engine):
             for part, key in ((self._optims, "optimizer"), (self._scheds, "scheduler")):
                 if part[name] is not None:
                     part[name].load_state_dict(saved[key])
+        self.precision.scaler.load_state_dict(state["scaler"])
         self.step, self.best = state["step"], dict(state["best"])
 
     def resume(self, save_dir):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from torchreid_occ.metrics import evaluate_rank, rank_queries
+from torchreid_occ.metrics import evaluate_rank, rank_queries, re_rank
 from torchreid_occ.registry import torchreid
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.progress import progress
@@ -123,11 +123,12 @@ def distance_matrix(query, gallery, dist_metric, normalize_feature=False, rerank
     if normalize_feature:
         sets = [F.normalize(features, dim=1) for features in sets]
 
-    def between(a, b):
+    def between(some, others):
         if not isinstance(dist_metric, str):
-            return dist_metric.distances(sets[a].numpy(), sets[b].numpy()).astype(np.float32)
-        return torchreid.metrics.compute_distance_matrix(sets[a], sets[b], dist_metric).numpy()
+            return dist_metric.distances(some.numpy(), others.numpy()).astype(np.float32)
+        return torchreid.metrics.compute_distance_matrix(some, others, dist_metric).numpy()
 
     if rerank:
-        return torchreid.utils.re_ranking(between(0, 1), between(0, 0), between(1, 1))
-    return between(0, 1)
+        items = torch.cat(sets)
+        return re_rank(lambda rows: between(items[rows], items), len(sets[0]), len(items))
+    return between(*sets)

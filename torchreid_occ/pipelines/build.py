@@ -162,6 +162,8 @@ def build_engine(config, datamanager, model, metadata, clip_engine=ClipEngine):
         clip_grad=config.train.clip_grad,
         clip_grad_by=config.train.clip_grad_by,
         metadata=metadata,
+        precision=config.train.precision,
+        test_precision=config.test.precision,
     )
 
 

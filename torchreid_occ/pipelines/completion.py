@@ -256,6 +256,7 @@ def build_completion_engine(config, datamanager):
         seed=train.seed,
         use_gpu=config.use_gpu,
         metadata={"config": plain(config)},
+        precision=train.precision,
     )
 
 

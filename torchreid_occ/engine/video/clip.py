@@ -7,6 +7,7 @@ from torch import nn
 from torchreid_occ.data.samplers import in_order
 from torchreid_occ.engine.checkpointed import CheckpointedEngine
 from torchreid_occ.engine.evaluation import EvaluationMixin, Features, distance_matrix
+from torchreid_occ.engine.precision import Precision, full_precision
 from torchreid_occ.metrics import METRIC_LEARNERS, evaluate_rank
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.progress import progress
@@ -35,6 +36,8 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
             norm of all is at most that.
         clip_grad_by: 'value' or 'norm'.
         metadata: Plain values every checkpoint carries.
+        precision: What the model trains in, one of ``PRECISIONS``.
+        test_precision: What it is tested in, likewise.
     """
 
     def __init__(
@@ -51,11 +54,14 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
         clip_grad=0.0,
         clip_grad_by="value",
         metadata=None,
+        precision="float32",
+        test_precision="float32",
     ):
-        super().__init__(datamanager, seed, use_gpu, metadata)
+        super().__init__(datamanager, seed, use_gpu, metadata, precision)
         self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
         self.criterion = criterion
         self.dist_metric, self.flip = dist_metric, flip
+        self.test_precision = Precision(test_precision, self.precision.device)
         self.clip_grad, self.clip_grad_by = clip_grad, clip_grad_by
         self.register_model("model", model, optimizer, scheduler)
 
@@ -66,15 +72,17 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
                 name: value.cuda(non_blocking=True) if torch.is_tensor(value) else value
                 for name, value in batch.items()
             }
-        losses = self.criterion(self.model(batch["img"]), batch)
+        with self.precision.autocast():
+            outputs = self.model(batch["img"])
+        losses = self.criterion(full_precision(outputs), batch)
         numbers = {name: value.item() for name, value in losses.items()}
         self.check_finite(numbers)
-        self.optimizer.zero_grad()
-        losses["loss"].backward()
+        self.precision.minimise(losses["loss"], self.optimizer, self._clip)
+        return numbers
+
+    def _clip(self):
         if self.clip_grad:
             CLIPPING[self.clip_grad_by](self.model.parameters(), self.clip_grad)
-        self.optimizer.step()
-        return numbers
 
     @torch.no_grad()
     def test(self, dist_metric="cosine", **options):
@@ -114,7 +122,8 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
         order, weights, features = [], [], []
         for batch in progress(loader, description, unit="batch"):
             clips = batch["img"].cuda() if self.use_gpu else batch["img"]
-            features.append(self.extract_features(clips).float().cpu())
+            with self.test_precision.autocast():
+                features.append(self.extract_features(clips).float().cpu())
             order.append(batch["tracklet"])
             weights.append(batch["num_frames"])
         order, weights = torch.cat(order), torch.cat(weights).to(torch.float32)
@@ -141,9 +150,8 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
                 current, states = batch["tracklet"], [None] * (1 + self.flip)
             clips = batch["img"].cuda() if self.use_gpu else batch["img"]
             views = [clips, clips.flip(-1)][: len(states)]
-            states = [
-                self.model.extend(state, view) for state, view in zip(states, views, strict=True)
-            ]
+            with self.test_precision.autocast():
+                states = list(map(self.model.extend, states, views))
         finish()
         return _labelled(features, loader.dataset.tracklets)
 

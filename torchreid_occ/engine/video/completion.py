@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import torch
 
 from torchreid_occ.engine.checkpointed import CheckpointedEngine
+from torchreid_occ.engine.precision import full_precision
 from torchreid_occ.losses.completion import realness_loss
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.progress import progress
@@ -34,6 +35,7 @@ class CompletionEngine(CheckpointedEngine):
         seed: Seed of the run.
         use_gpu: Use a GPU if there is one.
         metadata: Plain values every checkpoint carries.
+        precision: What the networks compute in, one of ``PRECISIONS``.
     """
 
     def __init__(
@@ -47,8 +49,9 @@ class CompletionEngine(CheckpointedEngine):
         seed=1,
         use_gpu=True,
         metadata=None,
+        precision="float32",
     ):
-        super().__init__(datamanager, seed, use_gpu, metadata)
+        super().__init__(datamanager, seed, use_gpu, metadata, precision)
         self.generator, self.optimizer = generator, optimizer
         self.discriminators, self.criterion, self.guider = discriminators, criterion, guider
         self.register_model("generator", generator, optimizer)
@@ -61,7 +64,7 @@ class CompletionEngine(CheckpointedEngine):
         frame, mask, *neighbours, pids = self._on_device(
             batch, ("img", "mask", "previous", "following", "pid")
         )
-        completion = self.generator(frame, mask, *neighbours)
+        completion = self._computed(self.generator, frame, mask, *neighbours)
         final = completion.final
         taught = {
             f"{name}_discriminator": self._teach(name, frame, final.detach(), mask)
@@ -69,16 +72,14 @@ class CompletionEngine(CheckpointedEngine):
         }
         with _frozen(module for module, _ in self.discriminators.values()):
             judgements = {
-                name: module(VIEWS[name](final, mask))
+                name: self._computed(module, VIEWS[name](final, mask))
                 for name, (module, _) in self.discriminators.items()
             }
-            guess = None if self.guider is None else self.guider(final)
+            guess = None if self.guider is None else self._computed(self.guider, final)
             losses = self.criterion(completion, frame, judgements, guess, pids)
             numbers = {name: value.item() for name, value in losses.items()}
             self.check_finite(numbers)
-            self.optimizer.zero_grad()
-            losses["loss"].backward()
-            self.optimizer.step()
+            self.precision.minimise(losses["loss"], self.optimizer)
         return {**numbers, **taught}
 
     @torch.no_grad()
@@ -107,15 +108,20 @@ class CompletionEngine(CheckpointedEngine):
     def _teach(self, name, frame, completed, mask):
         """One step of a discriminator; returns its loss."""
         module, optimizer = self.discriminators[name]
-        real, fake = (module(VIEWS[name](shown, mask)) for shown in (frame, completed))
+        real, fake = (
+            self._computed(module, VIEWS[name](shown, mask)) for shown in (frame, completed)
+        )
         loss = realness_loss(real) + realness_loss(fake, False)
         number = loss.item()
         self.check_finite({f"{name}_discriminator": number})
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        self.precision.minimise(loss, optimizer)
         self._watch(name, number)
         return number
+
+    def _computed(self, network, *inputs):
+        """What a network makes of its inputs in the run's precision, in full precision."""
+        with self.precision.autocast():
+            return full_precision(network(*inputs))
 
     def _watch(self, name, loss):
         """Says once when a discriminator has won, from which no generator learns any more."""

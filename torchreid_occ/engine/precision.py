@@ -1,0 +1,59 @@
+"""Mixed precision: networks in half precision, losses and weights in full."""
+
+import torch
+
+PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class Precision:
+    """How the networks of a run compute, and the optimiser step that suits it.
+
+    Args:
+        name: One of ``PRECISIONS``. What 'float16' cannot hold of a gradient is scaled up before
+            the backward pass; steps whose gradients overflow are left out.
+        device: 'cpu' or 'cuda'.
+
+    Raises:
+        ValueError: If it is 'float16' on a CPU.
+    """
+
+    def __init__(self, name: str, device: str):
+        if name == "float16" and device == "cpu":
+            raise ValueError(
+                "precision is 'float16', which needs a GPU: CPUs compute in 'bfloat16'."
+            )
+        self.dtype, self.device = PRECISIONS[name], device
+        self.scaler = torch.amp.GradScaler(device, enabled=name == "float16")
+
+    def autocast(self):
+        """The context in which a network computes."""
+        return torch.autocast(self.device, self.dtype, enabled=self.dtype is not None)
+
+    def minimise(self, loss, optimizer, clip=None):
+        """One step of an optimiser.
+
+        Args:
+            loss: What it lowers, a scalar.
+            optimizer: The optimiser.
+            clip: Called without arguments once the gradients are there.
+        """
+        optimizer.zero_grad()
+        self.scaler.scale(loss).backward()
+        if clip is not None:
+            self.scaler.unscale_(optimizer)
+            clip()
+        self.scaler.step(optimizer)
+        self.scaler.update()
+
+
+def full_precision(outputs):
+    """A network's outputs, tensors in any tuples, lists and dicts, none in half precision."""
+    if torch.is_tensor(outputs):
+        return outputs.float() if outputs.dtype in PRECISIONS.values() else outputs
+    if isinstance(outputs, dict):
+        return {name: full_precision(part) for name, part in outputs.items()}
+    if isinstance(outputs, tuple) and hasattr(outputs, "_fields"):
+        return type(outputs)(*map(full_precision, outputs))
+    if isinstance(outputs, (tuple, list)):
+        return type(outputs)(map(full_precision, outputs))
+    return outputs

@@ -1,0 +1,181 @@
+"""CMC and mAP straight from features, for galleries whose distances do not fit into memory."""
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from torchreid_occ.metrics.rank import QueryRanks
+from torchreid_occ.utils.progress import progress
+
+DIST_METRICS = ("cosine", "euclidean")
+BLOCK = (1024, 16384)  # queries and gallery items whose distances are in memory at a time
+
+
+def rank_features(
+    query,
+    gallery,
+    q_pids,
+    g_pids,
+    q_camids,
+    g_camids,
+    dist_metric="euclidean",
+    max_rank=50,
+    block=BLOCK,
+):
+    """Ranks the gallery for each query as `rank_queries` does, block by block.
+
+    Of equal distances the item of lower gallery index comes first. Memory beyond the features is
+    that of some blocks of distances. What runs on a GPU is decided by where the queries are.
+
+    Args:
+        query: Features of the queries.
+        gallery: Features of the gallery; a tensor or an array, which may be mapped from a file.
+        q_pids: Identities of the queries.
+        g_pids: Identities of the gallery items.
+        q_camids: Cameras of the queries.
+        g_camids: Cameras of the gallery items.
+        dist_metric: 'cosine' or 'euclidean' (squared), as torchreid computes them.
+        max_rank: Ranks of the CMC; a smaller gallery gives as many as it has items.
+        block: Queries and gallery items whose distances are in memory at a time.
+
+    Shape:
+        query: (Q, D); gallery: (G, D); q_pids, q_camids: (Q,); g_pids, g_camids: (G,).
+
+    Returns:
+        `QueryRanks`.
+
+    Raises:
+        ValueError: If the metric is not one of the allowed, shapes do not match, or a feature is
+            not finite.
+    """
+    q_pids, g_pids, q_camids, g_camids = map(np.asarray, (q_pids, g_pids, q_camids, g_camids))
+    query = torch.as_tensor(query)
+    _check(query, gallery, (q_pids, q_camids), (g_pids, g_camids), dist_metric)
+    gallery = _ByIdentity(gallery, g_pids, g_camids, dist_metric, block[1], query.device)
+    max_rank = min(max_rank, len(g_pids))
+    queries = np.argsort(q_pids, kind="stable")  # neighbours share the blocks of their matches
+    found = []
+    for start in progress(range(0, len(queries), block[0]), "ranking", unit="block"):
+        chosen = queries[start : start + block[0]]
+        own = _Own(gallery, q_pids[chosen], q_camids[chosen], query.device)
+        features = _prepared(query[torch.from_numpy(chosen)], dist_metric)
+        ranks, counts = own.ranks(gallery, features)
+        found.append(_summary(chosen, ranks, counts, max_rank))
+    index, precisions, curves = (np.concatenate(part) for part in zip(*found, strict=True))
+    order = np.argsort(index)
+    return QueryRanks(index[order], precisions[order], curves[order])
+
+
+class _ByIdentity:
+    """The gallery in the order of its identities, in blocks."""
+
+    def __init__(self, features, pids, camids, dist_metric, size, device):
+        self.features, self.dist_metric, self.device = features, dist_metric, device
+        self.order = np.argsort(pids, kind="stable")
+        self.pids, self.camids = pids[self.order], camids[self.order]
+        self.starts = range(0, len(pids), size)
+        self.size = size
+
+    def distances(self, start, query):
+        """Indices of a block's items and their distances, `(Q, block)`."""
+        index = self.order[start : start + self.size]
+        items = torch.as_tensor(self.features[index]).to(self.device, query.dtype)
+        if not torch.isfinite(items).all():
+            raise ValueError("Some gallery features are not finite.")
+        items = _prepared(items, self.dist_metric)
+        if self.dist_metric == "cosine":
+            return index, 1 - query @ items.T
+        squares = query.square().sum(1, keepdim=True) + items.square().sum(1)
+        return index, torch.addmm(squares, query, items.T, alpha=-2)
+
+
+class _Own:
+    """The gallery items of each query's identity, `(Q, W)`, W those of the most frequent one."""
+
+    def __init__(self, gallery, pids, camids, device):
+        self.first = np.searchsorted(gallery.pids, pids)
+        self.number = np.searchsorted(gallery.pids, pids, side="right") - self.first
+        columns = np.arange(max(1, self.number.max()))
+        self.exists = columns < self.number[:, None]
+        self.places = np.where(self.exists, self.first[:, None] + columns, 0)
+        matches = self.exists & (gallery.camids[self.places] != camids[:, None])
+        self.matches = torch.from_numpy(matches).to(device)
+        self.index = torch.from_numpy(gallery.order[self.places]).to(device)
+
+    def ranks(self, gallery, query):
+        """Ranks of the matches from 0 on, ascending, the others' infinite; and their number."""
+        distances, order = self._distances(gallery, query).sort(dim=1, stable=True)
+        index, matches = self.index.gather(1, order), self.matches.gather(1, order)
+        width = distances.shape[1]
+        rows = torch.arange(len(query), device=query.device)[:, None]
+        histogram = torch.zeros(len(query) * (width + 1), dtype=torch.long, device=query.device)
+        level = torch.zeros_like(index)  # items at the same distance that come before
+        for start in gallery.starts:
+            items, block = gallery.distances(start, query)
+            items = torch.from_numpy(items).to(query.device)
+            # The number of own items that are not farther: an item is ahead of all others.
+            passed = torch.searchsorted(distances, block, right=True)
+            histogram += torch.bincount(
+                (passed + rows * (width + 1)).flatten(), minlength=len(histogram)
+            )
+            nearest = distances.gather(1, (passed - 1).clamp(min=0))
+            row, item = torch.nonzero((nearest == block) & (passed > 0), as_tuple=True)
+            tied = distances[row] == block[row, item, None]
+            before = tied & (items[item][:, None] < index[row])
+            level.index_add_(0, row, before.long())
+        ahead = histogram.view(-1, width + 1).cumsum(1)[:, :width] + level
+        left_out = (~matches & torch.isfinite(distances)).long().cumsum(1)
+        ranks = torch.where(matches, (ahead - left_out).double(), torch.inf).sort(dim=1).values
+        return ranks, matches.sum(1)
+
+    def _distances(self, gallery, query):
+        """Distances of the own items, infinite where there is none.
+
+        They are read from the same blocks that all others come from, as products of other sizes
+        round differently and would part what is tied.
+        """
+        found = torch.full(self.places.shape, torch.inf, dtype=query.dtype, device=query.device)
+        last = (self.first + self.number).max()
+        for start in gallery.starts:
+            stop = start + gallery.size
+            if stop <= self.first.min() or start >= last:
+                continue
+            _, block = gallery.distances(start, query)
+            row, column = np.nonzero(self.exists & (self.places >= start) & (self.places < stop))
+            places = torch.from_numpy(self.places[row, column] - start)
+            found[row, column] = block[torch.from_numpy(row), places]
+        return found
+
+
+def _summary(chosen, ranks, counts, max_rank):
+    """Index, average precision and CMC of the queries that have a match."""
+    ranks, counts = ranks.cpu().numpy(), counts.cpu().numpy()
+    valid = counts > 0
+    ranks, counts = ranks[valid], counts[valid]
+    precision = np.arange(1, ranks.shape[1] + 1) / (ranks + 1)  # 0 at infinite ranks
+    curves = np.arange(max_rank) >= ranks[:, :1]
+    return chosen[valid], precision.sum(1) / counts, curves.astype(np.float32)
+
+
+def _prepared(features, dist_metric):
+    return F.normalize(features, dim=1) if dist_metric == "cosine" else features
+
+
+def _check(query, gallery, of_query, of_gallery, dist_metric):
+    if dist_metric not in DIST_METRICS:
+        raise ValueError(
+            f'Received dist_metric "{dist_metric}", but expected to be one of {DIST_METRICS}'
+        )
+    if query.dim() != 2 or len(gallery.shape) != 2 or query.shape[1] != gallery.shape[1]:
+        raise ValueError(
+            f"Received features of shapes {tuple(query.shape)} and {tuple(gallery.shape)}, but "
+            "expected (Q, D) and (G, D)"
+        )
+    for name, features, labels in (("query", query, of_query), ("gallery", gallery, of_gallery)):
+        sizes = [len(label) for label in labels]
+        if sizes != [len(features)] * 2:
+            raise ValueError(
+                f"Received {sizes[0]} pids and {sizes[1]} camids for {len(features)} {name} items"
+            )
+    if not torch.isfinite(query).all():
+        raise ValueError("Some query features are not finite.")

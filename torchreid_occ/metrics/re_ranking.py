@@ -1,0 +1,109 @@
+"""Re-ranking by k-reciprocal neighbours, whose memory grows with the items, not their pairs."""
+
+import numpy as np
+from scipy import sparse
+
+from torchreid_occ.utils.progress import progress
+
+BLOCK = 512  # items whose distances to all others are in memory at a time
+
+
+def re_rank(distances, num_queries, num_items, k1=20, k2=6, lambda_value=0.3, block=BLOCK):
+    """Distances of queries to gallery items, re-ranked; torchreid's numbers, but for ties.
+
+    torchreid holds three matrices of all pairs of items. Here each item keeps its neighbours.
+
+    Reference: Zhong et al., *Re-ranking Person Re-identification with k-reciprocal Encoding*, CVPR
+    2017.
+
+    Args:
+        distances: Gives the distances of items, a slice, to all items; queries come first.
+        num_queries: Number of queries.
+        num_items: Number of queries and gallery items.
+        k1: Neighbours that may be reciprocal.
+        k2: Neighbours whose encodings are averaged.
+        lambda_value: Share of the original distance in the result.
+        block: Items whose distances to all others are in memory at a time.
+
+    Shape:
+        distances(rows): (len(rows), num_items); result: (num_queries, num_items - num_queries).
+    """
+    blocks = [slice(i, min(i + block, num_items)) for i in range(0, num_items, block)]
+    neighbours = np.concatenate(
+        [_nearest(distances(rows), k1 + 1) for rows in progress(blocks, "neighbours", unit="block")]
+    )
+    encoding = _encoding(distances, neighbours, blocks, k1)
+    if k2 != 1:
+        encoding = _averaging(neighbours[:, :k2]) @ encoding
+    encoding, by_item = encoding.tocsr(), encoding.tocsc()
+    result = np.empty((num_queries, num_items - num_queries), np.float32)
+    for rows in progress(blocks, "re-ranking", unit="block"):
+        for query in range(rows.start, min(rows.stop, num_queries)):
+            shared = _shared(encoding[[query]], by_item)
+            result[query] = (1 - shared / (2 - shared))[num_queries:] * (1 - lambda_value)
+        if rows.start < num_queries:
+            original = _scaled(distances(rows))[: num_queries - rows.start, num_queries:]
+            result[rows] += lambda_value * original
+    return result
+
+
+def _nearest(distances, number):
+    """Indices of the nearest items of each row, nearest first."""
+    number = min(number, distances.shape[1])
+    found = np.argpartition(distances, number - 1, axis=1)[:, :number]
+    order = np.argsort(np.take_along_axis(distances, found, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(found, order, axis=1)
+
+
+def _scaled(distances):
+    """Squares, the largest of each row being one."""
+    squares = np.square(distances, dtype=np.float32)
+    return squares / squares.max(1, keepdims=True)
+
+
+def _encoding(distances, neighbours, blocks, k1):
+    """The weight of each item's expanded reciprocal neighbours: a sparse (N, N) matrix."""
+    half = neighbours[:, : int(np.around(k1 / 2)) + 1]
+    columns, weights = [], []
+    for rows in progress(blocks, "encoding", unit="block"):
+        near = _scaled(distances(rows))
+        for item in range(rows.start, rows.stop):
+            columns.append(_expanded(item, neighbours, half))
+            weight = np.exp(-near[item - rows.start, columns[-1]])
+            weights.append(weight / weight.sum())
+    starts = np.cumsum([0, *map(len, columns)])
+    parts = (np.concatenate(weights), np.concatenate(columns), starts)
+    return sparse.csr_array(parts, shape=(len(neighbours), len(neighbours)))
+
+
+def _expanded(item, neighbours, half):
+    """An item's reciprocal neighbours, and theirs where two thirds of these are shared."""
+    reciprocal = _reciprocal(item, neighbours)
+    found = [reciprocal]
+    for candidate in reciprocal:
+        its_own = _reciprocal(candidate, half)
+        if 3 * np.isin(its_own, reciprocal).sum() > 2 * len(its_own):
+            found.append(its_own)
+    return np.unique(np.concatenate(found))
+
+
+def _reciprocal(item, neighbours):
+    forward = neighbours[item]
+    return forward[(neighbours[forward] == item).any(1)]
+
+
+def _averaging(neighbours):
+    """The matrix that gives each item the mean over its neighbours."""
+    number, width = neighbours.shape
+    starts = np.arange(0, number * width + 1, width)
+    weights = np.full(number * width, 1 / width, np.float32)
+    return sparse.csr_array((weights, neighbours.ravel(), starts), shape=(number, number))
+
+
+def _shared(encoding, by_item):
+    """The sum of the smaller weights of an item's encoding and each other's, `(N,)`."""
+    shared = np.zeros(by_item.shape[0], np.float32)
+    for column, weight in zip(encoding.indices, encoding.data, strict=True):
+        held = slice(by_item.indptr[column], by_item.indptr[column + 1])
+        shared[by_item.indices[held]] += np.minimum(weight, by_item.data[held])
+    return shared
