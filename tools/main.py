@@ -62,6 +62,19 @@ def overrides_of(arguments):
     return pairs + arguments.opts
 
 
+def run(arguments, config, path, overrides):
+    """Runs the configuration, over splits where they are asked for."""
+    from torchreid_occ.pipelines import run_config, run_splits
+
+    if arguments.splits:
+        numbers = None if arguments.splits == ["all"] else [int(n) for n in arguments.splits]
+        run_splits(path, overrides, numbers, resume=bool(arguments.resume))
+        return
+    demo = Path(path).parent / "demo" / Path(path).name
+    demo = demo if demo.is_file() else None
+    run_config(config, bool(arguments.resume), arguments.phase, demo)
+
+
 def main():
     arguments = parse_arguments()
     if arguments.gpu_devices:
@@ -70,9 +83,9 @@ def main():
     overrides = overrides_of(arguments)
     try:
         from torchreid_occ.config import load_config
-        from torchreid_occ.pipelines import run_config, run_splits
         from torchreid_occ.pipelines.experiment import describe
         from torchreid_occ.pipelines.phases import phase_configs
+        from torchreid_occ.utils.processes import joined_processes
 
         if arguments.resume and not Path(arguments.resume).is_dir():
             raise FileNotFoundError(f"There is no run in {arguments.resume} to be continued.")
@@ -82,13 +95,9 @@ def main():
                 print(f"# phase {name}\n{phase.dump()}")
         elif arguments.dry_run:
             print(describe(config))
-        elif arguments.splits:
-            numbers = None if arguments.splits == ["all"] else [int(n) for n in arguments.splits]
-            run_splits(path, overrides, numbers, resume=bool(arguments.resume))
         else:
-            demo = Path(path).parent / "demo" / Path(path).name
-            demo = demo if demo.is_file() else None
-            run_config(config, bool(arguments.resume), arguments.phase, demo)
+            with joined_processes(config.use_gpu):
+                run(arguments, config, path, overrides)
     except KeyboardInterrupt:
         sys.exit("Interrupted; --resume with the run's data.save_dir continues it.")
     except EXPECTED as error:

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from torchreid_occ.data.clips import TestClips, TrainClips, collate
 from torchreid_occ.data.images import verify_images
-from torchreid_occ.data.samplers import ClipBatchSampler, build_epoch_sampler
+from torchreid_occ.data.samplers import ClipBatchSampler, ProcessShare, build_epoch_sampler
 from torchreid_occ.data.supervision import FIELDS, Supervision
 from torchreid_occ.data.tracklets import (
     hold_out_identities,
@@ -141,11 +141,11 @@ class ClipDataManager:
             self._supervise(datasets, dsetids, supervision, given),
             supervision,
         )
+        share = ProcessShare(self._sampler, batch_size_train)
         self.train_loader = DataLoader(
             clips,
-            batch_size_train,
-            sampler=self._sampler,
-            drop_last=True,
+            share.share,
+            sampler=share,
             persistent_workers=workers > 0,
             **self._loader_options,
         )

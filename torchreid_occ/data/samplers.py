@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from torchreid_occ.data.clips import ItemKey
 from torchreid_occ.registry import torchreid
+from torchreid_occ.utils.processes import process_count, process_rank
 
 
 class EpochSampler(Sampler):
@@ -92,6 +93,40 @@ def build_epoch_sampler(
             "train.batch_size."
         )
     return sampler
+
+
+class ProcessShare(Sampler):
+    """The part of each batch that this process reads, of those that train as one.
+
+    All processes draw the same items and take turns at each batch, so that together they read what
+    one process would. Items that fill no batch are left out.
+
+    Args:
+        sampler: Draws the items of an epoch, the same in every process.
+        batch_size: Clips in a batch of all processes together.
+
+    Raises:
+        ValueError: If a batch can't be shared evenly.
+    """
+
+    def __init__(self, sampler: EpochSampler, batch_size: int):
+        self.sampler, self.batch_size = sampler, batch_size
+        self.share, rest = divmod(batch_size, process_count())
+        if rest:
+            raise ValueError(
+                f"A batch of {batch_size} clips can't be shared by {process_count()} processes: "
+                "set train.batch_size to a multiple."
+            )
+
+    def __len__(self):
+        return len(self.sampler) // self.batch_size * self.share
+
+    def __iter__(self):
+        whole = len(self.sampler) // self.batch_size * self.batch_size
+        for position, key in enumerate(self.sampler):
+            own = position % self.batch_size // self.share == process_rank()
+            if own and position < whole:
+                yield key
 
 
 class ClipBatchSampler(Sampler):

@@ -18,6 +18,7 @@ from torchreid_occ.utils.checkpoint import (
 )
 from torchreid_occ.utils.files import remove_partial_files
 from torchreid_occ.utils.logs import logger
+from torchreid_occ.utils.processes import is_first_process, wait_for_all
 from torchreid_occ.utils.progress import progress
 from torchreid_occ.utils.randomness import seed_everything
 
@@ -91,7 +92,8 @@ class CheckpointedEngine(torchreid.engine.Engine):
             return {"last": self._tested(test_options)}
         start_epoch = self.resume(save_dir)
         # Steps an interrupted run logged after its last checkpoint are logged again.
-        self.writer = SummaryWriter(str(save_dir), purge_step=self.step)
+        if is_first_process():
+            self.writer = SummaryWriter(str(save_dir), purge_step=self.step)
         self.epoch = start_epoch - 1
         while not self._has_finished():
             self.epoch += 1
@@ -104,9 +106,12 @@ class CheckpointedEngine(torchreid.engine.Engine):
             if due or last:
                 improved = self._select(done)
             if improved or done % checkpoint_freq == 0 or last:
-                save_checkpoint(self.state(), checkpoint_path(save_dir, done))
+                if is_first_process():
+                    save_checkpoint(self.state(), checkpoint_path(save_dir, done))
+                wait_for_all()
         results = {"last": self._tested(test_options)}
-        self.writer.close()
+        if self.writer is not None:
+            self.writer.close()
         self.writer = None
         if self.best["epoch"]:
             results["selected"] = self._tested_at(self.best["epoch"], test_options)
@@ -116,6 +121,7 @@ class CheckpointedEngine(torchreid.engine.Engine):
         """Trains one epoch."""
         self.set_model_mode("train")
         self.two_stepped_transfer_learning(self.epoch, fixbase_epoch, open_layers)
+        self.prepare_epoch()
         losses = torchreid.utils.MetricMeter(delimiter="  ")
         self.num_batches = len(self.train_loader)
         start = time.perf_counter()
@@ -124,15 +130,18 @@ class CheckpointedEngine(torchreid.engine.Engine):
             losses.update(self.forward_backward(batch))
             self.step += 1
             for name, meter in losses.meters.items():
-                self.writer.add_scalar(f"Train/{name}", meter.val, self.step)
+                self._record(f"Train/{name}", meter.val, self.step)
             done = self.batch_idx + 1
             last = done == self.num_batches or self.step == self.max_iter
             if done % print_freq == 0 or last:
                 self._log_line(losses, (time.perf_counter() - start) / done)
             if last:
                 break
-        self.writer.add_scalar("Train/lr", self.get_current_lr(), self.step)
+        self._record("Train/lr", self.get_current_lr(), self.step)
         self.update_lr()
+
+    def prepare_epoch(self):
+        """Called once the layers that an epoch trains are open."""
 
     def check_finite(self, losses):
         """Stops a diverged run before it spoils the weights.
@@ -202,7 +211,9 @@ class CheckpointedEngine(torchreid.engine.Engine):
         Returns:
             The number of epochs trained so far.
         """
-        remove_partial_files(checkpoint_path(save_dir, 0).parent)
+        if is_first_process():
+            remove_partial_files(checkpoint_path(save_dir, 0).parent)
+        wait_for_all()
         path = latest_checkpoint(save_dir)
         if path is None:
             return 0
@@ -237,11 +248,15 @@ class CheckpointedEngine(torchreid.engine.Engine):
         mAP = self.validate()  # noqa: N806  the field writes mAP
         if mAP is None:
             return False
-        self.writer.add_scalar("Val/mAP", mAP, epoch)
+        self._record("Val/mAP", mAP, epoch)
         if mAP <= self.best["mAP"]:
             return False
         self.best = {"epoch": epoch, "mAP": mAP}
         return True
+
+    def _record(self, name, value, step):
+        if self.writer is not None:  # the first process alone has one
+            self.writer.add_scalar(name, value, step)
 
     def _log_line(self, losses, seconds_per_batch):
         left = self.num_batches - self.batch_idx - 1

@@ -2,6 +2,8 @@
 
 import torch
 
+from torchreid_occ.utils.nested import map_tensors
+
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -47,13 +49,9 @@ class Precision:
 
 
 def full_precision(outputs):
-    """A network's outputs, tensors in any tuples, lists and dicts, none in half precision."""
-    if torch.is_tensor(outputs):
-        return outputs.float() if outputs.dtype in PRECISIONS.values() else outputs
-    if isinstance(outputs, dict):
-        return {name: full_precision(part) for name, part in outputs.items()}
-    if isinstance(outputs, tuple) and hasattr(outputs, "_fields"):
-        return type(outputs)(*map(full_precision, outputs))
-    if isinstance(outputs, (tuple, list)):
-        return type(outputs)(map(full_precision, outputs))
-    return outputs
+    """A network's outputs, nested in any way, none in half precision."""
+    return map_tensors(_full, outputs)
+
+
+def _full(tensor):
+    return tensor.float() if tensor.dtype in PRECISIONS.values() else tensor

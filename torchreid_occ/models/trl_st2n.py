@@ -72,7 +72,7 @@ class TrlSt2n(ClipModel):
         super().train(mode)
         if self.frozen_statistics:
             for layer in (*self.stem.modules(), *self.streams.modules()):
-                if isinstance(layer, nn.BatchNorm2d):
+                if isinstance(layer, (nn.BatchNorm2d, nn.SyncBatchNorm)):
                     layer.eval()
         return self
 

@@ -1,6 +1,7 @@
 """Builds the parts a configuration names: data manager, model, criterion, optimiser, engine."""
 
 import torch
+from torch import nn
 
 from torchreid_occ.config import check_options, config_of, plain
 from torchreid_occ.data.datamanager import ClipDataManager
@@ -10,6 +11,7 @@ from torchreid_occ.models import MODELS, WeightsUnavailable, build_model
 from torchreid_occ.registry import torchreid, torchreid_models
 from torchreid_occ.utils.checkpoint import load_checkpoint, load_matching_weights, load_weights
 from torchreid_occ.utils.logs import logger, printed_lines_logged
+from torchreid_occ.utils.processes import process_count
 
 
 def use_gpu(config):
@@ -133,7 +135,10 @@ def build_engine(config, datamanager, model, metadata, clip_engine=ClipEngine):
         metadata: Plain values every checkpoint carries.
         clip_engine: What engine 'clip' is.
     """
-    model = model.cuda() if use_gpu(config) else model
+    if use_gpu(config):
+        model = model.cuda()
+        if process_count() > 1:  # statistics of the whole batch; parameters stay the same objects
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
     optimizer = torchreid.optim.build_optimizer(model, **_optimizer_arguments(config))
     scheduler = torchreid.optim.build_lr_scheduler(
         optimizer,

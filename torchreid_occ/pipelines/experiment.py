@@ -23,6 +23,7 @@ from torchreid_occ.utils.complexity import count_gmacs, count_parameters, second
 from torchreid_occ.utils.environment import hardware, versions
 from torchreid_occ.utils.files import write_json, write_text
 from torchreid_occ.utils.logs import logger, logging_to, printed_lines_logged
+from torchreid_occ.utils.processes import is_first_process, process_count, wait_for_all
 
 # Keys whose change leaves what a run has trained so far as it is.
 _MAY_CHANGE = {
@@ -54,13 +55,18 @@ def run_experiment(config, resume=False, demo=None, clip_engine=ClipEngine):
 
     Raises:
         FileExistsError: If ``data.save_dir`` holds a run that is not to be continued.
-        ValueError: If the run to be continued was started with another configuration.
+        ValueError: If the run to be continued was started with another configuration, or several
+            processes are to train by torchreid's own engine.
     """
     check_parts(config)
+    if config.engine == "torchreid" and process_count() > 1:
+        raise ValueError("engine 'torchreid' is torchreid as it is, which trains in one process.")
     save_dir = Path(config.data.save_dir)
     check_save_dir(config, save_dir, resume)
+    wait_for_all()  # none may take what another writes for an earlier run
     with logging_to(save_dir):
-        write_text(save_dir / "config.yaml", config.dump())
+        if is_first_process():
+            write_text(save_dir / "config.yaml", config.dump())
         start = time.perf_counter()
         torchreid.utils.set_random_seed(config.train.seed)
         datamanager = build_datamanager(config)
@@ -93,10 +99,12 @@ def run_experiment(config, resume=False, demo=None, clip_engine=ClipEngine):
             "seed": config.train.seed,
             "seconds": round(getattr(engine, "seconds", time.perf_counter() - start), 1),
             "versions": versions(),
-            "hardware": hardware(use_gpu(config)),
+            "hardware": {**hardware(use_gpu(config)), "processes": process_count()},
             "config": plain(config),
         }
-        write_json(save_dir / "results.json", results)
+        if is_first_process():
+            write_json(save_dir / "results.json", results)
+        wait_for_all()
         logger.info("Results are in %s.", save_dir / "results.json")
     return results
 

@@ -25,6 +25,7 @@ from torchreid_occ.pipelines.experiment import check_save_dir, finished_run, run
 from torchreid_occ.utils.checkpoint import checkpoint_path
 from torchreid_occ.utils.files import write_json, write_text
 from torchreid_occ.utils.logs import logger, logging_to
+from torchreid_occ.utils.processes import process_count
 
 TASKS = {
     "score": score_regions,
@@ -161,6 +162,11 @@ def _say(config, message):
 def _run_task(config, resume, demo):
     if config.task == "train":
         return run_experiment(config, resume, demo)
+    if process_count() > 1:
+        raise ValueError(
+            f"Task {config.task!r} runs in one process: start it without torchrun, and only "
+            "trainings with it, by --phase."
+        )
     return TASKS[config.task](config, resume)
 
 

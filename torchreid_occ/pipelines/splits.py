@@ -8,6 +8,7 @@ from torchreid_occ.pipelines.experiment import check_save_dir
 from torchreid_occ.pipelines.phases import trainings_of
 from torchreid_occ.registry import dataset_class
 from torchreid_occ.utils.files import write_json, write_text
+from torchreid_occ.utils.processes import is_first_process
 
 
 def run_splits(path, overrides, splits, resume=False):
@@ -34,14 +35,16 @@ def run_splits(path, overrides, splits, resume=False):
     if not set(splits) <= set(available) or len(set(splits)) < len(splits):
         raise ValueError(f"Splits are {list(splits)}, but there are {list(available)}, each once.")
     check_save_dir(config, save_dir, resume, over_splits=True)
-    write_text(save_dir / "config.yaml", config.dump())
+    if is_first_process():
+        write_text(save_dir / "config.yaml", config.dump())
     runs = []
     for split in splits:
         own = ["data.split_id", str(split), "data.save_dir", str(save_dir / f"split_{split}")]
         trainings = trainings_of(load_config(path, [*overrides, *own]), resume)
         runs.append([*trainings.values()][-1])
     results = {"targets": _average(runs), "splits": splits, "runs": runs}
-    write_json(save_dir / "results.json", results)
+    if is_first_process():
+        write_json(save_dir / "results.json", results)
     return results
 
 

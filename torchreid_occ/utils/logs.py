@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from torchreid_occ.utils.processes import is_first_process
+
 logger = logging.getLogger("torchreid_occ")
 
 
@@ -29,6 +31,10 @@ class _ConsoleHandler(logging.Handler):
 @contextlib.contextmanager
 def logging_to(save_dir):
     """Logs a run to the console and, appended, to ``<save_dir>/run.log``; warnings included."""
+    if not is_first_process():  # which speaks for all
+        logger.setLevel(logging.CRITICAL)
+        yield
+        return
     Path(save_dir).mkdir(parents=True, exist_ok=True)
     console = _ConsoleHandler()
     console.setFormatter(logging.Formatter("%(message)s"))

@@ -6,6 +6,7 @@ import time
 from tqdm import tqdm
 
 from torchreid_occ.utils.logs import logger
+from torchreid_occ.utils.processes import is_first_process
 
 SECONDS_BETWEEN_LINES = 30
 
@@ -19,6 +20,8 @@ def progress(iterable, description, total=None, unit="it"):
         total: Number of items, if the iterable does not know.
         unit: What an item is.
     """
+    if not is_first_process():
+        return iterable
     if sys.stderr.isatty():
         return tqdm(iterable, description, total, unit=unit, delay=1, leave=False)
     total = len(iterable) if total is None else total

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from torchreid_occ.data.samplers import in_order
 from torchreid_occ.engine.checkpointed import CheckpointedEngine
@@ -10,6 +11,13 @@ from torchreid_occ.engine.evaluation import EvaluationMixin, Features, distance_
 from torchreid_occ.engine.precision import Precision, full_precision
 from torchreid_occ.metrics import METRIC_LEARNERS, evaluate_rank
 from torchreid_occ.utils.logs import logger
+from torchreid_occ.utils.nested import map_tensors
+from torchreid_occ.utils.processes import (
+    gather_objects,
+    gather_rows,
+    process_count,
+    process_rank,
+)
 from torchreid_occ.utils.progress import progress
 
 CLIPPING = {"value": nn.utils.clip_grad_value_, "norm": nn.utils.clip_grad_norm_}
@@ -59,6 +67,7 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
     ):
         super().__init__(datamanager, seed, use_gpu, metadata, precision)
         self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
+        self.network = model  # what trains: the model, or what shares its gradients
         self.criterion = criterion
         self.dist_metric, self.flip = dist_metric, flip
         self.test_precision = Precision(test_precision, self.precision.device)
@@ -73,12 +82,22 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
                 for name, value in batch.items()
             }
         with self.precision.autocast():
-            outputs = self.model(batch["img"])
-        losses = self.criterion(full_precision(outputs), batch)
+            outputs = self.network(batch["img"])
+        outputs = map_tensors(gather_rows, full_precision(outputs))
+        labels = {name: value for name, value in batch.items() if name != "img"}
+        losses = self.criterion(outputs, map_tensors(gather_rows, labels))
         numbers = {name: value.item() for name, value in losses.items()}
         self.check_finite(numbers)
         self.precision.minimise(losses["loss"], self.optimizer, self._clip)
         return numbers
+
+    def prepare_epoch(self):
+        """Several processes share gradients anew each epoch, as it may open other layers."""
+        if process_count() > 1:
+            device = [torch.cuda.current_device()] if self.use_gpu else None
+            self.network = DistributedDataParallel(
+                self.model, device_ids=device, find_unused_parameters=True
+            )
 
     def _clip(self):
         if self.clip_grad:
@@ -117,8 +136,19 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
         Returns:
             :class:`Features` in the order of the tracklets.
         """
-        if self.model.carries:
-            return self._extract_in_order(loader, description)
+        tracklets = loader.dataset.tracklets
+        if process_count() > 1:  # each process takes its share
+            loader = self.datamanager.loader_of(tracklets[process_rank() :: process_count()])
+        extract = self._extract_in_order if self.model.carries else self._extract_in_any_order
+        parts = gather_objects(extract(loader, description))
+        features = torch.empty(len(tracklets), parts[0].shape[1])
+        for rank, part in enumerate(parts):
+            features[rank :: len(parts)] = part
+        return _labelled(features, tracklets)
+
+    def _extract_in_any_order(self, loader, description):
+        """Features by a model that takes each clip by itself."""
+        num_tracklets = len(loader.dataset.tracklets)
         order, weights, features = [], [], []
         for batch in progress(loader, description, unit="batch"):
             clips = batch["img"].cuda() if self.use_gpu else batch["img"]
@@ -128,11 +158,10 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
             weights.append(batch["num_frames"])
         order, weights = torch.cat(order), torch.cat(weights).to(torch.float32)
         features = torch.cat(features)
-        tracklets = loader.dataset.tracklets
-        summed = torch.zeros(len(tracklets), features.shape[1])
+        summed = torch.zeros(num_tracklets, features.shape[1])
         summed.index_add_(0, order, features * weights[:, None])
-        frames = torch.zeros(len(tracklets)).index_add_(0, order, weights)
-        return _labelled(summed / frames[:, None], tracklets)
+        frames = torch.zeros(num_tracklets).index_add_(0, order, weights)
+        return summed / frames[:, None]
 
     def _extract_in_order(self, loader, description):
         """Features by a model that carries its state from clip to clip of a tracklet."""
@@ -153,7 +182,7 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
             with self.test_precision.autocast():
                 states = list(map(self.model.extend, states, views))
         finish()
-        return _labelled(features, loader.dataset.tracklets)
+        return features
 
     @torch.no_grad()
     def validate(self):

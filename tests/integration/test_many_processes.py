@@ -1,0 +1,93 @@
+"""Two processes that torchrun starts train as one does."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from support import REPOSITORY, TINY, pairs
+
+from torchreid_occ.data.tracklets import load_dataset, tracklets_of
+
+
+def torchrun(processes, *words):
+    command = [sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={processes}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+    return subprocess.run(
+        [*command, "--standalone", *map(str, words)],
+        **{"cwd": REPOSITORY, "env": environment, "timeout": 300},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def occwalk_root(tmp_path_factory):
+    """Where whichever process comes first renders."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def trained(occwalk_root, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("processes")
+    found = []
+    for processes in (1, 2):
+        out = folder / f"{processes}.pth"
+        script = REPOSITORY / "tests" / "integration" / "train_in_processes.py"
+        done = torchrun(processes, script, occwalk_root, out)
+        assert done.returncode == 0, done.stderr
+        found.append(torch.load(out, weights_only=True))
+    return found
+
+
+def test_losses_and_weights_are_those_of_one_process(trained):
+    one, two = trained
+    assert len(one["losses"]) == len(two["losses"]) == 2
+    for alone, shared in zip(one["losses"], two["losses"], strict=True):
+        assert shared == pytest.approx(alone, rel=1e-5)
+    assert one["losses"][0]["triplet"] > 0
+    for name, value in one["weights"].items():
+        torch.testing.assert_close(two["weights"][name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_each_tracklet_is_read_once_and_its_feature_is_in_its_place(trained, occwalk_root):
+    one, two = trained
+    torch.testing.assert_close(two["features"], one["features"], rtol=1e-3, atol=1e-5)
+    gallery = tracklets_of(load_dataset("occwalk_tiny", occwalk_root))["gallery"]
+    expected = [paths[0] for paths, *_ in gallery]
+    assert two["read"] == [expected[0::2], expected[1::2]]
+
+
+def test_the_command_trains_and_one_process_continues(occwalk_root, tmp_path):
+    settings = {**TINY, "data.root": occwalk_root, "data.save_dir": tmp_path, "data.workers": 0}
+    words = ["--config-file", "configs/baseline_resnet50.yaml", *pairs(settings)]
+    done = torchrun(2, "tools/main.py", *words, "train.max_epoch", 1)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["hardware"]["processes"] == 2
+    assert done.stdout.count("Evaluating occwalk_tiny") == 1  # the first process speaks for all
+    done = torchrun(1, "tools/main.py", *words, "--resume", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Resumed after epoch 1" in done.stdout
+    assert json.loads((tmp_path / "results.json").read_text())["epochs"] == 2
+
+
+@pytest.mark.parametrize(
+    ("config", "words", "message"),
+    [
+        (
+            "baseline_resnet50",
+            ["train.batch_size", 7, "sampler.num_instances", 1],
+            "can't be shared by 2 processes",
+        ),
+        ("baseline_resnet50", ["task", "score"], "Task 'score' runs in one process"),
+        ("baseline_torchreid_resnet50", [], "which trains in one process"),
+    ],
+)
+def test_what_can_not_be_shared_is_refused(config, words, message, occwalk_root, tmp_path):
+    words += ["data.root", occwalk_root, "data.save_dir", tmp_path]
+    done = torchrun(2, "tools/main.py", "--config-file", f"configs/{config}.yaml", *words)
+    assert done.returncode != 0
+    assert message in done.stderr
