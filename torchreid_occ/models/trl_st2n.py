@@ -44,12 +44,9 @@ class TrlSt2n(ClipModel):
         frozen_statistics: Whether the trunk normalises by the statistics it starts with, also in
             training. The paper's GoogLeNet has no normalisation, and in the few tracklets of a
             batch frames are so alike that the statistics of a batch are not those of a test.
-        neck: Whether a batch normalisation stands before each classifier.
     """
 
-    def __init__(
-        self, backbone, num_classes, alignment, trls, beta=0.5, frozen_statistics=False, neck=False
-    ):
+    def __init__(self, backbone, num_classes, alignment, trls, beta=0.5, frozen_statistics=False):
         super().__init__()
         self.stem, *stages = backbone.stages
         num_streams = 1 if alignment is None else 2
@@ -59,9 +56,6 @@ class TrlSt2n(ClipModel):
         self.alignment = alignment
         self.trls = None if trls is None else nn.ModuleList(trls)
         width = backbone.channels[-1] if trls is None else trls[0].feature_dim
-        self.necks = nn.ModuleList(
-            nn.BatchNorm1d(width) if neck else nn.Identity() for _ in range(num_streams)
-        )
         self.classifiers = nn.ModuleList(nn.Linear(width, num_classes) for _ in range(num_streams))
         self.feature_dim = num_streams * width
         self.beta = beta
@@ -85,15 +79,12 @@ class TrlSt2n(ClipModel):
         if self.alignment is not None:
             aligned, theta = self.alignment(high, low.unflatten(0, (-1, num_frames)))
             streams.append(_stream(self.streams[1], aligned.flatten(0, 1), num_frames)[1])
-        if self.trls is not None:
-            streams = [trl(frames) for trl, frames in zip(self.trls, streams, strict=True)]
-        # (B, D) each, or (B, T, D) at frame level, where each frame is classified by itself.
-        streams = [
-            neck(stream.flatten(0, -2)).view_as(stream)
-            for neck, stream in zip(self.necks, streams, strict=True)
-        ]
-        logits = [head(stream) for head, stream in zip(self.classifiers, streams, strict=True)]
-        features = [stream.mean(1) if stream.dim() == 3 else stream for stream in streams]
+        if self.trls is None:  # frame level: each frame is classified by itself
+            logits = [head(frames) for head, frames in zip(self.classifiers, streams, strict=True)]
+            features = [frames.mean(1) for frames in streams]
+        else:
+            features = [trl(frames) for trl, frames in zip(self.trls, streams, strict=True)]
+            logits = [head(part) for head, part in zip(self.classifiers, features, strict=True)]
         aligned_logits = logits[1] if len(logits) == 2 else None
         return TrlSt2nOutput(logits[0], self._fuse(features), aligned_logits, theta)
 
@@ -129,7 +120,6 @@ def trl_st2n(
     align_corners=True,
     initial_std=0.1,
     frozen_statistics=False,
-    neck=False,
 ):
     """Builds TRL-ST2N, or any variant of the paper's Table I and Figs. 4 and 5.
 
@@ -150,7 +140,6 @@ def trl_st2n(
         initial_std: Standard deviation that the weights of new convolutions and classifiers are
             drawn with; the paper prints a variance of 0.01.
         frozen_statistics: See `TrlSt2n`; for a trunk that starts from trained weights.
-        neck: See `TrlSt2n`; the paper has none, but few steps need one.
 
     Raises:
         ValueError: If an option is not one of the allowed.
@@ -172,7 +161,7 @@ def trl_st2n(
     if level == "sequence":
         num_streams = 1 if transformer is None else 2
         trls = [TRL(trunk.channels[-1], hidden, alpha, bidirectional) for _ in range(num_streams)]
-    model = TrlSt2n(trunk, num_classes, transformer, trls, beta, frozen_statistics, neck)
+    model = TrlSt2n(trunk, num_classes, transformer, trls, beta, frozen_statistics)
     new = [*model.classifiers, *([] if transformer is None else transformer.localise)]
     for layer in new:
         if isinstance(layer, (nn.Conv2d, nn.Linear)):

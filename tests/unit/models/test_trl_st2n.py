@@ -58,20 +58,6 @@ def test_frozen_statistics_are_those_of_the_start(frozen, clip):
     assert model.training and all(layer.training for layer in model.alignment.localise)
 
 
-@pytest.mark.parametrize("level", ["sequence", "frame"])
-def test_a_neck_normalises_what_is_classified(level, clip):
-    model = build_model("trl_st2n", 5, neck=True, level=level, **SMALL).train()
-    classified = []
-    for head in model.classifiers:
-        head.register_forward_hook(lambda _, inputs, __: classified.append(inputs[0]))
-    model(clip)
-    assert len(classified) == 2
-    for features in classified:
-        means = features.flatten(0, -2).mean(0)
-        torch.testing.assert_close(means, torch.zeros_like(means), atol=1e-5, rtol=0)
-    assert all(torch.equal(neck.bias, torch.zeros_like(neck.bias)) for neck in model.necks)
-
-
 def test_features_are_fused_by_norm(clip):
     for beta, length in ((0.5, 0.5**0.5), (0.0, 1.0), (0.8, (0.64 + 0.04) ** 0.5)):
         model = build_model("trl_st2n", 5, beta=beta, **SMALL).eval()
