@@ -58,6 +58,8 @@ def test_each_tracklet_is_read_once_and_its_feature_is_in_its_place(trained, occ
     gallery = tracklets_of(load_dataset("occwalk_tiny", occwalk_root))["gallery"]
     expected = [paths[0] for paths, *_ in gallery]
     assert two["read"] == [expected[0::2], expected[1::2]]
+    assert len(two["single"]) == 1  # fewer tracklets than processes
+    torch.testing.assert_close(two["single"], two["features"][:1], rtol=1e-3, atol=1e-5)
 
 
 def test_the_command_trains_and_one_process_continues(occwalk_root, tmp_path):

@@ -46,9 +46,13 @@ def main(root, out):
     optimizer = torch.optim.SGD(model.parameters(), 0.01)
     engine = Recorded(datamanager, model, optimizer, criterion, use_gpu=False)
     engine.run(f"{out}_run", max_iter=2, checkpoint_freq=100, eval_freq=100)
+    gallery, read = engine.features, engine.read
+    first = datamanager.test_dataset["occwalk_tiny"]["gallery"][:1]
+    with torch.no_grad():
+        engine.extract(datamanager.loader_of(first), "one tracklet")
     if is_first_process():
         state = {"losses": engine.losses, "weights": model.state_dict()}
-        torch.save({**state, "features": engine.features, "read": engine.read}, out)
+        torch.save({**state, "features": gallery, "read": read, "single": engine.features}, out)
 
 
 if __name__ == "__main__":

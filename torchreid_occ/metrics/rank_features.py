@@ -25,7 +25,7 @@ def rank_features(
     """Ranks the gallery for each query as `rank_queries` does, block by block.
 
     Of equal distances the item of lower gallery index comes first. Memory beyond the features is
-    that of some blocks of distances. What runs on a GPU is decided by where the queries are.
+    that of some blocks of distances. Products are computed where the queries are, maybe on a GPU.
 
     Args:
         query: Features of the queries.
@@ -57,8 +57,8 @@ def rank_features(
     found = []
     for start in progress(range(0, len(queries), block[0]), "ranking", unit="block"):
         chosen = queries[start : start + block[0]]
-        own = _Own(gallery, q_pids[chosen], q_camids[chosen], query.device)
-        features = _prepared(query[torch.from_numpy(chosen)], dist_metric)
+        own = _Own(gallery, q_pids[chosen], q_camids[chosen])
+        features = _prepared(query[torch.from_numpy(chosen)].float(), dist_metric)
         ranks, counts = own.ranks(gallery, features)
         found.append(_summary(chosen, ranks, counts, max_rank))
     index, precisions, curves = (np.concatenate(part) for part in zip(*found, strict=True))
@@ -77,56 +77,54 @@ class _ByIdentity:
         self.size = size
 
     def distances(self, start, query):
-        """Indices of a block's items and their distances, `(Q, block)`."""
+        """Indices of a block's items and their distances, `(Q, block)`: NumPy sorts fastest."""
         index = self.order[start : start + self.size]
-        items = torch.as_tensor(self.features[index]).to(self.device, query.dtype)
+        items = torch.as_tensor(self.features[index]).to(self.device, torch.float32)
         if not torch.isfinite(items).all():
             raise ValueError("Some gallery features are not finite.")
         items = _prepared(items, self.dist_metric)
         if self.dist_metric == "cosine":
-            return index, 1 - query @ items.T
+            return index, (1 - query @ items.T).cpu().numpy()
         squares = query.square().sum(1, keepdim=True) + items.square().sum(1)
-        return index, torch.addmm(squares, query, items.T, alpha=-2)
+        return index, torch.addmm(squares, query, items.T, alpha=-2).cpu().numpy()
 
 
 class _Own:
     """The gallery items of each query's identity, `(Q, W)`, W those of the most frequent one."""
 
-    def __init__(self, gallery, pids, camids, device):
+    def __init__(self, gallery, pids, camids):
         self.first = np.searchsorted(gallery.pids, pids)
         self.number = np.searchsorted(gallery.pids, pids, side="right") - self.first
         columns = np.arange(max(1, self.number.max()))
         self.exists = columns < self.number[:, None]
         self.places = np.where(self.exists, self.first[:, None] + columns, 0)
-        matches = self.exists & (gallery.camids[self.places] != camids[:, None])
-        self.matches = torch.from_numpy(matches).to(device)
-        self.index = torch.from_numpy(gallery.order[self.places]).to(device)
+        self.matches = self.exists & (gallery.camids[self.places] != camids[:, None])
+        self.index = gallery.order[self.places]
 
     def ranks(self, gallery, query):
         """Ranks of the matches from 0 on, ascending, the others' infinite; and their number."""
-        distances, order = self._distances(gallery, query).sort(dim=1, stable=True)
-        index, matches = self.index.gather(1, order), self.matches.gather(1, order)
-        width = distances.shape[1]
-        rows = torch.arange(len(query), device=query.device)[:, None]
-        histogram = torch.zeros(len(query) * (width + 1), dtype=torch.long, device=query.device)
-        level = torch.zeros_like(index)  # items at the same distance that come before
+        distances = self._distances(gallery, query)
+        order = np.argsort(distances, axis=1, kind="stable")
+        distances, index, matches, places = (
+            np.take_along_axis(part, order, axis=1)
+            for part in (distances, self.index, self.matches, self.places)
+        )
+        ahead = np.zeros(distances.shape, np.int64)
         for start in gallery.starts:
             items, block = gallery.distances(start, query)
-            items = torch.from_numpy(items).to(query.device)
-            # The number of own items that are not farther: an item is ahead of all others.
-            passed = torch.searchsorted(distances, block, right=True)
-            histogram += torch.bincount(
-                (passed + rows * (width + 1)).flatten(), minlength=len(histogram)
-            )
-            nearest = distances.gather(1, (passed - 1).clamp(min=0))
-            row, item = torch.nonzero((nearest == block) & (passed > 0), as_tuple=True)
-            tied = distances[row] == block[row, item, None]
-            before = tied & (items[item][:, None] < index[row])
-            level.index_add_(0, row, before.long())
-        ahead = histogram.view(-1, width + 1).cumsum(1)[:, :width] + level
-        left_out = (~matches & torch.isfinite(distances)).long().cumsum(1)
-        ranks = torch.where(matches, (ahead - left_out).double(), torch.inf).sort(dim=1).values
-        return ranks, matches.sum(1)
+            ordered = torch.from_numpy(np.sort(block, axis=1))
+            sought = torch.from_numpy(distances)
+            first = torch.searchsorted(ordered, sought).numpy()
+            tied = torch.searchsorted(ordered, sought, right=True).numpy() - first
+            ahead += first
+            # An own item of this block equals itself; others that equal it come by their index.
+            tied -= (places >= start) & (places < start + gallery.size) & np.isfinite(distances)
+            for row, column in np.argwhere(tied > 0):
+                equal = block[row] == distances[row, column]
+                ahead[row, column] += np.count_nonzero(items[equal] < index[row, column])
+        left_out = np.cumsum(~matches & np.isfinite(distances), axis=1)
+        ranks = np.where(matches, ahead - left_out, np.inf)
+        return np.sort(ranks, axis=1), matches.sum(1)
 
     def _distances(self, gallery, query):
         """Distances of the own items, infinite where there is none.
@@ -134,7 +132,7 @@ class _Own:
         They are read from the same blocks that all others come from, as products of other sizes
         round differently and would part what is tied.
         """
-        found = torch.full(self.places.shape, torch.inf, dtype=query.dtype, device=query.device)
+        found = np.full(self.places.shape, np.inf, np.float32)
         last = (self.first + self.number).max()
         for start in gallery.starts:
             stop = start + gallery.size
@@ -142,14 +140,12 @@ class _Own:
                 continue
             _, block = gallery.distances(start, query)
             row, column = np.nonzero(self.exists & (self.places >= start) & (self.places < stop))
-            places = torch.from_numpy(self.places[row, column] - start)
-            found[row, column] = block[torch.from_numpy(row), places]
+            found[row, column] = block[row, self.places[row, column] - start]
         return found
 
 
 def _summary(chosen, ranks, counts, max_rank):
     """Index, average precision and CMC of the queries that have a match."""
-    ranks, counts = ranks.cpu().numpy(), counts.cpu().numpy()
     valid = counts > 0
     ranks, counts = ranks[valid], counts[valid]
     precision = np.arange(1, ranks.shape[1] + 1) / (ranks + 1)  # 0 at infinite ranks

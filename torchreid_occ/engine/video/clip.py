@@ -137,12 +137,13 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
             :class:`Features` in the order of the tracklets.
         """
         tracklets = loader.dataset.tracklets
-        if process_count() > 1:  # each process takes its share
-            loader = self.datamanager.loader_of(tracklets[process_rank() :: process_count()])
+        if process_count() > 1:  # each takes its share, or, left without one, what nobody needs
+            share = tracklets[process_rank() :: process_count()] or tracklets[:1]
+            loader = self.datamanager.loader_of(share)
         extract = self._extract_in_order if self.model.carries else self._extract_in_any_order
         parts = gather_objects(extract(loader, description))
         features = torch.empty(len(tracklets), parts[0].shape[1])
-        for rank, part in enumerate(parts):
+        for rank, part in enumerate(parts[: len(tracklets)]):
             features[rank :: len(parts)] = part
         return _labelled(features, tracklets)
 
