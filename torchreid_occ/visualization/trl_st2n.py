@@ -26,7 +26,7 @@ def draw_trl_st2n(model, clip, frames):
         return {}
     theta = model.forward_clip(clip).theta
     maps = model.stem(clip[0])[None]
-    pictures = torch.stack([torch.as_tensor(frame) for frame in frames])
+    pictures = torch.stack([torch.tensor(frame) for frame in frames])
     pictures = pictures.permute(0, 3, 1, 2)[None].to(theta) / 255
     aligned_maps = model.alignment.align(maps, theta)[0]
     aligned = model.alignment.align(pictures, theta)[0].permute(0, 2, 3, 1).clamp(0, 1).cpu()
