@@ -105,9 +105,9 @@ class _Own:
         """Ranks of the matches from 0 on, ascending, the others' infinite; and their number."""
         distances = self._distances(gallery, query)
         order = np.argsort(distances, axis=1, kind="stable")
-        distances, index, matches, places = (
-            np.take_along_axis(part, order, axis=1)
-            for part in (distances, self.index, self.matches, self.places)
+        parts = (distances, self.index, self.matches, self.places, self.exists)
+        distances, index, matches, places, exists = (
+            np.take_along_axis(part, order, axis=1) for part in parts
         )
         ahead = np.zeros(distances.shape, np.int64)
         for start in gallery.starts:
@@ -118,11 +118,11 @@ class _Own:
             tied = torch.searchsorted(ordered, sought, right=True).numpy() - first
             ahead += first
             # An own item of this block equals itself; others that equal it come by their index.
-            tied -= (places >= start) & (places < start + gallery.size) & np.isfinite(distances)
+            tied -= (places >= start) & (places < start + gallery.size) & exists
             for row, column in np.argwhere(tied > 0):
                 equal = block[row] == distances[row, column]
                 ahead[row, column] += np.count_nonzero(items[equal] < index[row, column])
-        left_out = np.cumsum(~matches & np.isfinite(distances), axis=1)
+        left_out = np.cumsum(~matches & exists, axis=1)
         ranks = np.where(matches, ahead - left_out, np.inf)
         return np.sort(ranks, axis=1), matches.sum(1)
 
