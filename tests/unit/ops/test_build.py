@@ -11,6 +11,13 @@ import pytest
 from torchreid_occ.ops import backends, binary, build
 
 
+@pytest.fixture
+def switched_on(monkeypatch):
+    """Whatever the tests themselves run with."""
+    monkeypatch.delenv(binary.OFF, raising=False)
+
+
+@pytest.mark.usefixtures("switched_on")
 def test_a_binary_for_another_installation_is_left_alone(tmp_path, monkeypatch):
     library, note = tmp_path / "ops.so", tmp_path / "note.json"
     monkeypatch.setattr(binary, "LIBRARY", library)
@@ -37,6 +44,7 @@ def test_it_can_be_switched_off():
     assert done.stdout.strip() == "{'shift': True, 'cpu': False, 'cuda': False}"
 
 
+@pytest.mark.usefixtures("switched_on")
 def test_without_a_compiler_it_says_so(monkeypatch, capsys):
     monkeypatch.setenv("CXX", "no-such-compiler")
     assert build.build() is False
@@ -46,6 +54,7 @@ def test_without_a_compiler_it_says_so(monkeypatch, capsys):
     assert "TORCHREID_OCC_NO_EXT=1" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("switched_on")
 def test_what_the_compiler_says_is_passed_on(tmp_path, monkeypatch):
     compiler, folder = tmp_path / "compiler", tmp_path / "build"
     compiler.write_text("#!/bin/sh\necho it is broken >&2\nexit 1\n")
