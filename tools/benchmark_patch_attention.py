@@ -9,13 +9,13 @@ definition takes. Peak memory beyond the maps is read in a process of its own fo
 
 import argparse
 import multiprocessing
-from pathlib import Path
 
 import torch
 
 from torchreid_occ.ops import backends, patch_attention, patch_attention_reference, shift_form
 from torchreid_occ.utils.environment import hardware, versions
 from torchreid_occ.utils.files import write_json
+from torchreid_occ.utils.memory import added_mebibytes
 from torchreid_occ.utils.timing import median_seconds
 
 SIZES = {"32x16, batch 32": (32, 256, 32, 16), "64x32, batch 8": (8, 256, 64, 32)}
@@ -108,16 +108,7 @@ def peak_mebibytes(way, size, dtype):
     """By how much one training pass raises the memory of a process that a small one warmed up."""
     step(WAYS[way], draw((1, *size[1:]), dtype), True)()
     run = step(WAYS[way], draw(size, dtype), True)
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forgets the peak so far
-    before = _resident("VmRSS")
-    run()
-    return (_resident("VmHWM") - before) / 1024
-
-
-def _resident(field):
-    """A line of Linux's account of this process, in KiB."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith(field)))
+    return added_mebibytes(run)
 
 
 if __name__ == "__main__":

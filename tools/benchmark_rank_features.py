@@ -7,7 +7,6 @@ their number while memory does not: what a hundred thousand would take follows f
 """
 
 import argparse
-import resource
 import tempfile
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ from torchreid_occ.metrics import rank_features
 from torchreid_occ.metrics.rank_features import BLOCK
 from torchreid_occ.utils.environment import hardware, versions
 from torchreid_occ.utils.files import write_json
+from torchreid_occ.utils.memory import added_mebibytes
 
 ITEMS_OF_ONE, CAMERAS = 10, 6
 
@@ -39,12 +39,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         gallery = write_gallery(Path(folder, "gallery.npy"), arguments, rng)
         query = torch.from_numpy(rng.standard_normal((arguments.queries, arguments.channels), "f4"))
-        before = peak_mebibytes()
         start = time.perf_counter()
-        found = rank_features(query, gallery, *pids, *camids)
+        memory = added_mebibytes(lambda: rank_features(query, gallery, *pids, *camids))
         seconds = time.perf_counter() - start
-    memory = peak_mebibytes() - before
-    print(f"{len(found.index)} queries with a match, mAP {found.mean()[1]:.4%} of random features")
     print(f"{seconds:.1f} s, {1e3 * seconds / arguments.queries:.1f} ms a query")
     print(f"at most {memory:.0f} MiB beyond what was there before, pages of the file included")
     if arguments.json:
@@ -62,11 +59,6 @@ def write_gallery(path, arguments, rng):
         rows[:] = rng.standard_normal(rows.shape, "f4")
     file.flush()
     return np.load(path, mmap_mode="r")
-
-
-def peak_mebibytes():
-    """The most memory this process has had so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

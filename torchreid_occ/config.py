@@ -185,18 +185,21 @@ def _coerce(key, value, default, origin):
 
 
 def _phases(value, before, origin):
-    """A list of phases, or, by their names, changes to those there are."""
+    """A list of phases, a name alone standing for one there is; or, by their names, changes."""
+    known = {phase.get("name"): phase for phase in before}
+    named = value if isinstance(value, dict) else _names_alone(value, origin)
+    unknown = sorted(set(named) - set(known))
+    if unknown:
+        raise KeyError(f"{origin}: there are no phases {unknown}, but {list(known)}.")
     if isinstance(value, dict):
-        names = [phase.get("name") for phase in before]
-        unknown = sorted(value.keys() - set(names))
-        if unknown:
-            raise KeyError(f"{origin}: there are no phases {unknown}, but {names}.")
-        return [
-            _joined(phase, value.get(name, {})) for name, phase in zip(names, before, strict=True)
-        ]
-    if not isinstance(value, list) or not all(isinstance(part, dict) for part in value):
+        return [_joined(phase, value.get(name, {})) for name, phase in known.items()]
+    return [known[part] if isinstance(part, str) else part for part in value]
+
+
+def _names_alone(value, origin):
+    if not isinstance(value, list) or not all(isinstance(part, (dict, str)) for part in value):
         raise ValueError(f"{origin}: phases is {value!r}, but must be a list of named parts.")
-    return value
+    return [part for part in value if isinstance(part, str)]
 
 
 def _frozen(tree):

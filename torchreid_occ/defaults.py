@@ -89,6 +89,7 @@ DEFAULTS = {
         "quantile": 0.0,  # in place of tau: this share of the training regions is occluded
         "height": 128,
         "width": 64,
+        "max_masked": 1,  # of a training frame's three regions; the paper masks one
         "generator": {},  # keyword arguments of STCnet
         "discriminators": ["local", "global"],
         "discriminator": {},  # keyword arguments of Discriminator

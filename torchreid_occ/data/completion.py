@@ -14,9 +14,10 @@ from torchreid_occ.data.samplers import EpochSampler
 
 
 class CompletionItems(Dataset):
-    """Unoccluded frames, each with a region to complete at random; indexed by :class:`ItemKey`.
+    """Unoccluded frames, each with regions to complete at random; indexed by :class:`ItemKey`.
 
-    Reference: VRSTC, Section 5.2: only unoccluded frames have a known truth.
+    Reference: VRSTC, Section 5.2: only unoccluded frames have a known truth. The paper masks one
+    region, so that a frame with several is unlike all that was trained on.
 
     Args:
         tracklets: torchreid tuples ``(img_paths, pid, camid, dsetid)``.
@@ -24,9 +25,10 @@ class CompletionItems(Dataset):
         height: Height of the frames.
         width: Width of the frames.
         seed: Seed of the run, not negative.
+        max_masked: The most regions of a frame to complete.
 
     Raises:
-        ValueError: If every frame has an occluded region.
+        ValueError: If every frame has an occluded region, or there are fewer regions.
     """
 
     def __init__(
@@ -36,8 +38,14 @@ class CompletionItems(Dataset):
         height: int,
         width: int,
         seed: int,
+        max_masked: int = 1,
     ):
+        if not 1 <= max_masked <= len(REGIONS):
+            raise ValueError(
+                f"completion.max_masked is {max_masked}, but must be from 1 to {len(REGIONS)}."
+            )
         self.tracklets, self.size, self.seed = tracklets, (height, width), seed
+        self.max_masked = max_masked
         self.occluded = [flags.any(1) for flags in occluded]
         self.frames = [
             (index, int(frame))
@@ -58,7 +66,8 @@ class CompletionItems(Dataset):
         paths, pid, *_ = self.tracklets[index]
         rng = np.random.default_rng([self.seed, *key])
         regions = np.zeros(len(REGIONS), bool)
-        regions[rng.integers(len(REGIONS))] = True
+        count = rng.integers(1, self.max_masked, endpoint=True)
+        regions[rng.permutation(len(REGIONS))[:count]] = True
         places = (frame, *neighbours(self.occluded[index], frame))
         img, previous, following = (read_frame(paths[place], self.size) for place in places)
         return {
@@ -111,6 +120,7 @@ class CompletionDataManager:
         seed: Seed of the run, not negative.
         use_gpu: Prepare batches for a GPU.
         num_measured: Held-out frames that are used, evenly taken.
+        max_masked: The most regions of a frame to complete.
     """
 
     def __init__(
@@ -125,13 +135,14 @@ class CompletionDataManager:
         seed: int,
         use_gpu: bool = False,
         num_measured: int = 512,
+        max_masked: int = 1,
     ):
         options = {
             "num_workers": workers,
             "pin_memory": use_gpu,
             "generator": torch.Generator(),  # seeds the workers, which read no seed
         }
-        items = CompletionItems(train, occluded[0], height, width, seed)
+        items = CompletionItems(train, occluded[0], height, width, seed, max_masked)
         if len(items) < batch_size:
             raise ValueError(
                 f"{len(items)} training frames count as unoccluded, fewer than a batch of "
@@ -148,7 +159,7 @@ class CompletionDataManager:
             persistent_workers=workers > 0,
             **options,
         )
-        measured = CompletionItems(held_out, occluded[1], height, width, seed)
+        measured = CompletionItems(held_out, occluded[1], height, width, seed, max_masked)
         step = max(1, len(measured) // num_measured)
         chosen = range(0, len(measured), step)
         keys = [ItemKey(0, place, index) for place, index in enumerate(chosen)]

@@ -3,7 +3,9 @@
     python -m torchreid_occ.ops.build
 
 Without a compiler, or with TORCHREID_OCC_NO_EXT=1, it says so in a line, and patch attention goes
-on in plain PyTorch.
+on in plain PyTorch. Where PyTorch sees a GPU, or with FORCE_CUDA=1, the CUDA kernels are compiled,
+too: CUDA_HOME names the toolkit, TORCH_CUDA_ARCH_LIST the chips ("8.0;9.0", the GPU's own if it
+is not set).
 """
 
 import os
@@ -19,9 +21,11 @@ from torchreid_occ.ops import binary
 from torchreid_occ.utils.files import replacing, write_json
 
 TORCH = Path(torch.__file__).parent
-SOURCES = sorted(Path(__file__).parent.glob("csrc/cpu/*.cpp"))
+SOURCES = Path(__file__).parent / "csrc"
 # What PyTorch's own kernels use, see `torch.backends.cpu.get_cpu_capability`.
 PROCESSORS = {"AVX2": ["-march=x86-64-v3"], "AVX512": ["-march=x86-64-v4"]}
+TOOLKITS = Path("/usr/local")  # where they lie if nothing says so
+OLDEST_CHIP = "8.0"  # compiled for where no GPU says what it is; newer ones translate it
 
 
 def build():
@@ -31,7 +35,7 @@ def build():
         Whether there is one now; False if builds are switched off or there is no compiler.
 
     Raises:
-        RuntimeError: If the compiler fails; holds what it said.
+        RuntimeError: If a compiler fails; holds what it said.
     """
     compiler = shutil.which(os.environ.get("CXX", "c++"))
     is_off = os.environ.get(binary.OFF) == "1"
@@ -40,21 +44,74 @@ def build():
         print(f"Not compiled, as {reason}: patch attention runs in plain PyTorch.")
         return False
     built_for = binary.built_for()
+    toolkit = cuda_toolkit()
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder, binary.LIBRARY.name)
         command = [compiler, "-shared", "-fPIC", "-std=c++20", "-O3", "-fopenmp", "-fno-math-errno"]
         command += PROCESSORS.get(built_for["processor"], [])
-        command += [f"-isystem{TORCH / 'include'}", *map(str, SOURCES), "-o", str(output)]
-        command += [f"-L{TORCH / 'lib'}", "-lc10", "-ltorch_cpu", "-ltorch"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(command)}\n{done.stderr}")
+        command += [f"-isystem{TORCH / 'include'}", *files("cpu/*.cpp")]
+        if toolkit is not None:
+            kernels = Path(folder, "kernels.o")
+            compile_kernels(toolkit, kernels)
+            command += [f"-isystem{toolkit / 'include'}", *files("cuda/*.cpp"), str(kernels)]
+        command += ["-o", str(output), f"-L{TORCH / 'lib'}", "-lc10", "-ltorch_cpu", "-ltorch"]
+        if toolkit is not None:
+            command += ["-lc10_cuda", "-ltorch_cuda", f"-L{toolkit / 'lib64'}", "-lcudart"]
+        _run(command)
         binary.NOTE.unlink(missing_ok=True)  # a binary without its note is not loaded
         with replacing(binary.LIBRARY) as file:
             file.write(output.read_bytes())
     write_json(binary.NOTE, built_for)
-    print(f"Compiled {binary.LIBRARY}.")
+    print(f"Compiled {binary.LIBRARY}, {'without' if toolkit is None else 'with'} CUDA.")
     return True
+
+
+def cuda_toolkit():
+    """Folder of the CUDA toolkit to compile with.
+
+    Returns:
+        None where no CUDA is wanted, or, after a line that says so, where none can be had.
+    """
+    if os.environ.get("FORCE_CUDA") != "1" and not torch.cuda.is_available():
+        return None
+    if torch.version.cuda is None:
+        print("Without CUDA, as the installed PyTorch has none.")
+        return None
+    nvcc = shutil.which("nvcc")
+    homes = [Path(os.environ["CUDA_HOME"])] if "CUDA_HOME" in os.environ else []
+    homes += [Path(nvcc).resolve().parents[1]] if nvcc else []
+    for home in (*homes, *sorted(TOOLKITS.glob("cuda*"), reverse=True)):
+        # An nvcc may be a wrapper that stands outside its toolkit.
+        if (home / "bin/nvcc").is_file() and (home / "include/cuda_runtime.h").is_file():
+            return home
+    print("Without CUDA, as no toolkit is found (CUDA_HOME names its folder).")
+    return None
+
+
+def compile_kernels(toolkit, output):
+    """Compiles the CUDA kernels to an object file.
+
+    Raises:
+        RuntimeError: If nvcc fails; holds what it said.
+    """
+    has_gpu = torch.cuda.is_available()
+    own = ".".join(map(str, torch.cuda.get_device_capability())) if has_gpu else OLDEST_CHIP
+    chips = os.environ.get("TORCH_CUDA_ARCH_LIST", own).replace(";", " ").split()
+    numbers = [chip.removesuffix("+PTX").replace(".", "") for chip in chips]
+    flags = [f"-gencode=arch=compute_{n},code=[sm_{n},compute_{n}]" for n in numbers]
+    command = [str(toolkit / "bin/nvcc"), "-c", "-std=c++20", "-O3", "-Xcompiler=-fPIC", *flags]
+    _run([*command, *files("cuda/*.cu"), "-o", str(output)])
+
+
+def files(pattern):
+    """Paths of sources below ``csrc``."""
+    return sorted(map(str, SOURCES.glob(pattern)))
+
+
+def _run(command):
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
 
 
 if __name__ == "__main__":

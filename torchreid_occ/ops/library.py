@@ -9,15 +9,14 @@ from torchreid_occ.ops import binary, shift_form
 
 FORWARD, BACKWARD = "torchreid_occ::patch_attention", "torchreid_occ::patch_attention_backward"
 _OPTIONS = "int patch_size, float scale, bool overlap"
-
-torch.library.define(
-    FORWARD, f"(Tensor query, Tensor key, Tensor? key_mask, {_OPTIONS}) -> (Tensor, Tensor)"
-)
-torch.library.define(
-    BACKWARD,
-    "(Tensor upstream, Tensor query, Tensor key, Tensor? key_mask, Tensor log_sum, "
+SCHEMAS = {
+    FORWARD: f"(Tensor query, Tensor key, Tensor? key_mask, {_OPTIONS}) -> (Tensor, Tensor)",
+    BACKWARD: "(Tensor upstream, Tensor query, Tensor key, Tensor? key_mask, Tensor log_sum, "
     f"{_OPTIONS}) -> (Tensor, Tensor)",
-)
+}
+
+for _name, _schema in SCHEMAS.items():
+    torch.library.define(_name, _schema)
 torch.library.impl(FORWARD, "CompositeExplicitAutograd", shift_form.forward)
 torch.library.impl(BACKWARD, "CompositeExplicitAutograd", shift_form.backward)
 

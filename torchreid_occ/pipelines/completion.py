@@ -114,6 +114,7 @@ def train_completion(config, resume=False):
             config.data.workers,
             config.train.seed,
             use_gpu(config),
+            max_masked=own.max_masked,
         )
         engine = build_completion_engine(config, datamanager)
         train = config.train

@@ -71,6 +71,15 @@ def test_items_are_unoccluded_frames_with_one_region_to_complete(tracklets):
     assert torch.equal(items[ItemKey(5, 0, 1)]["mask"], again)
 
 
+def test_several_regions_may_be_to_complete(tracklets):
+    occluded = [np.zeros((4, 3), bool) for _ in tracklets]
+    items = CompletionItems(tracklets, occluded, 12, 8, seed=3, max_masked=2)
+    masks = {tuple(items[ItemKey(epoch, 0, 1)]["mask"][0, ::4, 0].tolist()) for epoch in range(60)}
+    assert masks == {(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1)}
+    with pytest.raises(ValueError, match=r"max_masked is 4, but must be from 1 to 3"):
+        CompletionItems(tracklets, occluded, 12, 8, seed=3, max_masked=4)
+
+
 def test_nothing_to_learn_from_is_an_error(tracklets):
     with pytest.raises(ValueError, match="All 8 training frames"):
         CompletionItems(tracklets, [np.ones((4, 3), bool)] * 2, 12, 8, seed=0)

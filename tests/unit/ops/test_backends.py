@@ -32,11 +32,21 @@ def by_definition(query, key, upstream, key_mask, options):
     return output, *torch.autograd.grad(output, (query, key), upstream)
 
 
-WAYS = {"shift": by_shift_form, "cpu": by_dispatcher}
+def on_a_gpu(query, key, upstream, key_mask, options):
+    query, key = (part.detach().cuda().requires_grad_() for part in (query, key))
+    mask = None if key_mask is None else key_mask.cuda()
+    return [part.cpu() for part in by_dispatcher(query, key, upstream.cuda(), mask, options)]
 
 
-@pytest.fixture(params=[name for name in WAYS if backends()[name]])
+WAYS = {"shift": by_shift_form, "cpu": by_dispatcher, "cuda": on_a_gpu}
+
+
+@pytest.fixture(params=["shift", "cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
 def way(request):
+    if not backends()[request.param]:
+        pytest.skip(f"no binary with {request.param} kernels")
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU")
     return WAYS[request.param]
 
 
@@ -64,7 +74,10 @@ def test_equals_the_definition_in_double_precision(way, size):
         assert_equal(way(*arguments), by_definition(*arguments), 1e-11)
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [(torch.float32, 1e-5), (torch.bfloat16, 2e-2), (torch.float16, 2e-2)],
+)
 def test_equals_the_definition_at_real_size(way, dtype, tolerance):
     query, key, upstream, mask = draw((2, 256, 32, 16), dtype)
     exact = [part.detach().double().requires_grad_() for part in (query, key)]

@@ -80,6 +80,18 @@ def test_phases_that_are_not_well_formed(phases, error, message):
         phase_configs(load_config(None, ["phases", str(phases)]))
 
 
+def test_a_name_in_the_list_is_the_phase_of_the_file_built_on(tmp_path):
+    base, more = tmp_path / "base.yaml", tmp_path / "more.yaml"
+    base.write_text("phases: [{name: a, train: {lr: 0.5}}, {name: b}]")
+    more.write_text("_BASE_: base.yaml\nphases: [a, {name: c, take: {model.pretrained: a}}, b]")
+    found = phase_configs(load_config(more))
+    assert list(found) == ["a", "c", "b"]
+    assert found["a"].train.lr == 0.5
+    more.write_text("_BASE_: base.yaml\nphases: [a, d]")
+    with pytest.raises(KeyError, match=r"no phases \['d'\], but \['a', 'b'\]"):
+        load_config(more)
+
+
 def test_phases_must_be_a_list():
     with pytest.raises(ValueError, match="phases is 'all', but must be a list of named parts"):
         load_config(None, ["phases", "all"])

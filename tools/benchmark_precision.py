@@ -1,0 +1,97 @@
+"""Measures a trained model in half precision against the same model in float32.
+
+    python tools/benchmark_precision.py log/demo/rfcnet/model/model.pth.tar-9
+
+Extracts the model's target in both, and shows how alike the features are, how many queries change
+their first match, what becomes of mAP, and seconds.
+"""
+
+import argparse
+import time
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from torchreid_occ.config import plain
+from torchreid_occ.data.datamanager import ClipDataManager
+from torchreid_occ.engine.evaluation import distance_matrix
+from torchreid_occ.engine.precision import PRECISIONS
+from torchreid_occ.engine.video import ClipEngine
+from torchreid_occ.metrics import evaluate_rank
+from torchreid_occ.pipelines.build import load_trained_model
+from torchreid_occ.utils.environment import hardware, versions
+from torchreid_occ.utils.files import write_json
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("checkpoint", metavar="CHECKPOINT")
+    parser.add_argument("--precision", default="bfloat16", choices=list(PRECISIONS))
+    parser.add_argument("--root", metavar="DIR", help="folder of the datasets")
+    parser.add_argument("--split", type=int, metavar="N", help="rendering; the training's if left")
+    parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
+    arguments = parser.parse_args()
+    model, config = load_trained_model(arguments.checkpoint)
+    model = model.cuda() if torch.cuda.is_available() else model
+    found = {}
+    for precision in ("float32", arguments.precision):
+        start = time.perf_counter()
+        query, gallery = extract(model, config, precision, arguments)
+        seconds = time.perf_counter() - start
+        distances = distance_matrix(query, gallery, "cosine")
+        labels = query.pids, gallery.pids, query.camids, gallery.camids
+        features = torch.cat((query.features, gallery.features))
+        first = first_matches(distances, query, gallery)
+        found[precision] = features, first, evaluate_rank(distances, *labels)[1], seconds
+    (exact, matches, _, _), (half, others, _, _) = found.values()
+    numbers = {
+        "cosine": F.cosine_similarity(exact, half).mean().item(),
+        "queries": len(matches),
+        "changed first matches": int((matches != others).sum()),
+        "mAP": {precision: values[2] for precision, values in found.items()},
+        "seconds": {precision: values[3] for precision, values in found.items()},
+    }
+    for name, value in numbers.items():
+        print(f"{name}: {value}")
+    if arguments.json:
+        about = {"hardware": hardware(torch.cuda.is_available()), "versions": versions()}
+        write_json(arguments.json, {"options": vars(arguments), **numbers, **about})
+
+
+def extract(model, config, precision, arguments):
+    """Features of queries and gallery of the model's first target."""
+    data = config.data
+    target = (data.targets or data.sources)[0]
+    loaders = ClipDataManager(
+        arguments.root or data.root,
+        target,
+        height=data.height,
+        width=data.width,
+        norm_mean=list(data.norm_mean),
+        norm_std=list(data.norm_std),
+        split_id=data.split_id if arguments.split is None else arguments.split,
+        test_clip_len=config.video.test_clip_len,
+        workers=data.workers,
+        dataset_options=plain(data.options),
+    )
+    engine = ClipEngine(loaders, model, None, None, test_precision=precision)
+    engine.set_model_mode("eval")
+    with torch.no_grad():
+        return [
+            engine.extract(loader, f"{precision} {part}")
+            for part, loader in loaders.test_loader[target].items()
+        ]
+
+
+def first_matches(distances, query, gallery):
+    """The nearest gallery item of each query, those of its person in its own camera left out."""
+    same = query.pids[:, None] == gallery.pids
+    same &= query.camids[:, None] == gallery.camids
+    return np.where(same, np.inf, distances).argmin(1)
+
+
+if __name__ == "__main__":
+    main()
