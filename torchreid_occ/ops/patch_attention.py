@@ -39,7 +39,8 @@ def patch_attention(query, key, *, patch_size=3, scale=1.0, aggregate="overlap",
         query, key = query.to(dtype), key.to(dtype)
     check_arguments(query, key, patch_size, scale, aggregate, key_mask)
     options = (patch_size, float(scale), aggregate == "overlap")
-    return torch.ops.torchreid_occ.patch_attention(query, key, key_mask, *options)[0]
+    with torch.autocast(device, enabled=False):  # sums over pairs stay in float32
+        return torch.ops.torchreid_occ.patch_attention(query, key, key_mask, *options)[0]
 
 
 def check_arguments(query, key, patch_size, scale, aggregate, key_mask):
