@@ -36,6 +36,7 @@ def main():
     parser.add_argument("--height", type=int, default=256)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--precision", default="float32", choices=list(PRECISIONS))
+    parser.add_argument("--compile", action="store_true", help="our model, for extraction")
     parser.add_argument("--clips", type=int, default=8, metavar="N", help="in a training batch")
     parser.add_argument("--repeats", type=int, default=3, metavar="N")
     parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
@@ -90,10 +91,11 @@ def build_engines(arguments):
     copies[0].torchreid_loss = "triplet"  # answers as torchreid's engines expect it
     optimizers = [torch.optim.Adam(own.parameters(), 3e-4) for own in copies]
     criterion = build_criterion("identity", ours.num_train_pids)
-    precisions = {"precision": arguments.precision, "test_precision": arguments.precision}
+    own = {"precision": arguments.precision, "test_precision": arguments.precision}
+    own["compile_test"] = arguments.compile
     return {
         "torchreid": TorchreidTripletEngine(theirs, copies[0], optimizers[0]),
-        "torchreid_occ": ClipEngine(ours, copies[1], optimizers[1], criterion, **precisions),
+        "torchreid_occ": ClipEngine(ours, copies[1], optimizers[1], criterion, **own),
     }
 
 

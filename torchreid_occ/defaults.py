@@ -106,6 +106,7 @@ DEFAULTS = {
         "ranks": [1, 5, 10, 20],
         "rerank": False,
         "precision": "float32",  # as train.precision
+        "compile": False,  # test a compiled model: the first batches take minutes
         "flip": False,  # average the features of the frames and of their mirror images
         "evaluate": False,  # test only
         "eval_freq": 10,  # epochs between validations; -1 validates at the end only
@@ -188,6 +189,7 @@ ONLY_FOR = {
         "train.max_iter",
         "train.precision",
         "test.precision",
+        "test.compile",
         "test.flip",
         "test.select",
         "test.val_identities",

@@ -169,6 +169,7 @@ def build_engine(config, datamanager, model, metadata, clip_engine=ClipEngine):
         metadata=metadata,
         precision=config.train.precision,
         test_precision=config.test.precision,
+        compile_test=config.test.compile,
     )
 
 

@@ -160,6 +160,27 @@ def test_flip_averages_the_mirror_image():
     torch.testing.assert_close(built.extract_features(clips), clips.mean((1, 3, 4)))
 
 
+def test_a_compiled_model_is_tested_in_the_place_of_the_model(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda model, dynamic: lambda clips: 2 * model(clips))
+    plain, compiled = (extract(engine(compile_test=c), Loader()) for c in (False, True))
+    torch.testing.assert_close(compiled.features, 2 * plain.features)
+
+
+@pytest.mark.slow
+def test_a_compiled_model_gives_the_same_features():
+    plain, compiled = (extract(engine(flip=True, compile_test=c), Loader()) for c in (False, True))
+    torch.testing.assert_close(compiled.features, plain.features)
+
+
+def test_what_carries_its_state_is_not_compiled():
+    FrameMean.carries = True
+    try:
+        with pytest.raises(ValueError, match=r"test\.compile is True, but FrameMean carries"):
+            engine(compile_test=True)
+    finally:
+        FrameMean.carries = False
+
+
 def test_checkpoints_hold_plain_values_and_follow_their_frequency(tmp_path):
     built = engine(metadata={"config": {"a": 1}, "num_classes": 4})
     built.run(tmp_path, max_epoch=5, checkpoint_freq=2)

@@ -46,6 +46,10 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
         metadata: Plain values every checkpoint carries.
         precision: What the model trains in, one of ``PRECISIONS``.
         test_precision: What it is tested in, likewise.
+        compile_test: Test a compiled form of the model, the first batches of which take minutes.
+
+    Raises:
+        ValueError: If a model that carries its state from clip to clip is to be compiled.
     """
 
     def __init__(
@@ -64,10 +68,17 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
         metadata=None,
         precision="float32",
         test_precision="float32",
+        compile_test=False,
     ):
         super().__init__(datamanager, seed, use_gpu, metadata, precision)
         self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
         self.network = model  # what trains: the model, or what shares its gradients
+        if compile_test and model.carries:
+            raise ValueError(
+                f"test.compile is True, but {type(model).__name__} carries its state from clip to "
+                "clip: leave it False."
+            )
+        self.compiled = torch.compile(model, dynamic=True) if compile_test else None
         self.criterion = criterion
         self.dist_metric, self.flip = dist_metric, flip
         self.test_precision = Precision(test_precision, self.precision.device)
@@ -121,9 +132,10 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
 
     def extract_features(self, clips):
         """Features of a batch of clips of equal length: (B, T, 3, H, W) to (B, D)."""
-        features = self.model(clips)
+        model = self.model if self.compiled is None else self.compiled
+        features = model(clips)
         if self.flip:
-            features = (features + self.model(clips.flip(-1))) / 2
+            features = (features + model(clips.flip(-1))) / 2
         return features
 
     def extract(self, loader, description):
