@@ -4,14 +4,15 @@ r"""Measures completion where OccWalk knows what was behind the occluder, and dr
         --extractor log/vrstc/pretrain/model/model.pth.tar-16 --pictures completion.png
 
 Regions are those of the query tracklets that OccWalk's masks say are occluded. PSNR and SSIM are
-scikit-image's, inside the regions, much of which no occluder covers, and on what is hidden of the
-person there; the distance is the cosine distance of the tracklet's feature from that of the clean
-tracklet. A checkpoint gives a row for each of its generators, under the
-name of its run's folder; runs in folders of one name are seeds of one row, whose mean and spread
-are shown.
+scikit-image's, inside the regions, much of which no occluder covers, on what is hidden of the
+person there, and inside regions that are their frame's only one; the distance is the cosine
+distance of the tracklet's feature from that of the clean tracklet. A checkpoint gives a row for
+each of its generators, under the name of its run's folder; runs in folders of one name are seeds of
+one row, whose mean and spread are shown.
 """
 
 import argparse
+import math
 import statistics
 import sys
 from collections import Counter, defaultdict
@@ -40,6 +41,7 @@ COLUMNS = {
     "ssim": ("SSIM", 3),
     "hidden_psnr": ("hidden PSNR (dB)", 2),
     "hidden_ssim": ("hidden SSIM", 3),
+    "alone_psnr": ("one region: PSNR (dB)", 2),
     "distance": ("feature distance", 4),
 }
 
@@ -94,7 +96,7 @@ def measure(arguments):
 
 def summary(rows, quantity, digits):
     """Mean of a quantity over seeds, with its standard deviation if there are several."""
-    values = [row[quantity] for row in rows]
+    values = [row.get(quantity, math.nan) for row in rows]
     mean = f"{statistics.mean(values):.{digits}f}"
     return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
 

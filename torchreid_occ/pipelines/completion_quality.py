@@ -130,10 +130,11 @@ def measure_quality(tracklets, fillers, extractor=None, workers=2):
         workers: Processes that read images.
 
     Returns:
-        `{filler: {"psnr", "ssim", "hidden_psnr", "hidden_ssim", "distance"}}`: PSNR in decibel and
-        SSIM inside the regions and where a person is covered there, means over frames, and the
-        cosine distance of the tracklet's feature from that of the clean tracklet, mean over
-        tracklets.
+        `{filler: {"psnr", "ssim", "hidden_psnr", "hidden_ssim", "alone_psnr", "alone_ssim",
+        "distance"}}`: PSNR in decibel and SSIM inside the regions, where a person is covered there,
+        and inside regions that are a frame's only one, means over frames that have such pixels, and
+        the cosine distance of the tracklet's feature from that of the clean tracklet, mean over
+        tracklets. What no frame has is left out.
     """
     found = {name: defaultdict(list) for name in fillers}
     loader = DataLoader(tracklets, batch_size=None, shuffle=False, num_workers=workers)
@@ -142,7 +143,12 @@ def measure_quality(tracklets, fillers, extractor=None, workers=2):
         target = None if extractor is None else extractor(tracklet.clean)
         for name, fill in fillers.items():
             completed = fill(tracklet)
-            places = {"": tracklet.mask, "hidden_": tracklet.mask * tracklet.hidden}
+            alone = tracklet.mask.mean((1, 2, 3), keepdim=True) < 0.5  # a third, not two
+            places = {
+                "": tracklet.mask,
+                "hidden_": tracklet.mask * tracklet.hidden,
+                "alone_": tracklet.mask * alone,
+            }
             for place, masks in places.items():
                 for one, other, mask in zip(completed, truth, masks, strict=True):
                     if mask.any():

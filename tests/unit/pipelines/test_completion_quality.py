@@ -76,11 +76,25 @@ def test_psnr_is_that_of_the_region(tracklets):
     found = measure_quality(tracklets, {"as rendered": FILLERS["as rendered"]}, workers=0)
     truth = tracklets[0].clean[0, :, 8:16]
     error = ((truth + 1) * 127.5).square().mean().item()
-    assert found["as rendered"].keys() == {"psnr", "ssim", "hidden_psnr", "hidden_ssim"}
+    names = {f"{place}{name}" for place in ("", "hidden_", "alone_") for name in ("psnr", "ssim")}
+    assert found["as rendered"].keys() == names
+    assert found["as rendered"]["alone_psnr"] == found["as rendered"]["psnr"]
     assert found["as rendered"]["psnr"] == pytest.approx(10 * np.log10(255**2 / error), abs=0.01)
     error = ((truth[:, :, 5:7] + 1) * 127.5).square().mean().item()
     hidden = found["as rendered"]["hidden_psnr"]
     assert hidden == pytest.approx(10 * np.log10(255**2 / error), abs=0.01)
+
+
+def test_a_frame_with_two_regions_has_none_alone(tracklets):
+    two = tracklets[0]
+    two.mask[0, :, :8] = 1
+    found = measure_quality([two], {"as rendered": FILLERS["as rendered"]}, workers=0)
+    assert (
+        found["as rendered"]["alone_psnr"] < found["as rendered"]["psnr"]
+    )  # the first third is right
+    two.mask[1, :, :8] = 1
+    found = measure_quality([two], {"as rendered": FILLERS["as rendered"]}, workers=0)
+    assert found["as rendered"].keys() & {"alone_psnr", "alone_ssim"} == set()
 
 
 def test_the_mean_colour_of_a_frame_without_rest_is_grey(tracklets):
