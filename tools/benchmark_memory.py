@@ -19,7 +19,7 @@ from torchreid_occ.utils.environment import hardware, versions
 from torchreid_occ.utils.files import write_json
 from torchreid_occ.utils.memory import added_mebibytes
 
-CLIP_LEN = 64
+CLIP_LEN, BATCH = 64, 4
 
 
 def main():
@@ -51,7 +51,13 @@ def measure(length, arguments):
     """Memory that a tracklet of so many frames adds, and frames a second."""
     size = {"height": arguments.height, "width": arguments.width}
     data = ClipDataManager(
-        arguments.root, "occwalk_tiny", test_clip_len=CLIP_LEN, use_gpu=False, workers=0, **size
+        arguments.root,
+        "occwalk_tiny",
+        test_clip_len=CLIP_LEN,
+        batch_size_test=BATCH,
+        use_gpu=False,
+        workers=0,
+        **size,
     )  # without workers, so that all memory is that of one process
     options = {"pretrained": False, "backbone": arguments.backbone, **size}
     model = build_model(arguments.model, data.num_train_pids, **options)
@@ -64,7 +70,7 @@ def measure(length, arguments):
         paths = tuple(frames[index % len(frames)] for index in range(count))
         engine.extract(data.loader_of([(paths, *labels)]), f"{count} frames")
 
-    extract(2 * CLIP_LEN)
+    extract(2 * BATCH * CLIP_LEN)
     start = time.perf_counter()
     memory = added_mebibytes(lambda: extract(length))
     return {"mebibytes": memory, "frames per second": length / (time.perf_counter() - start)}

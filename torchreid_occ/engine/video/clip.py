@@ -161,20 +161,18 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
 
     def _extract_in_any_order(self, loader, description):
         """Features by a model that takes each clip by itself."""
-        num_tracklets = len(loader.dataset.tracklets)
-        order, weights, features = [], [], []
+        # Summed as they come: parts that are kept would scatter over the heap, which grows by it.
+        summed, frames = None, torch.zeros(len(loader.dataset.tracklets), 1)
         for batch in progress(loader, description, unit="batch"):
             clips = batch["img"].cuda() if self.use_gpu else batch["img"]
             with self.test_precision.autocast():
-                features.append(self.extract_features(clips).float().cpu())
-            order.append(batch["tracklet"])
-            weights.append(batch["num_frames"])
-        order, weights = torch.cat(order), torch.cat(weights).to(torch.float32)
-        features = torch.cat(features)
-        summed = torch.zeros(num_tracklets, features.shape[1])
-        summed.index_add_(0, order, features * weights[:, None])
-        frames = torch.zeros(num_tracklets).index_add_(0, order, weights)
-        return summed / frames[:, None]
+                features = self.extract_features(clips).float().cpu()
+            if summed is None:
+                summed = torch.zeros(len(frames), features.shape[1])
+            weights = batch["num_frames"][:, None].float()
+            summed.index_add_(0, batch["tracklet"], features * weights)
+            frames.index_add_(0, batch["tracklet"], weights)
+        return summed / frames
 
     def _extract_in_order(self, loader, description):
         """Features by a model that carries its state from clip to clip of a tracklet."""
