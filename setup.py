@@ -18,7 +18,7 @@ setup(
     license_files=["LICENSE"],
     packages=find_packages(include=["torchreid_occ", "torchreid_occ.*"]),
     # Compiled in place by torchreid_occ.ops.build.
-    package_data={"torchreid_occ.ops": ["csrc/*/*"]},
+    package_data={"torchreid_occ.ops": ["csrc/*.h", "csrc/*/*"]},
     python_requires=">=3.10",
     install_requires=[
         # torchreid 0.2.5 declares no dependencies; h5py, scipy, gdown, tensorboard, matplotlib and

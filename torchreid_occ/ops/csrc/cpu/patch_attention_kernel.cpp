@@ -17,10 +17,10 @@
 #include <tuple>
 #include <vector>
 
+#include "../exact.h"
+
 namespace torchreid_occ {
 namespace {
-
-constexpr double kEps = 1e-12;  // least norm of a patch
 
 struct Map {
   int64_t height, width, radius;
@@ -283,11 +283,6 @@ struct Operator {
       for (int64_t q = 0; q < n; ++q) result[c * n + q] -= data[c * n + q] * sums[q];
   }
 };
-
-// Half precision is too coarse for sums over all pairs.
-at::ScalarType exact_type(const at::Tensor& maps) {
-  return maps.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-}
 
 at::Tensor as_columns(const at::Tensor& maps) {
   return maps.to(exact_type(maps)).contiguous().flatten(2);

@@ -12,18 +12,13 @@
 #include <optional>
 #include <tuple>
 
+#include "../exact.h"
 #include "patch_attention_kernels.h"
 
 namespace torchreid_occ {
 namespace {
 
-constexpr double kEps = 1e-12;  // least norm of a patch
 constexpr int64_t kCachedPairs = 1 << 21;  // 8 MiB of float32 in each of up to four matrices
-
-// Half precision is too coarse for sums over all pairs.
-at::ScalarType exact_type(const at::Tensor& maps) {
-  return maps.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-}
 
 // A product of two batches of matrices, summed and given in full precision.
 at::Tensor exact_product(const at::Tensor& one, const at::Tensor& other) {
@@ -133,13 +128,13 @@ struct Pairs {
   }
 };
 
-// Calls `work(first, count, pairs)` for as many samples at a time as fit the cache.
+// Calls `work(first, part)` for as many samples at a time as fit the cache.
 template <typename Work>
 void for_each_part(
     const at::Tensor& query, const at::Tensor& key, const std::optional<at::Tensor>& key_mask,
     int64_t patch_size, double scale, bool overlap, const Work& work) {
-  const int64_t positions = query.size(2) * query.size(3);
-  const int64_t step = std::max<int64_t>(1, kCachedPairs / std::max<int64_t>(1, positions * positions));
+  const int64_t positions = std::max<int64_t>(1, query.size(2) * query.size(3));
+  const int64_t step = std::max<int64_t>(1, kCachedPairs / (positions * positions));
   for (int64_t first = 0; first < query.size(0); first += step) {
     const int64_t count = std::min(step, query.size(0) - first);
     const auto columns = [&](const at::Tensor& maps) {

@@ -1,5 +1,5 @@
-// A warp has a row of a matrix of pairs, its lanes take the columns in turn: neighbouring lanes read
-// neighbouring values, and the nine rows that a row's box sums read are its neighbours' in the cache.
+// A warp has a row of a matrix of pairs, its lanes take the columns in turn: neighbouring lanes
+// read neighbouring values, and the rows that a box sum reads are its neighbours' in the cache.
 
 #include "patch_attention_kernels.h"
 
