@@ -13,13 +13,12 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from torchreid_occ.config import plain
-from torchreid_occ.data.datamanager import ClipDataManager
+from torchreid_occ.config import merged, plain
 from torchreid_occ.engine.evaluation import distance_matrix
 from torchreid_occ.engine.precision import PRECISIONS
 from torchreid_occ.engine.video import ClipEngine
 from torchreid_occ.metrics import evaluate_rank
-from torchreid_occ.pipelines.build import load_trained_model
+from torchreid_occ.pipelines.build import build_datamanager, load_trained_model
 from torchreid_occ.utils.environment import hardware, versions
 from torchreid_occ.utils.files import write_json
 
@@ -35,11 +34,14 @@ def main():
     parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
     arguments = parser.parse_args()
     model, config = load_trained_model(arguments.checkpoint)
+    own = {"root": arguments.root, "split_id": arguments.split}
+    given = {name: value for name, value in own.items() if value is not None}
+    config = merged(plain(config), [{"data": given}], "the command line")
     model = model.cuda() if torch.cuda.is_available() else model
     found = {}
     for precision in ("float32", arguments.precision):
         start = time.perf_counter()
-        query, gallery = extract(model, config, precision, arguments)
+        query, gallery = extract(model, config, precision)
         seconds = time.perf_counter() - start
         distances = distance_matrix(query, gallery, "cosine")
         labels = query.pids, gallery.pids, query.camids, gallery.camids
@@ -61,29 +63,14 @@ def main():
         write_json(arguments.json, {"options": vars(arguments), **numbers, **about})
 
 
-def extract(model, config, precision, arguments):
+def extract(model, config, precision):
     """Features of queries and gallery of the model's first target."""
-    data = config.data
-    target = (data.targets or data.sources)[0]
-    loaders = ClipDataManager(
-        arguments.root or data.root,
-        target,
-        height=data.height,
-        width=data.width,
-        norm_mean=list(data.norm_mean),
-        norm_std=list(data.norm_std),
-        split_id=data.split_id if arguments.split is None else arguments.split,
-        test_clip_len=config.video.test_clip_len,
-        workers=data.workers,
-        dataset_options=plain(data.options),
-    )
-    engine = ClipEngine(loaders, model, None, None, test_precision=precision)
+    data = build_datamanager(config)
+    engine = ClipEngine(data, model, None, None, test_precision=precision)
     engine.set_model_mode("eval")
+    loaders = next(iter(data.test_loader.values()))
     with torch.no_grad():
-        return [
-            engine.extract(loader, f"{precision} {part}")
-            for part, loader in loaders.test_loader[target].items()
-        ]
+        return [engine.extract(loader, f"{precision} {part}") for part, loader in loaders.items()]
 
 
 def first_matches(distances, query, gallery):

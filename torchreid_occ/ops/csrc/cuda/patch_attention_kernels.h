@@ -24,7 +24,7 @@ cudaError_t similarities(
     const Maps& maps, const T* products, const T* left, const T* right, const bool* allowed,
     T scale, T* logits, T* log_sum, cudaStream_t stream);
 
-// exp(logits - log_sum), zero in a row with nothing to attend. In place is allowed.
+// exp(logits - log_sum), zero in a row with nothing to attend.
 template <typename T>
 cudaError_t weights(
     const Maps& maps, const T* logits, const T* log_sum, T* attention, cudaStream_t stream);
