@@ -47,7 +47,7 @@ def main():
         labels = query.pids, gallery.pids, query.camids, gallery.camids
         features = torch.cat((query.features, gallery.features))
         first = first_matches(distances, query, gallery)
-        found[precision] = features, first, evaluate_rank(distances, *labels)[1], seconds
+        found[precision] = features, first, float(evaluate_rank(distances, *labels)[1]), seconds
     (exact, matches, _, _), (half, others, _, _) = found.values()
     numbers = {
         "cosine": F.cosine_similarity(exact, half).mean().item(),
