@@ -6,8 +6,9 @@ from pathlib import Path
 def added_mebibytes(work):
     """By how much work raises the memory of this process at its peak.
 
-    Pages that were touched and freed before count as there: call it in a fresh process that has
-    done the same on something small. GPUs' memory does not count.
+    Memory that the process has freed but still holds counts as there, even where work takes from
+    it: call it in a fresh process that has done the same on something small. GPUs' memory does not
+    count.
 
     Args:
         work: Function without arguments.
