@@ -5,11 +5,13 @@ from torch import nn
 
 from torchreid_occ.config import check_options, config_of, plain
 from torchreid_occ.data.datamanager import ClipDataManager
+from torchreid_occ.data.transforms import ClipTransform
 from torchreid_occ.engine.video import TORCHREID_ENGINES, ClipEngine
 from torchreid_occ.losses import CRITERIA, build_criterion
 from torchreid_occ.models import MODELS, WeightsUnavailable, build_model
 from torchreid_occ.registry import torchreid, torchreid_models
 from torchreid_occ.utils.checkpoint import load_checkpoint, load_matching_weights, load_weights
+from torchreid_occ.utils.layout import lay_out_channels_last
 from torchreid_occ.utils.logs import logger, printed_lines_logged
 from torchreid_occ.utils.processes import process_count
 
@@ -109,11 +111,14 @@ def build_configured_model(config, num_classes, pretrained=None):
 def load_trained_model(path):
     """The model of a checkpoint with its weights, in eval mode on the CPU, and its configuration.
 
+    The model is laid out as the engine lays it out, so that it gives the engine's numbers.
+
     Raises:
         ValueError: If the checkpoint does not say what model it holds.
     """
     state = load_checkpoint(path)
-    missing = {"config", "num_classes", "state_dict"} - state.keys()
+    missing = {"config", "num_classes", "state_dict"}
+    missing -= state.keys() if isinstance(state, dict) else set()
     if missing:
         raise ValueError(f"{path} is no checkpoint of this package: it lacks {sorted(missing)}.")
     config = config_of(state["config"])
@@ -122,7 +127,14 @@ def load_trained_model(path):
         config.model.name, state["num_classes"], **size, **plain(config.model.options)
     )
     model.load_state_dict(state["state_dict"])
+    lay_out_channels_last(model)
     return model.eval(), config
+
+
+def build_test_transform(config):
+    """What a model's frames go through at test."""
+    data = config.data
+    return ClipTransform(data.height, data.width, (), data.norm_mean, data.norm_std)
 
 
 def build_engine(config, datamanager, model, metadata, clip_engine=ClipEngine):

@@ -1,5 +1,6 @@
 """Files that are whole or absent: written beside their place, flushed, then renamed."""
 
+import hashlib
 import json
 import os
 import tempfile
@@ -7,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _PARTIAL = ".partial"
+_BLOCK = 2**20  # bytes read at a time
 
 
 def remove_partial_files(folder):
@@ -42,6 +44,15 @@ def write_text(path, text):
 def write_json(path, content):
     """Writes a JSON file, whole or not at all."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def file_hash(path):
+    """The SHA-256 of a file's content, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _umask():

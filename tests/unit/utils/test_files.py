@@ -1,8 +1,9 @@
 import json
+from hashlib import sha256
 
 import pytest
 
-from torchreid_occ.utils.files import remove_partial_files, replacing, write_json
+from torchreid_occ.utils.files import file_hash, remove_partial_files, replacing, write_json
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -28,3 +29,9 @@ def test_folders_are_made_and_files_are_readable_by_others(tmp_path):
     assert json.loads(path.read_text(encoding="utf-8")) == {"name": "é"}
     (tmp_path / "plain").touch()
     assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_file_is_hashed_as_a_whole(tmp_path):
+    content = bytes(3 * 2**20 + 7)
+    (tmp_path / "a").write_bytes(content)
+    assert file_hash(tmp_path / "a") == sha256(content).hexdigest()
