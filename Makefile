@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo compare test test-all lint format clean
+.PHONY: install demo compare compare-systems test test-all lint format clean
 
 install: .venv/installed
 
@@ -15,9 +15,17 @@ install: .venv/installed
 demo: install
 	$(BIN)/python tools/demo.py
 
+# Each takes as many runs at once as JOBS says.
+JOBS ?= 1
+COMPARE := $(BIN)/python tools/compare.py --pretrain configs/pretrain/occwalk_small.yaml \
+	--seeds 200 201 202 --splits 200 201 202 --jobs $(JOBS)
+
 compare: install
-	$(BIN)/python tools/compare.py --pretrain configs/pretrain/occwalk_small.yaml \
-		--suite configs/compare/*.yaml --seeds 200 201 202 --splits 200 201 202
+	$(COMPARE) --suite configs/compare/*.yaml
+
+compare-systems: install
+	$(COMPARE) --suite configs/compare/systems/*.yaml --folder log/systems \
+		--phases pretrain discarded completed joint
 
 # A process for each core, each with one thread; what a module's tests share is made once. Whole
 # runs, few and long, come first in the order of folders: reordered, they would wait to the end.

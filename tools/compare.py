@@ -1,24 +1,31 @@
 """Trains and tests configurations side by side over seeds: `make compare`.
 
-Finished runs are not trained again; an interrupted comparison goes on where it was.
+Finished runs are not trained again; an interrupted comparison goes on where it was. Tables
+(`table.md`, `table.csv`, `table.json`) and plots come into its folder.
 """
 
 import argparse
 from pathlib import Path
 
 from torchreid_occ.config import load_config
-from torchreid_occ.pipelines.comparison import (
-    cost_table,
+from torchreid_occ.pipelines.comparison import run_all, run_suite
+from torchreid_occ.pipelines.comparison_speed import frames_per_second
+from torchreid_occ.pipelines.comparison_tables import (
+    by_label,
+    csv_table,
     label_table,
-    results_table,
-    run_once,
-    run_suite,
+    markdown_table,
+    summarise,
 )
-from torchreid_occ.utils.files import write_text
+from torchreid_occ.utils.environment import hardware, versions
+from torchreid_occ.utils.files import replacing, write_json, write_text
+from torchreid_occ.visualization.comparison import draw_cmc, draw_cost, draw_labels, styles
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--suite", nargs="+", required=True, metavar="FILE", help="one a row")
     parser.add_argument("--pretrain", metavar="FILE", help="run before the suite, if not done yet")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], metavar="N")
@@ -32,18 +39,41 @@ def main():
         "--phases", nargs="+", default=[], metavar="NAME",
         help="a row for each of these phases instead of one for the last training",
     )  # fmt: skip
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at once")
     arguments = parser.parse_args()
     root = ["data.root", arguments.root] if arguments.root else []
     if arguments.pretrain:
-        run_once(arguments.pretrain, root)
+        run_all([(arguments.pretrain, root)])
     runs = run_suite(
-        arguments.suite, arguments.seeds, arguments.splits, arguments.folder, root, arguments.phases
+        arguments.suite,
+        arguments.seeds,
+        arguments.splits,
+        arguments.folder,
+        root,
+        arguments.phases,
+        arguments.jobs,
     )
-    data_root = load_config(arguments.suite[0], root).data.root
-    parts = [results_table(runs), cost_table(runs), label_table(runs, data_root)]
-    table = "\n".join(part for part in parts if part)
-    write_text(Path(arguments.folder, "table.md"), table)
-    print(f"\n{table}\nTable: {Path(arguments.folder, 'table.md')}")
+    summary = summarise(runs, frames_per_second(runs))
+    labels = by_label(runs, load_config(arguments.suite[0], root).data.root)
+    write(Path(arguments.folder), runs, summary, labels)
+
+
+def write(folder, runs, summary, labels):
+    """Writes tables and plots, and shows the tables."""
+    table = "\n".join(filter(None, (markdown_table(summary), label_table(labels))))
+    write_text(folder / "table.md", table)
+    write_text(folder / "table.csv", csv_table(summary))
+    about = {"hardware": hardware(use_gpu=True), "versions": versions()}
+    write_json(folder / "table.json", {"rows": summary, "by_label": labels, **about})
+    target = summary[0]["tested on"]
+    drawn = styles(runs)
+    plots = {"cmc": draw_cmc(runs, target, drawn), "cost": draw_cost(summary, target, drawn)}
+    if target in labels:
+        plots["labels"] = draw_labels(labels, target, drawn)
+    for name, figure in plots.items():
+        with replacing(folder / f"{name}.png") as file:
+            figure.savefig(file, format="png", dpi=110)
+    print(f"\n{table}\nTables and plots: {folder}")
 
 
 if __name__ == "__main__":

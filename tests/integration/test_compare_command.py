@@ -63,7 +63,7 @@ def compared(tmp_path_factory):
         {**torchreids, "engine": "torchreid", "loss.name": "softmax", "model.pretrained": weights},
     )
     arguments = ["--pretrain", pretrain, "--suite", ours, theirs]
-    arguments += ["--seeds", 3, 4, "--splits", 0, 1]
+    arguments += ["--seeds", 3, 4, "--splits", 0, 1, "--jobs", 2]
     done = compare(folder, *arguments)
     assert done.returncode == 0, done.stderr
     return folder, arguments, done.stdout
@@ -83,9 +83,10 @@ def test_tables_hold_what_the_runs_gave(compared):
             assert result["config"]["data"]["split_id"] == split
             found.append(result["targets"][target]["last"])
         mean = 50 * (found[0]["mAP"] + found[1]["mAP"])
-        spread = 100 * abs(found[0]["mAP"] - found[1]["mAP"]) / 2**0.5
+        # Student's t of two values: 12.7062 standard errors, each half of their difference.
+        interval = 100 * 12.7062 * abs(found[0]["mAP"] - found[1]["mAP"]) / 2
         (row,) = (row for row in rows if row[:2] == [target, "ours"] and "±" in row[2])
-        assert row[2] == f"{mean:.1f} ± {spread:.1f}"
+        assert row[2] == f"{mean:.1f} ± {interval:.1f}"
         for result in found:
             precisions = result["average_precisions"]
             assert len(precisions) == 32
@@ -93,6 +94,14 @@ def test_tables_hold_what_the_runs_gave(compared):
     heads = next(row for row in rows if row[:1] == ["tested on"] and "(" in row[2])
     assert sum(int(head.split("(")[1][:-1]) for head in heads[2:]) == 64  # queries of both seeds
     assert {row[1] for row in rows if row[:1] == ["occwalk_tiny"]} == {"ours", "torchreid"}
+    made = json.loads((folder / "runs" / "table.json").read_text())
+    assert [(one["tested on"], one["model"]) for one in made["rows"]][:2] == [
+        ("occwalk_tiny", "ours"),
+        ("occwalk_tiny", "torchreid"),
+    ]
+    assert all(one["frames_per_second"] > 0 for one in made["rows"])
+    for name in ("table.csv", "cmc.png", "cost.png", "labels.png"):
+        assert (folder / "runs" / name).stat().st_size > 100
 
 
 def test_finished_runs_are_read_and_changed_ones_refused(compared):
@@ -114,6 +123,6 @@ def test_finished_runs_are_read_and_changed_ones_refused(compared):
 
 def test_a_split_is_given_for_each_seed(compared):
     folder, arguments, _ = compared
-    done = compare(folder, *arguments[:-1])
+    done = compare(folder, *arguments[:-3])
     assert done.returncode == 1
     assert "Received 1 splits for 2 seeds" in done.stderr

@@ -3,6 +3,7 @@
 from torchreid_occ.models.backbones import WeightsUnavailable
 from torchreid_occ.models.baseline import baseline
 from torchreid_occ.models.clip_model import ClipModel, ClipOutput
+from torchreid_occ.models.qan import qan
 from torchreid_occ.models.rfcnet import rfcnet
 from torchreid_occ.models.rru_stim import rru_stim
 from torchreid_occ.models.trl_st2n import trl_st2n
@@ -10,6 +11,7 @@ from torchreid_occ.models.vrstc import vrstc
 
 MODELS = {
     "baseline": baseline,
+    "qan": qan,
     "rfcnet": rfcnet,
     "rru_stim": rru_stim,
     "trl_st2n": trl_st2n,

@@ -79,12 +79,40 @@ def trainings_of(config, resume=False):
         resume: Continue the run in ``data.save_dir``.
 
     Returns:
-        What each ``results.json`` holds, by phase and in order; by None if there are no phases.
+        As of :func:`finished_trainings`.
     """
     if not config.phases:
         return {None: finished_run(config) or run_experiment(config, resume)}
-    phases = run_config(config, resume)
-    return {name: results for name, results in phases.items() if "targets" in results}
+    run_config(config, resume)
+    return finished_trainings(config)
+
+
+def finished_trainings(config):
+    """What the trainings of a run came to, or None if it has not finished.
+
+    Args:
+        config: From :func:`torchreid_occ.config.load_config`.
+
+    Returns:
+        What each ``results.json`` holds, by phase and in order; by None if there are no phases.
+        The seconds of a phase are also those of the phases it was made from.
+    """
+    if not config.phases:
+        done = finished_run(config)
+        return None if done is None else {None: done}
+    taken = {phase["name"]: {*phase.get("take", {}).values()} for phase in config.phases}
+    done, made_from = {}, {}
+    for name, phase in phase_configs(config).items():
+        done[name] = finished_run(phase)
+        if done[name] is None:
+            return None
+        made_from[name] = {name}.union(*(made_from[source] for source in taken[name]))
+    seconds = {name: sum(done[one]["seconds"] for one in made_from[name]) for name in done}
+    return {
+        name: {**results, "seconds": round(seconds[name], 1)}
+        for name, results in done.items()
+        if "targets" in results
+    }
 
 
 def phase_configs(config):

@@ -75,4 +75,4 @@ def test_a_clip_model_must_say_how_to_run_a_clip():
 def test_unknown_models_are_refused_with_the_known_ones():
     with pytest.raises(KeyError, match=r"resnet50.*baseline.*rfcnet"):
         build_model("resnet50", 5)
-    assert sorted(MODELS) == ["baseline", "rfcnet", "rru_stim", "trl_st2n", "vrstc"]
+    assert sorted(MODELS) == ["baseline", "qan", "rfcnet", "rru_stim", "trl_st2n", "vrstc"]

@@ -1,77 +1,59 @@
-"""Tables of a comparison, from results that are made up."""
+"""Runs of a comparison: which have finished, which are run, what becomes a row."""
 
 import json
+import subprocess
+from pathlib import Path
 
-import numpy as np
 import pytest
+import torch
 
 from torchreid_occ.config import load_config, plain
 from torchreid_occ.pipelines import comparison
-from torchreid_occ.pipelines.comparison import (
-    cost_table,
-    label_table,
-    results_table,
-    run_once,
-    run_suite,
-)
+from torchreid_occ.pipelines.comparison import run_all, run_suite
+from torchreid_occ.pipelines.phases import phase_configs
 
 
-def run(precisions, seed=0, parameters=1_000_000):
-    """What a run on one target leaves."""
-    mean = sum(precisions) / len(precisions)
-    result = {
-        "mAP": mean,
-        "cmc": {1: mean / 2, 5: mean, 10: 1.0},
-        "average_precisions": precisions,
-    }
+def finish(config, mean=0.5, target="somewhere"):
+    """Leaves what a finished run leaves, ten seconds a phase."""
+    save_dir = Path(config.data.save_dir)
+    save_dir.mkdir(parents=True, exist_ok=True)
+    (save_dir / "config.yaml").write_text(config.dump())
+    for phase in phase_configs(config).values() if config.phases else [config]:
+        found = {"mAP": mean, "cmc": {1: mean / 2}, "average_precisions": [mean]}
+        results = {"seconds": 10.0, "config": plain(phase)}
+        if phase.task == "train":
+            results["targets"] = {target: {"last": found}}
+        folder = Path(phase.data.save_dir)
+        folder.mkdir(exist_ok=True)
+        (folder / "results.json").write_text(json.dumps(results))
+
+
+def means(runs):
     return {
-        "targets": {"somewhere": {"last": result}},
-        "cost": {"parameters": parameters, "gmacs_per_clip": 0.5},
-        "seconds": 10.0 + seed,
-        "config": {"data": {"split_id": seed}},
+        row: [run["targets"]["somewhere"]["last"]["mAP"] for run in seeds]
+        for row, seeds in runs.items()
     }
 
 
 @pytest.fixture
-def runs():
-    return {
-        "one": [run([0.2, 0.4], 0), run([0.6, 0.8], 1)],
-        "other": [run([1.0, 1.0], 0, 2_500_000), run([1.0, 1.0], 1, 2_500_000)],
-    }
-
-
-def test_means_and_spreads(runs):
-    lines = results_table(runs).splitlines()
-    assert lines[0] == "| tested on | model | mAP | over one | rank-1 | rank-5 | rank-10 |"
-    assert lines[2] == (
-        "| somewhere | one | 50.0 ± 28.3 |  | 25.0 ± 14.1 | 50.0 ± 28.3 | 100.0 ± 0.0 |"
+def suite(tmp_path):
+    path = tmp_path / "suite.yaml"
+    path.write_text(
+        """
+phases:
+  - name: first
+  - name: scored
+    task: score
+    take: {completion.extractor: first}
+  - name: copied
+    task: copy
+    take: {completion.scores: scored}
+  - name: second
+  - name: third
+    take: {data.options.completed.path: copied}
+"""
     )
-    assert lines[3].startswith("| somewhere | other | 100.0 ± 0.0 | +50.0 ± 28.3 | 50.0 ± 0.0 |")
-
-
-def test_costs(runs):
-    lines = cost_table(runs).splitlines()
-    assert lines[2:] == ["| one | 1.00 M | 0.50 | 10 |", "| other | 2.50 M | 0.50 | 10 |"]
-
-
-def test_queries_of_all_seeds_are_pooled_by_label(runs, monkeypatch):
-    found = {0: np.array([1, 4]), 1: np.array([4, 7])}
-    monkeypatch.setattr(comparison, "load_dataset", lambda _name, _root, split: Folder(split))
-    monkeypatch.setattr(comparison, "query_labels", lambda split: found[split])
-    for one in [*runs["one"], *runs["other"]]:
-        one["targets"] = {"occwalk_tiny": one["targets"]["somewhere"]}
-    lines = label_table(runs, "root").splitlines()
-    assert lines[0] == "| tested on | model | 1 (1) | 4 (2) | 7 (1) |"
-    assert lines[2] == "| occwalk_tiny | one | 20.0 | 50.0 | 80.0 |"
-    elsewhere = {"one": [{**one, "targets": {"mars": {}}} for one in runs["one"]]}
-    assert label_table(elsewhere, "root") == ""
-
-
-class Folder:
-    """A data set of which only the folder is asked for."""
-
-    def __init__(self, dataset_dir):
-        self.dataset_dir = dataset_dir
+    return path
 
 
 def test_seeds_and_splits_go_in_pairs(tmp_path):
@@ -81,40 +63,84 @@ def test_seeds_and_splits_go_in_pairs(tmp_path):
         run_suite(["a/rfcnet.yaml", "b/rfcnet.yaml"], [1], None, tmp_path)
 
 
-def test_finished_runs_are_read_unless_they_say_something_else(tmp_path):
-    overrides = ["data.save_dir", str(tmp_path), "model.name", "baseline"]
-    config = load_config(None, [*overrides, "data.workers", "0"])
-    finished = {**run([0.5]), "config": plain(config)}
-    (tmp_path / "config.yaml").write_text(config.dump())
-    (tmp_path / "results.json").write_text(json.dumps(finished))
-    done = run_once(None, overrides)
-    assert done[None]["targets"]["somewhere"]["last"]["cmc"][5] == 0.5
-    with pytest.raises(ValueError, match=r"train\.lr was 0\.0003 and is 0\.1"):
-        run_once(None, [*overrides, "train.lr", "0.1"])
-
-
-def test_rows_need_not_share_targets(runs):
-    elsewhere = {**run([0.5, 0.7]), "config": {"data": {"split_id": 0}}}
-    elsewhere["targets"] = {"elsewhere": elsewhere["targets"]["somewhere"]}
-    lines = results_table({"one": runs["one"][:1], "copied": [elsewhere]}).splitlines()
-    assert lines[2].startswith("| somewhere | one | 30.0 ± 0.0 |  |")
-    assert lines[3].startswith("| elsewhere | copied | 60.0 ± 0.0 |  |")
-    assert len(lines) == 4
-
-
-def test_phases_are_rows(tmp_path, monkeypatch):
-    path = tmp_path / "suite.yaml"
-    path.write_text("phases: [{name: first}, {name: second}, {name: scored, task: score}]")
-    made = {"first": "results of first", "second": "results of second"}
-    monkeypatch.setattr(comparison, "run_once", lambda _path, _overrides: made)
-    assert run_suite([path], [1], None, tmp_path) == {"suite": ["results of second"]}
-    named = run_suite([path], [1, 2], None, tmp_path, phases=["second", "first"])
-    assert named == {
-        "suite/second": ["results of second"] * 2,
-        "suite/first": ["results of first"] * 2,
-    }
-    for phase in ("third", "scored"):
+def test_phases_are_rows_and_count_what_they_were_made_from(suite, tmp_path):
+    for seed, split in ((1, 7), (2, 8)):
+        folder = tmp_path / f"runs/suite/seed_{seed}"
+        overrides = ["train.seed", str(seed), "data.save_dir", str(folder)]
+        finish(load_config(suite, [*overrides, "data.split_id", str(split)]), seed / 10)
+    arguments = ([suite], [1, 2], [7, 8], tmp_path / "runs")
+    last = run_suite(*arguments)
+    assert means(last) == {"suite": [0.1, 0.2]}
+    assert [run["config"]["data"]["split_id"] for run in last["suite"]] == [7, 8]
+    named = run_suite(*arguments, phases=["second", "third"])
+    assert means(named) == {"suite/second": [0.1, 0.2], "suite/third": [0.1, 0.2]}
+    seconds = {row: seeds[0]["seconds"] for row, seeds in named.items()}
+    assert seconds == {"suite/second": 10.0, "suite/third": 40.0}
+    for phase in ("fourth", "scored"):
         with pytest.raises(
-            ValueError, match=r"those that train and test are \['first', 'second'\]"
+            ValueError, match=r"those that train and test are \['first', 'second', 'third'\]"
         ):
-            run_suite([path], [1], None, tmp_path, phases=[phase])
+            run_suite(*arguments, phases=[phase])
+
+
+def test_a_copy_counts_as_what_it_is_a_copy_of(tmp_path):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / "manifest.json").write_text('{"source": {"name": "somewhere"}}')
+    path = tmp_path / "own.yaml"
+    path.write_text(f"data:\n  options:\n    completed:\n      path: {copy}\n")
+    folder = tmp_path / "runs/own/seed_1"
+    config = load_config(path, ["train.seed", "1", "data.save_dir", str(folder)])
+    finish(config, 0.3, target="completed")
+    assert means(run_suite([path], [1], None, tmp_path / "runs")) == {"own": [0.3]}
+
+
+@pytest.fixture
+def planned(tmp_path):
+    """Three runs, of which the first has finished."""
+    path = tmp_path / "own.yaml"
+    path.write_text("model: {name: baseline}\nloss: {name: identity}\n")
+    runs = [(path, ["data.save_dir", str(tmp_path / f"run_{n}")]) for n in range(3)]
+    finish(load_config(*runs[0]), 0.1)
+    return runs
+
+
+def test_runs_that_have_not_finished_share_the_threads(planned, monkeypatch):
+    begun = {}
+
+    def start(command, env, **_):
+        *_, path, key, folder = command
+        begun[Path(folder).name] = env["OMP_NUM_THREADS"]
+        finish(load_config(path, [key, folder]), 0.2)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(comparison.subprocess, "run", start)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    found = [done[None]["targets"]["somewhere"]["last"]["mAP"] for done in run_all(planned, 2)]
+    assert found == [0.1, 0.2, 0.2]
+    assert begun == {"run_1": "3", "run_2": "3"}
+    assert run_all(planned, 2) == run_all(planned)
+    assert len(begun) == 2
+
+
+def test_several_gpus_are_taken_by_turns(planned, monkeypatch):
+    begun = {}
+
+    def start(command, env, **_):
+        begun[Path(command[-1]).name] = env["CUDA_VISIBLE_DEVICES"]
+        finish(load_config(command[-3], command[-2:]))
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(comparison.subprocess, "run", start)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    run_all(planned, 4)
+    assert begun == {"run_1": "0", "run_2": "1"}
+
+
+def test_a_folder_with_another_run_is_refused_in_its_own_words(planned):
+    path, overrides = planned[0]
+    with pytest.raises(
+        RuntimeError, match=r"(?s)own\.yaml ended with status 1.*0\.0003 and is 0\.1"
+    ):
+        run_all([(path, [*overrides, "train.lr", "0.1"])], jobs=2)
