@@ -1,8 +1,6 @@
-import subprocess
-import sys
-
 import pytest
-from support import REPOSITORY, write_two_cameras
+from commands import run_tool
+from support import write_two_cameras
 
 
 @pytest.fixture(scope="session")
@@ -12,13 +10,10 @@ def two_cameras(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def main():
-    """Runs tools/main.py as a user does."""
+    """Runs tools/main.py."""
 
-    def run(*arguments, check=True, **kwargs):
-        command = [sys.executable, str(REPOSITORY / "tools" / "main.py"), *map(str, arguments)]
-        done = subprocess.run(
-            command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300, **kwargs
-        )
+    def run(*arguments, check=True, env=None):
+        done = run_tool("main.py", *arguments, env=env)
         if check and done.returncode:
             raise AssertionError(f"{done.stdout}\n{done.stderr}")
         return done

@@ -1,10 +1,5 @@
 """What several tests share."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -56,22 +51,3 @@ def write_two_cameras(root, persons=8, frames=5):
                 pixels = np.clip(colour + 20 * camera + noise, 0, 255).astype(np.uint8)
                 Image.fromarray(pixels).save(folder / f"{frame:04d}.png")
     return root
-
-
-def start_and_kill(words, awaited, pause=0.0):
-    """Starts tools/main.py and kills it, and its workers, soon after a file is there."""
-    process = subprocess.Popen(
-        [sys.executable, "tools/main.py", *words],
-        cwd=REPOSITORY,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 200
-    while not awaited.exists():
-        assert process.poll() is None, f"the run ended before {awaited} was there"
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    time.sleep(pause)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

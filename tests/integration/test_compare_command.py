@@ -1,9 +1,8 @@
 import json
-import subprocess
-import sys
 
 import pytest
-from support import REPOSITORY, TINY
+from commands import run_tool
+from support import TINY
 
 pytestmark = pytest.mark.slow
 
@@ -18,9 +17,7 @@ BASE = {
 
 
 def compare(folder, *more):
-    command = [sys.executable, str(REPOSITORY / "tools" / "compare.py")]
-    command += ["--folder", str(folder / "runs"), "--root", str(folder / "data"), *map(str, more)]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+    return run_tool("compare.py", "--folder", folder / "runs", "--root", folder / "data", *more)
 
 
 def write_yaml(path, settings):

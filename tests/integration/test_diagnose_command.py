@@ -1,8 +1,8 @@
 import re
-import subprocess
-import sys
+from functools import partial
 
 import pytest
+from commands import run_tool
 from support import REPOSITORY, TINY, pairs
 
 SETTINGS = {
@@ -15,11 +15,7 @@ SETTINGS = {
 }
 
 
-def diagnose(*arguments, **kwargs):
-    command = [sys.executable, str(REPOSITORY / "tools" / "diagnose.py"), *map(str, arguments)]
-    return subprocess.run(
-        command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300, **kwargs
-    )
+diagnose = partial(run_tool, "diagnose.py")
 
 
 @pytest.fixture(scope="module")

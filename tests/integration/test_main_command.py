@@ -114,6 +114,7 @@ def test_phases_run_on_each_split(main, two_cameras, tmp_path):
     assert results["targets"]["sduvid"]["last"]["mAP"]["mean"] == pytest.approx(sum(each) / 2)
 
 
+@pytest.mark.slow
 def test_ten_splits_are_averaged(main, two_cameras, tmp_path):
     main(
         "--config-file", "configs/baseline_resnet50.yaml", "-s", "sduvid", "--root", two_cameras,

@@ -1,10 +1,10 @@
 import json
 import math
-import subprocess
-import sys
+from functools import partial
 
 import pytest
 import torch
+from commands import run_tool
 from support import REPOSITORY
 
 from torchreid_occ.config import load_config, plain
@@ -18,9 +18,7 @@ OVERRIDES = [
 ]  # fmt: skip
 
 
-def measure(*arguments):
-    command = [sys.executable, "tools/measure_completion.py", *map(str, arguments)]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+measure = partial(run_tool, "measure_completion.py")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 import pytest
 import torch
-from support import TINY, pairs, start_and_kill
+from commands import start_and_kill
+from support import TINY, pairs
 
 
 @pytest.mark.parametrize("workers", [0, 2])

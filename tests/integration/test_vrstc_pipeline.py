@@ -4,7 +4,8 @@ import json
 
 import pytest
 import torch
-from support import TINY, pairs, start_and_kill
+from commands import start_and_kill
+from support import TINY, pairs
 
 PHASES = ["pretrain", "score", "stcnet", "complete", "reid"]
 SETTINGS = {
