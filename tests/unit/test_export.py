@@ -1,6 +1,7 @@
 """Exported models give the features of the model, with any number of clips and frames."""
 
 import io
+import itertools
 import json
 import sys
 
@@ -30,10 +31,10 @@ MODELS = {
     "trl_st2n": {"hidden": 8},
     "trl_st2n frame": {"level": "frame", "alignment": "stn"},
 }
-SLOW = [
-    pytest.param(name, file_format, marks=pytest.mark.slow)
-    for name in MODELS
-    for file_format in export.FORMATS
+FAST = ("baseline", "torch_export")
+EXPORTS = [
+    pytest.param(*pair, marks=() if pair == FAST else pytest.mark.slow, id="-".join(pair))
+    for pair in itertools.product(MODELS, export.FORMATS)
 ]
 
 
@@ -77,7 +78,7 @@ def features_by(file_format, content, clips):
     return torch.from_numpy(found), {one.key: json.loads(one.value) for one in properties}
 
 
-@pytest.mark.parametrize(("name", "file_format"), [("baseline", "torch_export"), *SLOW])
+@pytest.mark.parametrize(("name", "file_format"), EXPORTS)
 def test_a_file_gives_the_models_features(checkpoint_of, tmp_path, name, file_format):
     if file_format == "onnx":
         pytest.importorskip("onnxscript")
