@@ -5,6 +5,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 here = Path(__file__).parent
+EXPORT = ["onnx>=1.20", "onnxscript>=0.7", "onnxruntime>=1.23"]  # models in the ONNX format
+
 version = {}
 exec((here / "torchreid_occ" / "version.py").read_text(encoding="utf-8"), version)
 
@@ -39,7 +41,10 @@ setup(
         "tensorboard>=2.15",
         "tqdm>=4.66",
     ],
-    extras_require={"dev": ["pytest>=8", "pytest-xdist>=3.8", "ruff>=0.12"]},
+    extras_require={
+        "export": EXPORT,
+        "dev": ["pytest>=8", "pytest-xdist>=3.8", "ruff>=0.12", *EXPORT],
+    },
     classifiers=[
         "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",

@@ -85,7 +85,8 @@ def _checked(index, tracklet):
     try:
         return frames_of(tracklet)
     except (ValueError, OSError) as error:
-        raise type(error)(f"Tracklet {index}: {error}") from None
+        kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
+        raise kind(f"Tracklet {index}: {error}") from error
 
 
 def _without_none(tree):

@@ -36,12 +36,12 @@ class NonLocal(nn.Module):
         query = _tokens(self.query(maps), num_frames)
         key, value = (_tokens(embed(pooled), num_frames) for embed in (self.key, self.value))
         # The fused kernel never holds the matrix of all pairs, so that clips may be long.
-        found = F.scaled_dot_product_attention(query, key, value, scale=self.scale)
+        found = F.scaled_dot_product_attention(query, key, value, scale=self.scale).squeeze(1)
         found = found.unflatten(1, (num_frames, -1)).flatten(0, 1).transpose(1, 2)
         return maps + self.output(found.unflatten(2, maps.shape[-2:]))
 
 
 def _tokens(maps, num_frames):
-    """Units of a clip's maps as rows: `(B * T, D, H, W)` to `(B, T * H * W, D)`."""
+    """Units of a clip's maps as rows of one head: `(B * T, D, H, W)` to `(B, 1, T * H * W, D)`."""
     units = maps.flatten(2).transpose(1, 2)
-    return torch.reshape(units, (-1, num_frames * units.shape[1], units.shape[2]))
+    return torch.reshape(units, (-1, 1, num_frames * units.shape[1], units.shape[2]))

@@ -124,7 +124,7 @@ class FixedPartition(nn.Module):
         height, width = maps.shape[-2:]
         check_map_size(height, width)
         lines = [round(height * row) for row in FIXED_ROWS] + [round(width * FIXED_COLUMN)]
-        lines = torch.tensor(lines, device=maps.device).expand(len(maps), -1)
+        lines = torch.tensor(lines, device=maps.device).expand(maps.shape[0], -1)
         return cut_regions(
             lines[:, :3], lines[:, 3:], self.layout, (height, width), region_dtype(maps)
         )

@@ -84,15 +84,35 @@ class RRU(nn.Module):
             )
         starts = state is None
         raw, refined = (maps[:, 0], maps[:, 0]) if starts else state
-        ahead = self._ahead(maps, torch.cat((raw[:, None], maps[:, :-1]), dim=1))
+        ahead = self._ahead(maps, torch.cat((raw[:, None], maps), dim=1)[:, :-1])
+        if torch.compiler.is_exporting():
+            return self._scanned(maps, refined, ahead), None
         results = []
         for t, frame in enumerate(maps.unbind(1)):
             if not (starts and t == 0 and self.skip_first):
-                transition = self._of_step(frame, refined)
-                gate = self._gate(transition if ahead is None else transition + ahead[:, t])
-                refined = refined + gate * (frame - refined)  # Eq. 5
+                refined = self._step(refined, frame, None if ahead is None else ahead[:, t])
             results.append(refined)
         return torch.stack(results, dim=1), (maps[:, -1], refined)
+
+    def _scanned(self, maps, refined, ahead):
+        """The steps as one operator: a loop would tie an exported graph to a number of frames.
+
+        Leaving the first gate out changes nothing here, in eval mode: its frame is what it refines.
+        """
+        from torch._higher_order_ops.scan import scan
+
+        def step(refined, inputs):
+            refined = self._step(refined, *inputs)
+            return refined, refined.clone()
+
+        inputs = [part.movedim(1, 0) for part in (maps, ahead) if part is not None]
+        return scan(step, refined.clone(), inputs)[1].movedim(0, 1)
+
+    def _step(self, refined, frame, ahead=None):
+        """The refined map of a frame, given that of the frame before."""
+        transition = self._of_step(frame, refined)
+        gate = self._gate(transition if ahead is None else transition + ahead)
+        return refined + gate * (frame - refined)  # Eq. 5
 
     def _ahead(self, maps, before):
         """The part of the transition that no step changes, for all frames at once.

@@ -88,7 +88,7 @@ class SRFC(nn.Module):
             return appearance
         if position is not None:
             return position
-        return self.fixed_assignment.to(features.dtype).expand(len(features), -1, -1)
+        return self.fixed_assignment.to(features.dtype).expand(features.shape[0], -1, -1)
 
 
 def _linear_bn_relu(in_channels, out_channels):

@@ -52,12 +52,14 @@ class TRFC(nn.Module):
 
     def forward(self, features, num_frames):
         """Completes the features of clips of `num_frames` frames each; see `TrfcOutput`."""
-        if num_frames == 1:
+        if not torch.compiler.is_exporting() and num_frames == 1:
             return TrfcOutput(features, features, None, None)
         tracks = features.unflatten(0, (-1, num_frames)).transpose(1, 2)  # (B, N, T, D)
         similarity = self.scale * (tracks @ tracks.transpose(2, 3))
         itself = torch.eye(num_frames, dtype=torch.bool, device=features.device)
-        attention = similarity.masked_fill(itself, float("-inf")).softmax(3)
+        # Finite: an exported graph has no branches, and there a lone frame looks at itself.
+        least = torch.finfo(similarity.dtype).min
+        attention = similarity.masked_fill(itself, least).softmax(3)
         context = (attention.to(tracks.dtype) @ tracks).transpose(1, 2).flatten(0, 1)
         weight = torch.relu(self.gate.weight)
         gate = torch.sigmoid(nn.functional.linear(features, weight, self.gate.bias))

@@ -79,3 +79,11 @@ def test_clips_do_not_see_each_other():
 def test_unknown_gate():
     with pytest.raises(ValueError, match=r'"vector".*scalar.*channel'):
         TRFC(8, gate="vector")
+
+
+def test_a_lone_frame_of_an_exported_graph_stays_as_it_is(monkeypatch):
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    frame = features(2, 1)
+    out = TRFC(8)(frame, 1)
+    torch.testing.assert_close(out.completed, frame)
+    assert torch.equal(out.attention, torch.ones(2, 6, 1, 1))
