@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from torchreid_occ.data.images import read_image
+from torchreid_occ.utils.documents import read_json
 
 FIELDS = ("keypoints", "foreground")
 
@@ -74,11 +75,9 @@ class Supervision:
 def _read_lines(path):
     """Reads and checks the JSON file; unknown lines come back as None."""
     try:
-        entries = json.loads(Path(path).read_text(encoding="utf-8"))
+        entries = read_json(path)
     except FileNotFoundError:
         raise FileNotFoundError(f'The key point file "{path}" does not exist.') from None
-    except ValueError as error:  # broken JSON and broken UTF-8 alike
-        raise ValueError(f'Cannot read "{path}" as JSON: {error}.') from error
     if not isinstance(entries, dict):
         raise ValueError(
             f'"{path}" holds a JSON {type(entries).__name__}, but expected an object '

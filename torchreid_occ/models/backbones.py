@@ -220,7 +220,7 @@ def _imagenet_weights(name):
     weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1
     try:
         with _socket_timeout(DOWNLOAD_TIMEOUT):
-            return weights.get_state_dict(progress=True, check_hash=True)
+            return weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
     except LOADING_ERRORS as error:
         cached = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
         raise WeightsUnavailable(

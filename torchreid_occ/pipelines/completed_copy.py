@@ -4,7 +4,6 @@ Reference: VRSTC, Section 4 (completion) and 5.3.2, Table 2 (discarding).
 """
 
 import hashlib
-import json
 import shutil
 from pathlib import Path
 
@@ -18,7 +17,8 @@ from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.data.datasets.video.completed import MANIFEST, fingerprint, source_tracklets
 from torchreid_occ.data.images import read_image
 from torchreid_occ.data.regions import region_mask, region_rows
-from torchreid_occ.utils.files import write_json
+from torchreid_occ.utils.documents import read_json
+from torchreid_occ.utils.files import naming, remove_partial_files, write_json
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.progress import progress
 
@@ -127,7 +127,9 @@ def _write_tracklet(folder, subset, index, paths, flags, completed):
     partial.mkdir(parents=True)
     for number, frame in zip(np.flatnonzero(flags.any(1)), completed, strict=True):
         picture = paste_regions(read_image(paths[number]), frame, flags[number])
-        picture.save(partial / _frame_name(number, paths[number]))
+        path = partial / _frame_name(number, paths[number])
+        with naming(path):
+            picture.save(path)
     partial.rename(target)
 
 
@@ -162,8 +164,9 @@ def _plan(source, tracklets, occluded, made_by):
 
 def _claim(folder, plan):
     """Starts a copy, or makes sure that the one begun in a folder is this one."""
+    remove_partial_files(folder)
     if (folder / PLAN).is_file():
-        begun = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        begun = read_json(folder / PLAN)
         changed = [key for key in plan if begun.get(key) != plan[key]]
         if changed:
             raise ValueError(

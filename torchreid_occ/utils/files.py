@@ -12,7 +12,7 @@ _PARTIAL = ".partial"
 def remove_partial_files(folder):
     """Removes what a killed process left half-written in a folder."""
     for file in Path(folder).glob(f".*{_PARTIAL}"):
-        file.unlink()
+        file.unlink(missing_ok=True)  # another process may have begun with the same
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def replacing(path):
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PARTIAL)
     try:
         os.fchmod(handle, 0o666 & ~_umask())  # mkstemp's files are private, a result is not
-        with os.fdopen(handle, "wb") as file:
+        with naming(path), os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -31,6 +31,17 @@ def replacing(path):
     except BaseException:
         Path(partial).unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def naming(path):
+    """Adds a path to those errors of the operating system that name none, as of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_text(path, text):

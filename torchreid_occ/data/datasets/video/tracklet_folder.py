@@ -97,6 +97,8 @@ def _read_csv(path):
     subsets = {subset: [] for subset in SUBSETS}
     for (subset, person, camid, _), frames in tracklets.items():
         subsets[subset].append((tuple(frames), person, camid))
+    if absent := [subset for subset, items in subsets.items() if not items]:
+        raise ValueError(f"{path} has no frames whose split is {' or '.join(absent)}.")
     return subsets
 
 
@@ -118,7 +120,7 @@ def _parse_row(where, row, folder):
             raise ValueError(f"{where}: no {name} is given.")
     if row["split"] not in SUBSETS:
         raise ValueError(f"{where}: split is {row['split']!r}, but expected one of {[*SUBSETS]}.")
-    if not re.fullmatch(r"\d+", row["camid"]):
+    if not re.fullmatch(r"\d{1,9}", row["camid"]):
         raise ValueError(f"{where}: camid is {row['camid']!r}, but expected a whole number.")
     frame = folder / row["path"]
     if not frame.is_file():
