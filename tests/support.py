@@ -75,3 +75,14 @@ def start_and_kill(words, awaited, pause=0.0):
     time.sleep(pause)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def same(one, other):
+    """Whether nested values are equal, tensors bit by bit."""
+    if torch.is_tensor(one):
+        return torch.is_tensor(other) and torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
