@@ -30,6 +30,7 @@ def parse_arguments(arguments=None):
         help="of the dataset, such as: -s completed --option path log/vrstc/complete/copy",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder")
+    parser.add_argument("--tracklets", type=int, metavar="N", help="of each subset only: a trial")
     parser.add_argument("--keypoint-weights", metavar="FILE", help="of keypointrcnn_resnet50_fpn")
     parser.add_argument("--segmentation-weights", metavar="FILE", help="of maskrcnn_resnet50_fpn")
     parser.add_argument(
@@ -61,7 +62,8 @@ def run(args):
     }
     options = dict(args.option)
     dataset = load_dataset(args.source, args.root, args.split, options=options)
-    tracklets = tracklets_of(dataset)
+    subsets = tracklets_of(dataset).items()
+    tracklets = {subset: items[: args.tracklets] for subset, items in subsets}
     plan = {
         "source": {"name": args.source, "split_id": args.split, "options": options},
         "weights": {kind: detector.sha256 for kind, detector in detectors.items()},
