@@ -40,6 +40,7 @@ class Clips(torch.utils.data.Dataset):
     """Two tracklets of 3 and 1 frames as clips of two frames at most."""
 
     tracklets = ((("a", "b", "c"), 5, 0, 0), (("d",), 6, 1, 0))
+    sequences = tuple(paths for paths, *_ in tracklets)
 
     def __init__(self):
         generator = torch.Generator().manual_seed(0)

@@ -1,4 +1,4 @@
-"""Malformed files: those that once got through, a few at random, and ten thousand when asked for."""
+"""Malformed files: those that once got through, a few at random, and thousands."""
 
 import io
 import tarfile

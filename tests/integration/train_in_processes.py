@@ -31,9 +31,10 @@ class Recorded(ClipEngine):
         self.features = found.features
         return found
 
-    def _extract_in_any_order(self, loader, description):
-        self.read = gather_objects([paths[0] for paths, *_ in loader.dataset.tracklets])
-        return super()._extract_in_any_order(loader, description)
+    def _own_share(self, loader):
+        share = super()._own_share(loader)
+        self.read = gather_objects([paths[0] for paths, *_ in share.dataset.tracklets])
+        return share
 
 
 def main(root, out):

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from torchreid_occ.data.frames import read_frame
 from torchreid_occ.data.images import read_image
 from torchreid_occ.data.sampling import sample_clip, split_into_clips
 from torchreid_occ.data.supervision import Supervision
@@ -92,16 +93,46 @@ class TrainClips(Dataset):
         return targets
 
 
-class TestClips(Dataset):
-    """Every frame of every tracklet, cut into consecutive clips.
+class ConsecutiveClips(Dataset):
+    """Every frame of tracklets, cut into consecutive clips.
 
     Items carry ``tracklet``, the tracklet's index, and ``num_frames``, the clip's frames, so that
     clip features can be averaged by their number of frames.
 
     Args:
-        tracklets: torchreid tuples ``(img_paths, pid, camid, dsetid)``.
+        sequences: The frames of each tracklet, each for
+            :func:`~torchreid_occ.data.frames.read_frame`.
         clip_len: Frames in a clip, the last of a tracklet being shorter; 0 keeps tracklets whole.
         transform: A :class:`~torchreid_occ.data.transforms.ClipTransform`.
+    """
+
+    def __init__(self, sequences: Sequence[Sequence], clip_len: int, transform: Callable):
+        self.sequences = sequences
+        self.clip_len = clip_len
+        self.transform = transform
+        self.clips = [
+            (index, start, stop)
+            for index, frames in enumerate(sequences)
+            for start, stop in split_into_clips(len(frames), clip_len)
+        ]
+
+    def __len__(self):
+        return len(self.clips)
+
+    def __getitem__(self, index: int):
+        tracklet, start, stop = self.clips[index]
+        frames = self.sequences[tracklet][start:stop]
+        img, _, _ = self.transform([read_frame(frame) for frame in frames])
+        return {"img": img, "tracklet": tracklet, "num_frames": stop - start}
+
+
+class TestClips(ConsecutiveClips):
+    """Every frame of every tracklet of a dataset; items carry its labels and paths as well.
+
+    Args:
+        tracklets: torchreid tuples ``(img_paths, pid, camid, dsetid)``.
+        clip_len: See :class:`ConsecutiveClips`.
+        transform: See :class:`ConsecutiveClips`.
 
     Raises:
         ValueError: If a tracklet has no frames.
@@ -111,31 +142,14 @@ class TestClips(Dataset):
 
     def __init__(self, tracklets: Sequence[tuple], clip_len: int, transform: Callable):
         _check_frames(tracklets)
+        super().__init__([paths for paths, *_ in tracklets], clip_len, transform)
         self.tracklets = tracklets
-        self.transform = transform
-        self.clips = [
-            (index, start, stop)
-            for index, (paths, *_) in enumerate(tracklets)
-            for start, stop in split_into_clips(len(paths), clip_len)
-        ]
-
-    def __len__(self):
-        return len(self.clips)
 
     def __getitem__(self, index: int):
         tracklet, start, stop = self.clips[index]
         paths, pid, camid, dsetid = self.tracklets[tracklet]
-        paths = tuple(paths[start:stop])
-        img, _, _ = self.transform([read_image(path) for path in paths])
-        return {
-            "img": img,
-            "pid": pid,
-            "camid": camid,
-            "dsetid": dsetid,
-            "impath": paths,
-            "tracklet": tracklet,
-            "num_frames": len(paths),
-        }
+        labels = {"pid": pid, "camid": camid, "dsetid": dsetid}
+        return {**super().__getitem__(index), **labels, "impath": tuple(paths[start:stop])}
 
 
 def collate(items: Sequence[dict]) -> dict:

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from torchreid_occ.data.clips import TestClips, TrainClips, collate
+from torchreid_occ.data.clips import TestClips, TrainClips
 from torchreid_occ.data.images import verify_images
-from torchreid_occ.data.samplers import ClipBatchSampler, ProcessShare, build_epoch_sampler
+from torchreid_occ.data.loaders import clip_loader, every_frame_loader
+from torchreid_occ.data.samplers import ProcessShare, build_epoch_sampler
 from torchreid_occ.data.supervision import FIELDS, Supervision
 from torchreid_occ.data.tracklets import (
     hold_out_identities,
@@ -112,14 +113,7 @@ class ClipDataManager:
         self.use_gpu = use_gpu and torch.cuda.is_available()
         self.transform_te = ClipTransform(height, width, (), norm_mean, norm_std)
         self._batch_size_test, self._test_clip_len = batch_size_test, test_clip_len
-        self._loader_options = {
-            "num_workers": workers,
-            "collate_fn": collate,
-            "pin_memory": self.use_gpu,
-            # Seeds the workers, which read no seed. By default it comes from the global state, and
-            # then testing more often would change the training after it.
-            "generator": torch.Generator(),
-        }
+        self._workers = workers
 
         datasets = self._load_datasets(root, split_id, combineall, dataset_options or {})
         tracklets = {name: tracklets_of(dataset) for name, dataset in datasets.items()}
@@ -142,12 +136,13 @@ class ClipDataManager:
             supervision,
         )
         share = ProcessShare(self._sampler, batch_size_train)
-        self.train_loader = DataLoader(
+        self.train_loader = clip_loader(
             clips,
-            share.share,
+            workers,
+            self.use_gpu,
+            batch_size=share.share,
             sampler=share,
             persistent_workers=workers > 0,
-            **self._loader_options,
         )
         self.val_dataset = held_out or None
         self.val_loader = self.loader_of(held_out) if held_out else None
@@ -232,7 +227,7 @@ class ClipDataManager:
                 f"{self.sources} brings its own supervision. Leave them empty."
             )
         if given:
-            _check_names_differ([item for item in self.train_dataset if item[3] in unaided])
+            _check_names_differ(given, [item for item in self.train_dataset if item[3] in unaided])
         for field in fields:
             if not any(field in supervision.fields for supervision in found.values()):
                 raise ValueError(
@@ -262,20 +257,20 @@ class ClipDataManager:
     def loader_of(self, tracklets: Sequence[tuple]) -> DataLoader:
         """Every frame of tracklets in clips, as for a test."""
         clips = TestClips(tracklets, self._test_clip_len, self.transform_te)
-        batches = ClipBatchSampler(clips.clips, self._batch_size_test, self._test_clip_len)
-        return DataLoader(clips, batch_sampler=batches, **self._loader_options)
+        return every_frame_loader(clips, self._batch_size_test, self._workers, self.use_gpu)
 
 
 def _names(names):
     return [names] if isinstance(names, str) else list(names or ())
 
 
-def _check_names_differ(tracklets):
-    """Supervision is looked up by file name, so a name shared by two frames would mislabel one."""
-    folders = Counter(Path(path).name for path in {path for item in tracklets for path in item[0]})
-    name, count = max(folders.items(), key=lambda entry: entry[1])
+def _check_names_differ(supervision, tracklets):
+    """A name that two frames are looked up by would mislabel one of them."""
+    paths = {path for item in tracklets for path in item[0]}
+    name, count = Counter(map(supervision.name_of, paths)).most_common(1)[0]
     if count > 1:
         raise ValueError(
-            f"data.keypoints and data.foreground are looked up by file name, but {count} training "
-            f'frames are named "{name}": give every frame a name of its own.'
+            f"data.keypoints and data.foreground are looked up by the frame's name, but {count} "
+            f'training frames are named "{name}": give every frame a name of its own, in the files '
+            "or by the last parts of its path (tools/make_targets.py does so)."
         )

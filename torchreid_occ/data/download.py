@@ -5,7 +5,6 @@ downloaded unasked.
 """
 
 import errno
-import hashlib
 import os
 import re
 import shutil
@@ -17,6 +16,8 @@ from urllib.parse import unquote, urlparse
 
 import gdown
 import requests
+
+from torchreid_occ.utils.files import file_hash
 
 GOOGLE_DRIVE = ("drive.google.com", "docs.google.com")
 TIMEOUT = 60  # seconds without an answer
@@ -123,14 +124,9 @@ def _remote_name(url):
 def _check(path, sha256, remedy):
     if sha256 is None:
         return
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    if digest.hexdigest() != sha256.lower():
-        raise ValueError(
-            f"{path} has the SHA-256 {digest.hexdigest()}, but expected {sha256.lower()}. {remedy}"
-        )
+    found = file_hash(path)
+    if found != sha256.lower():
+        raise ValueError(f"{path} has the SHA-256 {found}, but expected {sha256.lower()}. {remedy}")
 
 
 def _unpack_zip(archive, folder):

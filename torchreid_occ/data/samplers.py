@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Sampler
 
 from torchreid_occ.data.clips import ItemKey
 from torchreid_occ.registry import torchreid
@@ -157,42 +157,6 @@ class ClipBatchSampler(Sampler):
 
     def __iter__(self):
         return iter(self.batches)
-
-
-def in_order(loader: DataLoader) -> DataLoader:
-    """A test loader whose batches follow tracklets from their first clip to their last.
-
-    Tracklets of equal length go together, as many as the loader's longest batch has frames for.
-
-    Args:
-        loader: A loader of test clips in batches of a :class:`ClipBatchSampler`.
-    """
-    clips = loader.dataset.clips
-    own, lengths = defaultdict(list), defaultdict(int)
-    for index, (tracklet, start, stop) in enumerate(clips):
-        own[tracklet].append(index)
-        lengths[tracklet] = max(lengths[tracklet], stop - start)
-    max_frames = max(
-        len(batch) * (clips[batch[0]][2] - clips[batch[0]][1]) for batch in loader.batch_sampler
-    )
-    groups = defaultdict(list)
-    for tracklet, indices in own.items():
-        groups[tuple(clips[index][1:] for index in indices)].append(tracklet)
-    batches = []
-    for tracklets in groups.values():
-        size = max(1, max_frames // lengths[tracklets[0]])
-        for first in range(0, len(tracklets), size):
-            batches += zip(
-                *(own[tracklet] for tracklet in tracklets[first : first + size]), strict=True
-            )
-    return DataLoader(
-        loader.dataset,
-        batch_sampler=batches,
-        num_workers=loader.num_workers,
-        collate_fn=loader.collate_fn,
-        pin_memory=loader.pin_memory,
-        generator=loader.generator,
-    )
 
 
 @contextmanager

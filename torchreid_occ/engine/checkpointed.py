@@ -5,7 +5,6 @@ import datetime
 import math
 import time
 
-import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from torchreid_occ.engine.precision import Precision
@@ -17,6 +16,7 @@ from torchreid_occ.utils.checkpoint import (
     save_checkpoint,
 )
 from torchreid_occ.utils.files import naming, remove_partial_files
+from torchreid_occ.utils.layout import lay_out_channels_last
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.processes import is_first_process, wait_for_all
 from torchreid_occ.utils.progress import progress
@@ -48,10 +48,8 @@ class CheckpointedEngine(torchreid.engine.Engine):
         self.best = {"epoch": 0, "mAP": -1.0}
 
     def register_model(self, name="model", model=None, optim=None, sched=None):
-        """Registers a model; its 2D convolutions read channels last, a quarter faster on CPUs."""
-        for parameter in model.parameters():
-            if parameter.dim() == 4:  # `Module.to` would stumble over those of 3D convolutions
-                parameter.data = parameter.data.to(memory_format=torch.channels_last)
+        """Registers a model, laid out channels last."""
+        lay_out_channels_last(model)
         super().register_model(name, model, optim, sched)
 
     def run(

@@ -5,11 +5,13 @@ from torch import nn
 
 from torchreid_occ.config import check_options, config_of, plain
 from torchreid_occ.data.datamanager import ClipDataManager
+from torchreid_occ.data.transforms import ClipTransform
 from torchreid_occ.engine.video import TORCHREID_ENGINES, ClipEngine
 from torchreid_occ.losses import CRITERIA, build_criterion
 from torchreid_occ.models import MODELS, WeightsUnavailable, build_model
 from torchreid_occ.registry import torchreid, torchreid_models
 from torchreid_occ.utils.checkpoint import load_checkpoint, load_matching_weights, load_weights
+from torchreid_occ.utils.layout import lay_out_channels_last
 from torchreid_occ.utils.logs import logger, printed_lines_logged
 from torchreid_occ.utils.processes import process_count
 
@@ -109,6 +111,8 @@ def build_configured_model(config, num_classes, pretrained=None):
 def load_trained_model(path):
     """The model of a checkpoint with its weights, in eval mode on the CPU, and its configuration.
 
+    The model is laid out as the engine lays it out, so that it gives the engine's numbers.
+
     Raises:
         KeyError: If its configuration has a key that does not exist.
         ValueError: If the checkpoint does not say what model it holds, or holds another.
@@ -123,7 +127,14 @@ def load_trained_model(path):
         model.load_state_dict(state["state_dict"])
     except Exception as error:  # whatever a builder makes of options that are none of its own
         raise ValueError(f"{path} does not hold the model it says it does: {error}") from error
+    lay_out_channels_last(model)
     return model.eval(), config
+
+
+def build_test_transform(config):
+    """What a model's frames go through at test."""
+    data = config.data
+    return ClipTransform(data.height, data.width, (), data.norm_mean, data.norm_std)
 
 
 def build_engine(config, datamanager, model, metadata, clip_engine=ClipEngine):

@@ -1,6 +1,5 @@
 """The tasks of VRSTC beside training a re-ID network: score regions, learn to complete, copy."""
 
-import hashlib
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,14 +14,13 @@ from torchreid_occ.data.images import read_image
 from torchreid_occ.data.occwalk import OccWalk
 from torchreid_occ.data.regions import REGIONS
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
-from torchreid_occ.data.transforms import ClipTransform
 from torchreid_occ.engine.video import CompletionEngine
 from torchreid_occ.engine.video.completion import VIEWS
 from torchreid_occ.losses.completion import CompletionLoss
 from torchreid_occ.models.discriminator import Discriminator
 from torchreid_occ.models.id_guider import IdGuider
 from torchreid_occ.models.stcnet import STCnet
-from torchreid_occ.pipelines.build import load_trained_model, use_gpu
+from torchreid_occ.pipelines.build import build_test_transform, load_trained_model, use_gpu
 from torchreid_occ.pipelines.completed_copy import complete_frames, discard_frames
 from torchreid_occ.pipelines.experiment import check_save_dir
 from torchreid_occ.pipelines.localisation import (
@@ -37,7 +35,7 @@ from torchreid_occ.registry import dataset_class, torchreid
 from torchreid_occ.utils.checkpoint import load_checkpoint
 from torchreid_occ.utils.complexity import count_parameters
 from torchreid_occ.utils.environment import hardware, versions
-from torchreid_occ.utils.files import replacing, write_json, write_text
+from torchreid_occ.utils.files import file_hash, replacing, write_json, write_text
 from torchreid_occ.utils.logs import logger, logging_to, printed_lines_logged
 from torchreid_occ.visualization.vrstc import draw_scores
 
@@ -147,10 +145,10 @@ def copy_dataset(config, resume=False):
         name = data.sources[0]
         options = plain(data.options).get(name, {})
         source = {"name": name, "split_id": data.split_id, "options": options}
-        made_by = {"threshold": threshold, "scores": _hash(own.scores)}
+        made_by = {"threshold": threshold, "scores": file_hash(own.scores)}
         folder = Path(data.save_dir, "copy")
         if own.checkpoint:
-            made_by["checkpoint"] = _hash(own.checkpoint)
+            made_by["checkpoint"] = file_hash(own.checkpoint)
             generator, size = load_generator(own.checkpoint)
             complete_frames(
                 folder,
@@ -272,10 +270,7 @@ def _tracklets(config):
 
 def _scores(config, tracklets):
     model, trained = load_trained_model(config.completion.extractor)
-    data = trained.data
-    transform = ClipTransform(
-        data.height, data.width, (), list(data.norm_mean), list(data.norm_std)
-    )
+    transform = build_test_transform(trained)
     gpu = use_gpu(config)
     model = model.cuda() if gpu else model
     return {
@@ -318,7 +313,3 @@ def _draw_most_occluded(config, tracklets, scores, threshold, num_frames=16):
     figure = draw_scores(frames, scores[index][:num_frames], threshold)
     with replacing(Path(config.data.save_dir, "scores.png")) as file:
         figure.savefig(file, format="png", dpi=110)
-
-
-def _hash(path):
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

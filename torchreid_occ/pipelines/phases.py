@@ -15,7 +15,6 @@ A file on top of that one, or the command line, changes a phase by its name:
 checkpoint of a training, the file of a scoring, the folder of a copy.
 """
 
-from hashlib import sha256
 from pathlib import Path
 
 from torchreid_occ.config import merged, plain
@@ -23,7 +22,7 @@ from torchreid_occ.pipelines.completion import copy_dataset, score_regions, trai
 from torchreid_occ.pipelines.experiment import check_save_dir, finished_run, run_experiment
 from torchreid_occ.utils.checkpoint import checkpoint_path
 from torchreid_occ.utils.documents import read_json
-from torchreid_occ.utils.files import remove_partial_files, write_json, write_text
+from torchreid_occ.utils.files import file_hash, remove_partial_files, write_json, write_text
 from torchreid_occ.utils.logs import logger, logging_to
 from torchreid_occ.utils.processes import process_count
 
@@ -140,7 +139,7 @@ def _check_sources(config, name, save_dir):
     results = {s: Path(config.data.save_dir, s, "results.json") for s in sorted({*taken.values()})}
     if not taken or not all(path.exists() for path in results.values()):
         return
-    now = {source: sha256(path.read_bytes()).hexdigest() for source, path in results.items()}
+    now = {source: file_hash(path) for source, path in results.items()}
     note = Path(save_dir, "made_from.json")
     if not note.exists():
         write_json(note, now)

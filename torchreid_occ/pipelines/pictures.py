@@ -6,8 +6,7 @@ import numpy as np
 from PIL import Image
 
 from torchreid_occ.data.images import read_image
-from torchreid_occ.data.transforms import ClipTransform
-from torchreid_occ.pipelines.build import load_trained_model
+from torchreid_occ.pipelines.build import build_test_transform, load_trained_model
 from torchreid_occ.utils.files import replacing
 from torchreid_occ.visualization import PICTURES
 
@@ -36,8 +35,7 @@ def draw_pictures(checkpoint, frame_paths, folder):
         )
     data = config.data
     frames = [read_image(path) for path in frame_paths]
-    transform = ClipTransform(data.height, data.width, (), data.norm_mean, data.norm_std)
-    clip, _, _ = transform(frames)
+    clip, _, _ = build_test_transform(config)(frames)
     size = (data.width, data.height)
     shown = [np.asarray(frame.resize(size, Image.Resampling.BILINEAR)) for frame in frames]
     paths = []

@@ -1,18 +1,52 @@
 """Files that are whole or absent: written beside their place, flushed, then renamed."""
 
+import hashlib
 import json
 import os
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+from torchreid_occ.utils.documents import read_json
+
+PLAN = "plan.json"
 _PARTIAL = ".partial"
+_BLOCK = 2**20  # bytes read at a time
 
 
 def remove_partial_files(folder):
     """Removes what a killed process left half-written in a folder."""
     for file in Path(folder).glob(f".*{_PARTIAL}"):
         file.unlink(missing_ok=True)  # another process may have begun with the same
+
+
+def claim_folder(folder, plan, kind):
+    """Starts long work in a folder, or makes sure that what was begun there is this work.
+
+    Args:
+        folder: Where its results go.
+        plan: Plain values that say what is made, of what and by what.
+        kind: A word for the results, for messages.
+
+    Raises:
+        ValueError: If the folder holds anything else; says what differs.
+    """
+    folder = Path(folder)
+    remove_partial_files(folder)
+    if (folder / PLAN).is_file():
+        begun = read_json(folder / PLAN)
+        if not isinstance(begun, dict):
+            raise ValueError(f"{folder / PLAN} is no plan of a {kind}: remove the folder.")
+        changed = [key for key in plan if begun.get(key) != plan[key]]
+        if changed:
+            raise ValueError(
+                f"{folder} holds a {kind} that was begun with another {', '.join(changed)}: remove "
+                "the folder, or choose another."
+            )
+        return
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty and holds no {kind}: choose another folder.")
+    write_json(folder / PLAN, plan)
 
 
 @contextmanager
@@ -53,6 +87,15 @@ def write_text(path, text):
 def write_json(path, content):
     """Writes a JSON file, whole or not at all."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def file_hash(path):
+    """The SHA-256 of a file's content, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _umask():

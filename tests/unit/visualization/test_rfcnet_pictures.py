@@ -9,6 +9,7 @@ from torchreid_occ.models import build_model
 from torchreid_occ.pipelines.build import load_trained_model
 from torchreid_occ.pipelines.pictures import draw_pictures
 from torchreid_occ.utils.checkpoint import save_checkpoint
+from torchreid_occ.utils.layout import lay_out_channels_last
 from torchreid_occ.visualization import draw_rfcnet
 
 SIZE = {"height": 64, "width": 32}
@@ -78,6 +79,7 @@ def test_a_checkpoint_gives_back_its_model(checkpoint):
     path, model = checkpoint
     loaded, config = load_trained_model(path)
     clip = torch.rand(1, 2, 3, 64, 32)
+    lay_out_channels_last(model)
     assert torch.equal(loaded(clip), model.eval()(clip))
     assert config.model.options.backbone == "resnet18"
 

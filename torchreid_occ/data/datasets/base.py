@@ -54,20 +54,23 @@ def subfolders(folder: str | Path) -> list[Path]:
     return [Path(folder, name) for name in sorted(names, key=natural_key)]
 
 
-def frames_in(folder: str | Path) -> tuple[str, ...]:
-    """Paths of the visible image files of a tracklet's folder, in natural order.
-
-    A folder without any is answered by an empty tuple and a warning: released datasets have some.
-    """
+def list_frames(folder: str | Path) -> tuple[str, ...]:
+    """Paths of the visible image files of a tracklet's folder, in natural order."""
     with os.scandir(folder) as entries:
         names = [
             entry.name
             for entry in entries
             if entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.name[0] != "."
         ]
-    if not names:
-        warnings.warn(f"{folder} holds no frames and is skipped.", stacklevel=2)
     return tuple(f"{folder}/{name}" for name in sorted(names, key=natural_key))
+
+
+def frames_in(folder: str | Path) -> tuple[str, ...]:
+    """As `list_frames`, with a warning where there are none: released datasets have such."""
+    frames = list_frames(folder)
+    if not frames:
+        warnings.warn(f"{folder} holds no frames and is skipped.", stacklevel=2)
+    return frames
 
 
 def relabel(items: Collection[tuple]) -> list[tuple]:

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from torchreid_occ.data.samplers import in_order
 from torchreid_occ.engine.checkpointed import CheckpointedEngine
 from torchreid_occ.engine.evaluation import EvaluationMixin, Features, distance_matrix
-from torchreid_occ.engine.precision import Precision, full_precision
+from torchreid_occ.engine.extraction import TrackletFeatures
+from torchreid_occ.engine.precision import full_precision
 from torchreid_occ.metrics import METRIC_LEARNERS, evaluate_rank
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.nested import map_tensors
@@ -18,7 +18,6 @@ from torchreid_occ.utils.processes import (
     process_count,
     process_rank,
 )
-from torchreid_occ.utils.progress import progress
 
 CLIPPING = {"value": nn.utils.clip_grad_value_, "norm": nn.utils.clip_grad_norm_}
 
@@ -73,15 +72,9 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
         super().__init__(datamanager, seed, use_gpu, metadata, precision)
         self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
         self.network = model  # what trains: the model, or what shares its gradients
-        if compile_test and model.carries:
-            raise ValueError(
-                f"test.compile is True, but {type(model).__name__} carries its state from clip to "
-                "clip: leave it False."
-            )
-        self.compiled = torch.compile(model, dynamic=True) if compile_test else None
         self.criterion = criterion
-        self.dist_metric, self.flip = dist_metric, flip
-        self.test_precision = Precision(test_precision, self.precision.device)
+        self.features_of = TrackletFeatures(model, self.use_gpu, flip, test_precision, compile_test)
+        self.dist_metric = dist_metric
         self.clip_grad, self.clip_grad_by = clip_grad, clip_grad_by
         self.register_model("model", model, optimizer, scheduler)
 
@@ -130,14 +123,6 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
             dist_metric = learner.fit(known.features.numpy(), known.pids, known.camids)
         return super().test(dist_metric=dist_metric, **options)
 
-    def extract_features(self, clips):
-        """Features of a batch of clips of equal length: (B, T, 3, H, W) to (B, D)."""
-        model = self.model if self.compiled is None else self.compiled
-        features = model(clips)
-        if self.flip:
-            features = (features + model(clips.flip(-1))) / 2
-        return features
-
     def extract(self, loader, description):
         """Features of all tracklets of a loader that gives their clips in any order.
 
@@ -149,51 +134,20 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
             :class:`Features` in the order of the tracklets.
         """
         tracklets = loader.dataset.tracklets
-        if process_count() > 1:  # each takes its share, or, left without one, what nobody needs
-            share = tracklets[process_rank() :: process_count()] or tracklets[:1]
-            loader = self.datamanager.loader_of(share)
-        extract = self._extract_in_order if self.model.carries else self._extract_in_any_order
-        parts = gather_objects(extract(loader, description))
+        parts = gather_objects(self.features_of(self._own_share(loader), description))
         features = torch.empty(len(tracklets), parts[0].shape[1])
         for rank, part in enumerate(parts[: len(tracklets)]):
             features[rank :: len(parts)] = part
         return _labelled(features, tracklets)
 
-    def _extract_in_any_order(self, loader, description):
-        """Features by a model that takes each clip by itself."""
-        # Summed as they come: parts that are kept would scatter over the heap, which grows by it.
-        summed, frames = None, torch.zeros(len(loader.dataset.tracklets), 1)
-        for batch in progress(loader, description, unit="batch"):
-            clips = batch["img"].cuda() if self.use_gpu else batch["img"]
-            with self.test_precision.autocast():
-                features = self.extract_features(clips).float().cpu()
-            if summed is None:
-                summed = torch.zeros(len(frames), features.shape[1])
-            weights = batch["num_frames"][:, None].float()
-            summed.index_add_(0, batch["tracklet"], features * weights)
-            frames.index_add_(0, batch["tracklet"], weights)
-        return summed / frames
-
-    def _extract_in_order(self, loader, description):
-        """Features by a model that carries its state from clip to clip of a tracklet."""
-        features = torch.zeros(len(loader.dataset.tracklets), self.model.feature_dim)
-        current, states = None, None
-
-        def finish():
-            found = [self.model.finish(state) for state in states]
-            features[current] = torch.stack(found).mean(0).float().cpu()
-
-        for batch in progress(in_order(loader), description, unit="batch"):
-            if current is None or not torch.equal(batch["tracklet"], current):
-                if current is not None:
-                    finish()
-                current, states = batch["tracklet"], [None] * (1 + self.flip)
-            clips = batch["img"].cuda() if self.use_gpu else batch["img"]
-            views = [clips, clips.flip(-1)][: len(states)]
-            with self.test_precision.autocast():
-                states = list(map(self.model.extend, states, views))
-        finish()
-        return features
+    def _own_share(self, loader):
+        """A loader of the tracklets that this process reads, of those that work as one."""
+        if process_count() == 1:
+            return loader
+        tracklets = loader.dataset.tracklets
+        share = tracklets[process_rank() :: process_count()]
+        # One that is left without any reads what nobody needs.
+        return self.datamanager.loader_of(share or tracklets[:1])
 
     @torch.no_grad()
     def validate(self):

@@ -1,0 +1,97 @@
+"""From a checkpoint to features of one's own tracklets."""
+
+from torchreid_occ.config import merged, plain
+from torchreid_occ.data.clips import ConsecutiveClips
+from torchreid_occ.data.frames import frames_of
+from torchreid_occ.data.loaders import every_frame_loader
+from torchreid_occ.engine.extraction import TrackletFeatures
+from torchreid_occ.pipelines import build
+from torchreid_occ.utils.files import file_hash
+
+
+class TrackletExtractor:
+    """Features of tracklets by a trained model, as the engine's test computes them.
+
+    All frames of a tracklet are read, in clips of bounded length, so that memory does not grow with
+    it. The same tracklets in the same order give the numbers of a test bit by bit; in other company
+    they may differ in the last digits, because batches then add in another order.
+
+    Args:
+        checkpoint: A checkpoint of a run, which carries the run's configuration.
+        use_gpu: Use a GPU if there is one. This and what follows is as in the checkpoint if None.
+        batch_size: Clips of full length whose frames make one batch.
+        workers: Processes that read frames; 0 reads them in this one.
+        precision: What the model computes in: 'float32', 'bfloat16' or, on a GPU, 'float16'.
+
+    Attributes:
+        feature_dim: Length of a feature.
+        checkpoint_hash: SHA-256 of the checkpoint: features of two checkpoints can't be compared.
+
+    Raises:
+        FileNotFoundError: If there is no such checkpoint.
+        ValueError: If it is damaged or holds no model of this package, or a value is not allowed.
+    """
+
+    def __init__(self, checkpoint, *, use_gpu=None, batch_size=None, workers=None, precision=None):
+        model, config = build.load_trained_model(checkpoint)
+        given = {
+            "use_gpu": use_gpu,
+            "data": {"workers": workers},
+            "test": {"batch_size": batch_size, "precision": precision},
+        }
+        self._config = merged(plain(config), [_without_none(given)], "TrackletExtractor")
+        self._use_gpu, test = build.use_gpu(self._config), self._config.test
+        if self._use_gpu:
+            model = model.cuda()
+        self._features_of = TrackletFeatures(
+            model, self._use_gpu, test.flip, test.precision, test.compile
+        )
+        self._transform = build.build_test_transform(self._config)
+        self.feature_dim = model.feature_dim
+        self.checkpoint_hash = file_hash(checkpoint)
+
+    def __call__(self, tracklets):
+        """Extracts the features of tracklets.
+
+        Args:
+            tracklets: A list, each item a folder of images, which are taken in natural order; a
+                list of image paths or of uint8 RGB arrays (H, W, 3); a uint8 RGB array
+                (T, H, W, 3); or a float tensor (T, 3, H, W) in 0..1, rounded to eight bits. Frames
+                are in temporal order and of any size.
+
+        Shape:
+            Result: `(N, D)`, float32 on the CPU, in the order of the tracklets.
+
+        Raises:
+            FileNotFoundError: If a folder or an image is not there.
+            ValueError: If there are no tracklets, or one is empty, can't be read or has another
+                form; names it.
+        """
+        if not isinstance(tracklets, (list, tuple)) or not tracklets:
+            received = "an empty list" if isinstance(tracklets, (list, tuple)) else type(tracklets)
+            raise ValueError(
+                f"Received {received}, but expected a list of tracklets: for a single one, write "
+                "[tracklet]."
+            )
+        sequences = [_checked(index, tracklet) for index, tracklet in enumerate(tracklets)]
+        clips = ConsecutiveClips(sequences, self._config.video.test_clip_len, self._transform)
+        loader = every_frame_loader(
+            clips, self._config.test.batch_size, self._config.data.workers, self._use_gpu
+        )
+        return self._features_of(loader, "features")
+
+
+def _checked(index, tracklet):
+    try:
+        return frames_of(tracklet)
+    except (ValueError, OSError) as error:
+        raise type(error)(f"Tracklet {index}: {error}") from None
+
+
+def _without_none(tree):
+    """Nested settings without those left to the checkpoint."""
+    return {
+        name: _without_none(value) if isinstance(value, dict) else value
+        for name, value in tree.items()
+        if value is not None
+    }
