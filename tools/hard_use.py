@@ -56,7 +56,10 @@ def fuzz(arguments):
         outcomes, seconds, failures[name] = feed(name, count, arguments.seed)
         fed = sum(outcomes.values())
         read, refused = outcomes.get(READ, 0), outcomes.get(REFUSED, 0)
-        print(f"| {name} | {fed} | {read} | {refused} | {fed - read - refused} | {seconds:.0f} |")
+        print(
+            f"| {name} | {fed} | {read} | {refused} | {fed - read - refused} | {seconds:.0f} |",
+            flush=True,
+        )
         measured[name] = {"inputs": fed, "seconds": round(seconds, 1), "outcomes": outcomes}
     for name, found in failures.items():
         for failure, content in found.items():
@@ -80,7 +83,10 @@ def kills(arguments):
             Path(folder, name).mkdir()
             report = kill_repeatedly(jobs[name], Path(folder, name), count, arguments.seed)
             measured[name] = {**report._asdict(), "faults": dict(Counter(report.faults))}
-            print(f"| {name} | {' | '.join(map(str, report[:3]))} | {len(report.faults)} |")
+            print(
+                f"| {name} | {' | '.join(map(str, report[:3]))} | {len(report.faults)} |",
+                flush=True,
+            )
     for name, report in measured.items():
         for fault, times in report["faults"].items():
             print(f"{name}: {fault} ({times} times)")

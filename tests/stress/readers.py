@@ -27,7 +27,7 @@ from torchreid_occ.pipelines.build import load_trained_model
 from torchreid_occ.pipelines.completed_copy import discard_frames
 from torchreid_occ.pipelines.experiment import read_results
 from torchreid_occ.pipelines.localisation import read_scores, write_scores
-from torchreid_occ.utils.checkpoint import load_checkpoint
+from torchreid_occ.utils.checkpoint import load_checkpoint, load_weights
 
 SUBSETS = ("train", "query", "gallery")
 SOURCE = {"name": "sduvid", "split_id": 0, "options": {}}
@@ -212,6 +212,9 @@ def _small_states():
 
 def _read_checkpoint(path):
     load_checkpoint(path)
+    model = torch.nn.ModuleDict({"a": torch.nn.Linear(2, 2, bias=False)})
+    load_weights(model, path)
+    assert model["a"].weight.shape == (2, 2)
 
 
 def _read_model(path):

@@ -154,6 +154,10 @@ def describe(config):
 
 def check_save_dir(config, save_dir, resume, over_splits=False):
     """Keeps one run from overwriting or continuing another; what a kill left half-written goes."""
+    if any("\ud800" <= letter <= "\udfff" for letter in str(save_dir)):  # bytes that are no text
+        raise ValueError(
+            f"data.save_dir is {str(save_dir)!r}, but TensorBoard writes to names in UTF-8 only."
+        )
     path = save_dir / "config.yaml"
     has_splits = any(save_dir.glob("split_*"))
     if not resume:

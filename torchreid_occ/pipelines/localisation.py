@@ -90,10 +90,11 @@ def read_scores(path, tracklets):
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no file of scores {path}.")
     try:
-        with Path(path).open(encoding="utf-8", newline="") as file:
+        # Names keep their very bytes, as `write_text` wrote them.
+        with Path(path).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             header, *lines = [*csv.reader(file)] or [[]]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as CSV in UTF-8: {error}.") from error
+    except csv.Error as error:
+        raise ValueError(f"{path} cannot be read as CSV: {error}.") from error
     if tuple(header) != COLUMNS:
         raise ValueError(f"{path} has the columns {header}, but scores have {[*COLUMNS]}.")
     expected = [

@@ -145,6 +145,7 @@ def read_weights(path):
     """
     content = load_checkpoint(path)
     weights = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not weights or not all(map(torch.is_tensor, weights.values())):
+    named = isinstance(weights, dict) and all(isinstance(name, str) for name in weights)
+    if not weights or not named or not all(map(torch.is_tensor, weights.values())):
         raise ValueError(f"{path} holds no weights by name, as a state dict does.")
     return {name.removeprefix("module."): tensor for name, tensor in weights.items()}

@@ -79,14 +79,16 @@ def naming(path):
 
 
 def write_text(path, text):
-    """Writes a text file, whole or not at all."""
+    """Writes a text file, whole or not at all; names of files in it keep their very bytes."""
     with replacing(path) as file:
-        file.write(text.encode("utf-8"))
+        file.write(text.encode("utf-8", "surrogateescape"))
 
 
 def write_json(path, content):
     """Writes a JSON file, whole or not at all."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    # A name of a file may hold bytes that are no text, for which JSON has escapes.
+    write_text(path, text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def file_hash(path):

@@ -68,7 +68,7 @@ def _read_folder(folder):
     items = []
     for person in subfolders(folder):
         for tracklet in subfolders(person):
-            camera = re.fullmatch(r"(\d+)(_.*)?", tracklet.name)
+            camera = re.fullmatch(r"(\d+)(_.*)?", tracklet.name, re.DOTALL)
             if camera is None:
                 raise ValueError(
                     f"{tracklet}: expected a folder named by the camera's number, alone or "
