@@ -10,7 +10,7 @@ import torch
 from torchreid_occ.config import config_of, plain
 from torchreid_occ.models import build_model
 from torchreid_occ.models.released import RELEASED
-from torchreid_occ.utils.checkpoint import read_weights, save_checkpoint
+from torchreid_occ.utils.checkpoint import save_checkpoint, weights_by_name
 
 
 def main(arguments=None):
@@ -51,7 +51,7 @@ def read_released(path):
         type(np.dtype(np.float64)),
     ]
     with torch.serialization.safe_globals(numpy_scalars):
-        return read_weights(path)
+        return weights_by_name(path)
 
 
 if __name__ == "__main__":

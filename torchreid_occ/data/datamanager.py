@@ -117,6 +117,8 @@ class ClipDataManager:
 
         datasets = self._load_datasets(root, split_id, combineall, dataset_options or {})
         tracklets = {name: tracklets_of(dataset) for name, dataset in datasets.items()}
+        _check_presence(tracklets, self.sources, "train")
+        _check_presence(tracklets, self.targets, "query")
 
         train, dsetids = join_sources([tracklets[name]["train"] for name in self.sources])
         train, held_out = hold_out_identities(train, val_identities, seed)
@@ -262,6 +264,15 @@ class ClipDataManager:
 
 def _names(names):
     return [names] if isinstance(names, str) else list(names or ())
+
+
+def _check_presence(tracklets, names, subset):
+    for name in names:
+        if not tracklets[name][subset]:
+            raise ValueError(
+                f"{name} is a gallery alone, without a {subset} set: it can be searched in, but "
+                "not trained or tested on."
+            )
 
 
 def _check_names_differ(supervision, tracklets):

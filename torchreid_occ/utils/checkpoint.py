@@ -88,7 +88,7 @@ def load_weights(model, path, part=""):
     Raises:
         ValueError: If names or shapes differ, listing the first of them.
     """
-    weights = read_weights(path)
+    weights = weights_by_name(path)
     weights = {name[len(part) :]: weights[name] for name in weights if name.startswith(part)}
     own = model.state_dict()
     transferred = {
@@ -122,7 +122,7 @@ def load_matching_weights(model, path):
     Raises:
         ValueError: If none matches.
     """
-    weights, own = read_weights(path), model.state_dict()
+    weights, own = weights_by_name(path), model.state_dict()
     matching = {
         name: tensor
         for name, tensor in weights.items()
@@ -134,14 +134,12 @@ def load_matching_weights(model, path):
     return sorted(own.keys() - matching.keys())
 
 
-def read_weights(path):
-    """The weights of a checkpoint by name, without the prefix of `DataParallel`.
-
-    Args:
-        path: A checkpoint of ours, of torchreid (``state_dict``), or a bare state dict.
+def weights_by_name(path):
+    """Reads the weights of a checkpoint of ours, of torchreid, or of a bare state dict.
 
     Raises:
-        ValueError: If it holds no weights by name.
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged or holds no weights.
     """
     content = load_checkpoint(path)
     weights = content.get("state_dict", content) if isinstance(content, dict) else None
