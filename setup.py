@@ -5,10 +5,12 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 here = Path(__file__).parent
-EXPORT = ["onnx>=1.20", "onnxscript>=0.7", "onnxruntime>=1.23"]  # models in the ONNX format
-
 version = {}
 exec((here / "torchreid_occ" / "version.py").read_text(encoding="utf-8"), version)
+
+# What only some need, by extra; the tests need all.
+EXPORT = ["onnx>=1.20", "onnxscript>=0.7", "onnxruntime>=1.23"]  # models in the ONNX format
+FOOTAGE = ["trackers>=2.6", "supervision>=0.31"]  # tracklets from video
 
 setup(
     name="torchreid-occ",
@@ -43,7 +45,8 @@ setup(
     ],
     extras_require={
         "export": EXPORT,
-        "dev": ["pytest>=8", "pytest-xdist>=3.8", "ruff>=0.12", *EXPORT],
+        "footage": FOOTAGE,
+        "dev": ["pytest>=8", "pytest-xdist>=3.8", "ruff>=0.12", *EXPORT, *FOOTAGE],
     },
     classifiers=[
         "Programming Language :: Python :: 3.10",

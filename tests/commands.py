@@ -34,9 +34,9 @@ def run_tool(name, *arguments, env=None):
     return subprocess.CompletedProcess(arguments, process.exitcode, *output)
 
 
-def start_and_kill(arguments, awaited, pause=0.0):
-    """Starts tools/main.py and kills it, and its workers, soon after a file is there."""
-    process = _start("main.py", arguments, [os.devnull, os.devnull])
+def start_and_kill(arguments, awaited, pause=0.0, tool="main.py"):
+    """Starts a tool and kills it, and its workers, soon after a file is there."""
+    process = _start(tool, arguments, [os.devnull, os.devnull])
     deadline = time.monotonic() + TIMEOUT
     while not awaited.exists():
         assert process.is_alive(), f"the run ended before {awaited} was there"

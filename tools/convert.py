@@ -1,7 +1,6 @@
 """Converts weights that a paper's authors released: `convert.py rfcnet IN OUT`."""
 
 import argparse
-import pickle
 import sys
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import torch
 from torchreid_occ.config import config_of, plain
 from torchreid_occ.models import build_model
 from torchreid_occ.models.released import RELEASED
-from torchreid_occ.utils.checkpoint import save_checkpoint
+from torchreid_occ.utils.checkpoint import save_checkpoint, weights_by_name
 
 
 def main(arguments=None):
@@ -22,7 +21,7 @@ def main(arguments=None):
     parsed = parser.parse_args(arguments)
     try:
         convert(parsed.model, parsed.source, parsed.target)
-    except (OSError, KeyError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
         message = error.args[0] if isinstance(error, KeyError) else error
         sys.exit(f"error: {parsed.source} could not be converted: {message}")
 
@@ -41,7 +40,7 @@ def convert(name, source, target):
 
 
 def read_released(path):
-    """Reads a checkpoint's weights, with the prefix of `DataParallel` taken off."""
+    """Reads a checkpoint's weights."""
     scalar = np.float64(0).__reduce__()[0]
     # The released code stores its rank-1 as a numpy scalar, under numpy's old or new name.
     numpy_scalars = [
@@ -52,9 +51,7 @@ def read_released(path):
         type(np.dtype(np.float64)),
     ]
     with torch.serialization.safe_globals(numpy_scalars):
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    weights = checkpoint.get("state_dict", checkpoint)
-    return {name.removeprefix("module."): tensor for name, tensor in weights.items()}
+        return weights_by_name(path)
 
 
 if __name__ == "__main__":

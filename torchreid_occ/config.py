@@ -7,9 +7,10 @@ files, :mod:`torchreid_occ.defaults`.
 import ast
 import difflib
 import inspect
+import math
+from contextlib import suppress
 from pathlib import Path
 
-import yaml
 from yacs.config import CfgNode
 
 from torchreid_occ.defaults import (
@@ -21,6 +22,7 @@ from torchreid_occ.defaults import (
     ONLY_FOR,
     TEXTS,
 )
+from torchreid_occ.utils.documents import read_yaml
 
 
 def load_config(path=None, overrides=()):
@@ -51,20 +53,21 @@ def load_config(path=None, overrides=()):
         for part in reversed(key.split(".")):
             content = {part: content}
         _merge(tree, content, prefix="", origin="command line")
-    return _frozen(tree)
+    return _frozen(tree, origin="command line" if path is None else str(path))
 
 
-def config_of(tree):
+def config_of(tree, origin="saved configuration"):
     """The configuration of nested dicts, such as a checkpoint carries.
 
     Args:
         tree: As :func:`plain` gives it; keys it lacks take their defaults.
+        origin: Where it comes from, for errors.
 
     Raises:
         KeyError: For a key that does not exist.
         ValueError: For a value of the wrong type.
     """
-    return merged(tree, (), "")
+    return merged({}, (tree,), origin)
 
 
 def merged(tree, parts, origin):
@@ -83,7 +86,7 @@ def merged(tree, parts, origin):
     _merge(complete, tree, prefix="", origin="saved configuration")
     for part in parts:
         _merge(complete, part, prefix="", origin=origin)
-    return _frozen(complete)
+    return _frozen(complete, origin)
 
 
 def plain(config):
@@ -120,19 +123,21 @@ def _read_chain(path, above):
     if not path.is_file():
         asked = f", which {above[-1]} names in _BASE_" if above else ""
         raise FileNotFoundError(f"There is no configuration file {path}{asked}.")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not readable YAML: {error}") from error
+    content = read_yaml(path) or {}
     if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold `key: value` lines, but holds {content!r}.")
+        raise ValueError(f"{path} must hold `key: value` lines, but holds {content!r:.80}.")
     bases = content.pop("_BASE_", [])
-    for base in [bases] if isinstance(bases, str) else bases:
+    bases = bases if isinstance(bases, list) else [bases]
+    if not all(isinstance(base, str) and base and "\0" not in base for base in bases):
+        raise ValueError(f"{path}: _BASE_ is {bases!r:.80}, but must name configuration files.")
+    for base in bases:
         yield from _read_chain(path.parent / base, (*above, path))
     yield path, content
 
 
 def _merge(tree, content, prefix, origin):
+    if not isinstance(content, dict):
+        raise ValueError(f"{origin}: expected `key: value` lines, but got {content!r:.80}.")
     for name, value in content.items():
         key = f"{prefix}{name}"
         if name not in tree:
@@ -141,11 +146,15 @@ def _merge(tree, content, prefix, origin):
             raise KeyError(f"{origin}: {key} does not exist; {where} has {near}.")
         if key in FREE_FORM:
             if not isinstance(value, dict):
-                raise ValueError(f"{origin}: {key} must hold `name: value` lines, got {value!r}.")
+                raise ValueError(
+                    f"{origin}: {key} must hold `name: value` lines, got {value!r:.80}."
+                )
             tree[name] = _joined(tree[name], value)
         elif isinstance(tree[name], dict):
             if not isinstance(value, dict):
-                raise ValueError(f"{origin}: {key} holds keys {sorted(tree[name])}, got {value!r}.")
+                raise ValueError(
+                    f"{origin}: {key} holds keys {sorted(tree[name])}, got {value!r:.80}."
+                )
             _merge(tree[name], value, f"{key}.", origin)
         else:
             tree[name] = _coerce(key, value, tree[name], origin)
@@ -156,7 +165,7 @@ def _coerce(key, value, default, origin):
     if key in CHOICES:
         if not any(value is choice or value == choice for choice in CHOICES[key]):
             raise ValueError(
-                f"{origin}: {key} is {value!r}, but must be one of {list(CHOICES[key])}."
+                f"{origin}: {key} is {value!r:.80}, but must be one of {list(CHOICES[key])}."
             )
         return value
     if key == "model.pretrained" and isinstance(value, (bool, str)):
@@ -168,18 +177,18 @@ def _coerce(key, value, default, origin):
         kind = ELEMENTS.get(key, str)
         if not all(isinstance(item, kind) and not isinstance(item, bool) for item in values):
             raise ValueError(
-                f"{origin}: {key} is {value!r}, but must be a list like {default or ['...']}."
+                f"{origin}: {key} is {value!r:.80}, but must be a list like {default or ['...']}."
             )
         return values
     if isinstance(default, float) and not isinstance(value, bool):
-        try:
-            return float(value)  # YAML 1.1 reads 3e-4 as text, and 1 as an integer
-        except (TypeError, ValueError):
-            pass
+        with suppress(TypeError, ValueError, OverflowError):
+            number = float(value)  # YAML 1.1 reads 3e-4 as text, and 1 as an integer
+            if math.isfinite(number):
+                return number
     elif type(value) is type(default):
         return value
     raise ValueError(
-        f"{origin}: {key} is {value!r}, but must be of type {type(default).__name__} "
+        f"{origin}: {key} is {value!r:.80}, but must be of type {type(default).__name__} "
         f"like its default {default!r}."
     )
 
@@ -188,7 +197,7 @@ def _phases(value, before, origin):
     """A list of phases, a name alone standing for one there is; or, by their names, changes."""
     known = {phase.get("name"): phase for phase in before}
     named = value if isinstance(value, dict) else _names_alone(value, origin)
-    unknown = sorted(set(named) - set(known))
+    unknown = sorted(set(named) - set(known), key=str)
     if unknown:
         raise KeyError(f"{origin}: there are no phases {unknown}, but {list(known)}.")
     if isinstance(value, dict):
@@ -198,12 +207,15 @@ def _phases(value, before, origin):
 
 def _names_alone(value, origin):
     if not isinstance(value, list) or not all(isinstance(part, (dict, str)) for part in value):
-        raise ValueError(f"{origin}: phases is {value!r}, but must be a list of named parts.")
+        raise ValueError(f"{origin}: phases is {value!r:.80}, but must be a list of named parts.")
     return [part for part in value if isinstance(part, str)]
 
 
-def _frozen(tree):
-    _check(tree)
+def _frozen(tree, origin):
+    try:
+        _check(tree)
+    except ValueError as error:
+        raise ValueError(f"{origin}: {error}") from None
     config = CfgNode(tree)
     config.freeze()
     return config

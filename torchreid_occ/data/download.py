@@ -4,17 +4,20 @@ Nothing here knows a dataset: no link is stored, and DukeMTMC, withdrawn for pri
 downloaded unasked.
 """
 
-import hashlib
+import errno
+import os
 import re
+import shutil
 import tarfile
 import tempfile
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlparse
 
 import gdown
 import requests
+
+from torchreid_occ.utils.files import file_hash
 
 GOOGLE_DRIVE = ("drive.google.com", "docs.google.com")
 TIMEOUT = 60  # seconds without an answer
@@ -70,10 +73,14 @@ def unpack(archive: str | Path, folder: str | Path) -> list[Path]:
         The top-level entries.
 
     Raises:
+        FileNotFoundError: If there is no such archive.
         ValueError: If the archive cannot be read, or a member or link would leave the folder.
         FileExistsError: If the folder already has one of the entries.
+        OSError: If there is no room for what the archive holds.
     """
     archive, folder = Path(archive), Path(folder)
+    if not archive.is_file():
+        raise FileNotFoundError(f"There is no archive {archive}.")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacking-") as partial:
         try:
@@ -81,12 +88,14 @@ def unpack(archive: str | Path, folder: str | Path) -> list[Path]:
                 _unpack_zip(archive, partial)
             else:
                 _unpack_tar(archive, partial)
-        except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as error:
-            raise ValueError(f"{archive} cannot be unpacked: {error}.") from error
+        except Exception as error:  # decompressors raise zlib.error, LZMAError, RuntimeError, ...
+            # Only the system's own errors have a number: a full disk is no fault of the archive.
+            kind = OSError if getattr(error, "errno", None) else ValueError
+            raise kind(f"{archive} cannot be unpacked into {folder}: {error}.") from error
         entries = sorted(Path(partial).iterdir())
         targets = [folder / entry.name for entry in entries]
         for target in targets:
-            if target.exists():
+            if os.path.lexists(target):  # `exists` is blind to a link that leads nowhere
                 raise FileExistsError(f"{target} is already there: remove it to unpack {archive}.")
         for entry, target in zip(entries, targets, strict=True):
             entry.rename(target)
@@ -115,32 +124,44 @@ def _remote_name(url):
 def _check(path, sha256, remedy):
     if sha256 is None:
         return
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    if digest.hexdigest() != sha256.lower():
-        raise ValueError(
-            f"{path} has the SHA-256 {digest.hexdigest()}, but expected {sha256.lower()}. {remedy}"
-        )
+    found = file_hash(path)
+    if found != sha256.lower():
+        raise ValueError(f"{path} has the SHA-256 {found}, but expected {sha256.lower()}. {remedy}")
 
 
 def _unpack_zip(archive, folder):
     with zipfile.ZipFile(archive) as file:
-        _check_members(archive, file.namelist())
+        _check_members(dict.fromkeys(file.namelist(), ""))
+        _check_room(sum(member.file_size for member in file.infolist()), folder)
         file.extractall(folder)
 
 
 def _unpack_tar(archive, folder):
     with tarfile.open(archive) as file:
-        _check_members(archive, file.getnames())
+        _check_members({member.name: member.linkname for member in file.getmembers()})
+        _check_room(sum(member.size for member in file.getmembers()), folder)
         # The filter refuses devices and links that point outside; absolute names it would accept
         # as relative ones.
         file.extractall(folder, filter="data")
 
 
-def _check_members(archive, names):
-    for name in names:
+def _check_members(links):
+    """Refuses members outside the folder, or below a link: Python's own check can be led astray.
+
+    Args:
+        links: What each member links to, or no text, by its name.
+    """
+    linked = {PurePosixPath(name) for name, target in links.items() if target}
+    for name in links:
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or re.match("[a-zA-Z]:", name):
-            raise ValueError(f"{archive} is not unpacked: its member {name!r} leaves the folder.")
+            raise ValueError(f"its member {name!r} leaves the folder")
+        if linked.intersection(path.parents):
+            raise ValueError(f"its member {name!r} is below a link")
+
+
+def _check_room(size, folder):
+    """Refuses more than there is room for before the disk is full."""
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise OSError(errno.ENOSPC, f"it holds {size >> 20} MiB, but {free >> 20} MiB are free")

@@ -9,6 +9,9 @@ from PIL import Image
 
 from torchreid_occ.utils.progress import progress
 
+# Pillow knows dozens more, among them some that start other programs (EPS) or are hardly kept.
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+
 
 def read_image(path: str, mode: str = "RGB") -> Image.Image:
     """Reads and fully decodes an image file.
@@ -25,7 +28,7 @@ def read_image(path: str, mode: str = "RGB") -> Image.Image:
         ValueError: If its content is not a complete image; names the file and the fault.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             image.load()
             return _to_eight_bits(image).convert(mode)
     except FileNotFoundError:
@@ -68,7 +71,7 @@ def _fault(path, error):
     if not Path(path).stat().st_size:
         return "the file is empty"
     if isinstance(error, Image.UnidentifiedImageError):
-        return "not a format Pillow knows"
+        return f"not in one of the formats {', '.join(FORMATS)}"
     return str(error).rstrip(".") or type(error).__name__
 
 

@@ -15,7 +15,7 @@ from torchreid_occ.utils.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from torchreid_occ.utils.files import remove_partial_files
+from torchreid_occ.utils.files import naming, remove_partial_files
 from torchreid_occ.utils.layout import lay_out_channels_last
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.processes import is_first_process, wait_for_all
@@ -215,7 +215,7 @@ class CheckpointedEngine(torchreid.engine.Engine):
         path = latest_checkpoint(save_dir)
         if path is None:
             return 0
-        state = load_checkpoint(path)
+        state = load_checkpoint(path, needed=self.state().keys())
         self.load_state(state)
         self.epoch = state["epoch"] - 1
         self._started = time.perf_counter() - state["seconds"]
@@ -254,7 +254,8 @@ class CheckpointedEngine(torchreid.engine.Engine):
 
     def _record(self, name, value, step):
         if self.writer is not None:  # the first process alone has one
-            self.writer.add_scalar(name, value, step)
+            with naming(self.save_dir):
+                self.writer.add_scalar(name, value, step)
 
     def _log_line(self, losses, seconds_per_batch):
         left = self.num_batches - self.batch_idx - 1

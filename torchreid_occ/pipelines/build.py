@@ -114,19 +114,19 @@ def load_trained_model(path):
     The model is laid out as the engine lays it out, so that it gives the engine's numbers.
 
     Raises:
-        ValueError: If the checkpoint does not say what model it holds.
+        KeyError: If its configuration has a key that does not exist.
+        ValueError: If the checkpoint does not say what model it holds, or holds another.
     """
-    state = load_checkpoint(path)
-    missing = {"config", "num_classes", "state_dict"}
-    missing -= state.keys() if isinstance(state, dict) else set()
-    if missing:
-        raise ValueError(f"{path} is no checkpoint of this package: it lacks {sorted(missing)}.")
-    config = config_of(state["config"])
+    state = load_checkpoint(path, needed=("config", "num_classes", "state_dict"))
+    config = config_of(state["config"], origin=str(path))
     size = {"height": config.data.height, "width": config.data.width}
-    model = build_model(
-        config.model.name, state["num_classes"], **size, **plain(config.model.options)
-    )
-    model.load_state_dict(state["state_dict"])
+    try:
+        model = build_model(
+            config.model.name, state["num_classes"], **size, **plain(config.model.options)
+        )
+        model.load_state_dict(state["state_dict"])
+    except Exception as error:  # whatever a builder makes of options that are none of its own
+        raise ValueError(f"{path} does not hold the model it says it does: {error}") from error
     lay_out_channels_last(model)
     return model.eval(), config
 

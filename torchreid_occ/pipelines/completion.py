@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from torchreid_occ.config import check_options, plain
+from torchreid_occ.config import check_options, config_of, plain
 from torchreid_occ.data.completion import CompletionDataManager
 from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.data.images import read_image
@@ -174,14 +174,16 @@ def load_generator(path):
         ValueError: If the checkpoint holds no STCnet.
     """
     state = load_checkpoint(path)
-    if "generator" not in state.get("models", {}):
+    try:
+        weights = state["models"]["generator"]["state_dict"]
+        own = config_of(state["config"], origin=str(path)).completion
+        generator = STCnet(**plain(own.generator))
+        generator.load_state_dict(weights)
+    except Exception as error:  # whatever a network makes of options that are none of its own
         raise ValueError(
-            f"{path} holds no completion network: name what task 'train_completion' made."
-        )
-    own = state["config"]["completion"]
-    generator = STCnet(**own["generator"])
-    generator.load_state_dict(state["models"]["generator"]["state_dict"])
-    return generator.eval(), (own["height"], own["width"])
+            f"{path} holds no completion network ({error}): name what task 'train_completion' made."
+        ) from error
+    return generator.eval(), (own.height, own.width)
 
 
 def load_guider(path):

@@ -1,7 +1,6 @@
 """Runs a configuration: trains, tests, and writes everything a number can be traced by."""
 
 import datetime
-import json
 import time
 from pathlib import Path
 
@@ -20,8 +19,9 @@ from torchreid_occ.pipelines.build import (
 from torchreid_occ.registry import torchreid
 from torchreid_occ.utils.checkpoint import latest_checkpoint, load_checkpoint
 from torchreid_occ.utils.complexity import count_gmacs, count_parameters, seconds_per_clip
+from torchreid_occ.utils.documents import read_json
 from torchreid_occ.utils.environment import hardware, versions
-from torchreid_occ.utils.files import write_json, write_text
+from torchreid_occ.utils.files import remove_partial_files, write_json, write_text
 from torchreid_occ.utils.logs import logger, logging_to, printed_lines_logged
 from torchreid_occ.utils.processes import is_first_process, process_count, wait_for_all
 
@@ -77,7 +77,7 @@ def run_experiment(config, resume=False, demo=None, clip_engine=ClipEngine):
             datamanager.verify(config.data.workers)
         resumed = latest_checkpoint(save_dir) if resume else None
         if resumed:  # its weights take the place of any others
-            pretrained = load_checkpoint(resumed)["pretrained"]
+            pretrained = load_checkpoint(resumed, needed=("pretrained",))["pretrained"]
             model, _ = build_configured_model(config, datamanager.num_train_pids, False)
         else:
             model, pretrained = build_configured_model(config, datamanager.num_train_pids)
@@ -116,16 +116,30 @@ def finished_run(config):
         return None
     done = read_results(save_dir)
     same_length = done["config"]["train"]["max_epoch"] == config.train.max_epoch
-    same = not _changes(config_of(done["config"]), config)
+    origin = str(save_dir / "results.json")
+    same = not _changes(config_of(done["config"], origin), config)
     return done if same and same_length else None
 
 
 def read_results(save_dir):
-    """What a finished run wrote, with the ranks of its CMC as numbers again."""
-    results = json.loads((Path(save_dir) / "results.json").read_text(encoding="utf-8"))
-    for checkpoints in results.get("targets", {}).values():
-        for result in checkpoints.values():
-            result["cmc"] = {int(rank): value for rank, value in result["cmc"].items()}
+    """What a finished run wrote, with the ranks of its CMC as numbers again.
+
+    Raises:
+        FileNotFoundError: If it wrote nothing.
+        ValueError: If the file is not what a run writes.
+    """
+    path = Path(save_dir) / "results.json"
+    results = read_json(path)
+    try:
+        results["config"]["train"]["max_epoch"]
+        for checkpoints in results.get("targets", {}).values():
+            for result in checkpoints.values():
+                result["cmc"] = {int(rank): value for rank, value in result["cmc"].items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} does not hold the results of a run ({error}): restore it, or remove it to "
+            "have the run finished again."
+        ) from error
     return results
 
 
@@ -139,7 +153,11 @@ def describe(config):
 
 
 def check_save_dir(config, save_dir, resume, over_splits=False):
-    """Keeps one run from overwriting or continuing another."""
+    """Keeps one run from overwriting or continuing another; what a kill left half-written goes."""
+    if any("\ud800" <= letter <= "\udfff" for letter in str(save_dir)):  # bytes that are no text
+        raise ValueError(
+            f"data.save_dir is {str(save_dir)!r}, but TensorBoard writes to names in UTF-8 only."
+        )
     path = save_dir / "config.yaml"
     has_splits = any(save_dir.glob("split_*"))
     if not resume:
@@ -151,6 +169,7 @@ def check_save_dir(config, save_dir, resume, over_splits=False):
                 "another data.save_dir."
             )
         return
+    remove_partial_files(save_dir)
     if not path.exists():
         return
     if has_splits and not over_splits:

@@ -89,8 +89,12 @@ def read_scores(path, tracklets):
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no file of scores {path}.")
-    with Path(path).open(encoding="utf-8", newline="") as file:
-        header, *lines = csv.reader(file)
+    try:
+        # Names keep their very bytes, as `write_text` wrote them.
+        with Path(path).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            header, *lines = [*csv.reader(file)] or [[]]
+    except csv.Error as error:
+        raise ValueError(f"{path} cannot be read as CSV: {error}.") from error
     if tuple(header) != COLUMNS:
         raise ValueError(f"{path} has the columns {header}, but scores have {[*COLUMNS]}.")
     expected = [
@@ -109,7 +113,14 @@ def read_scores(path, tracklets):
             f"{path} holds scores of {len(found)} frames, the dataset has {len(expected)}; line "
             f"{place + 2} is the first that differs: score the dataset as it is now."
         )
-    values = iter(np.array([line[4:] for line in lines], np.float32))
+    try:
+        table = np.array([line[4:] for line in lines], np.float32).reshape(len(lines), len(REGIONS))
+    except ValueError as error:  # no number, or not as many as regions
+        raise ValueError(f"{path} holds something else than scores: {error}.") from error
+    if not np.isfinite(table).all():
+        line = 2 + int(np.flatnonzero(~np.isfinite(table).all(1))[0])
+        raise ValueError(f"{path}, line {line}: a score is no finite number.")
+    values = iter(table)
     return {
         subset: [np.stack([next(values) for _ in paths]) for paths, *_ in tracklets[subset]]
         for subset in SUBSETS

@@ -1,6 +1,5 @@
 """Upper bounds: a trained model with one thing at a time replaced by OccWalk's ground truth."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +21,7 @@ from torchreid_occ.metrics import rank_queries
 from torchreid_occ.models.layers.apu import AdaptivePartition
 from torchreid_occ.models.layers.foreground import ForegroundHead
 from torchreid_occ.models.layers.partition import cut_regions, region_layout
+from torchreid_occ.utils.documents import read_json
 from torchreid_occ.utils.progress import progress
 
 TRUTHS = ("foreground", "lines")
@@ -64,7 +64,7 @@ class TrueClips(TestClips):
         self.clean_tracklets = getattr(clean, split)
         self.visible, self.whole = occluded.supervision(), clean.supervision()
         truth = Path(occluded.dataset_dir, "ground_truth", "occlusion.json")
-        self.occlusion = json.loads(truth.read_text(encoding="utf-8"))
+        self.occlusion = read_json(truth)
 
     def __getitem__(self, item):
         index, start, stop = self.clips[item]

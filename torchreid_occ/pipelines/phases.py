@@ -15,14 +15,14 @@ A file on top of that one, or the command line, changes a phase by its name:
 checkpoint of a training, the file of a scoring, the folder of a copy.
 """
 
-import json
 from pathlib import Path
 
 from torchreid_occ.config import merged, plain
 from torchreid_occ.pipelines.completion import copy_dataset, score_regions, train_completion
 from torchreid_occ.pipelines.experiment import check_save_dir, finished_run, run_experiment
 from torchreid_occ.utils.checkpoint import checkpoint_path
-from torchreid_occ.utils.files import file_hash, write_json, write_text
+from torchreid_occ.utils.documents import read_json
+from torchreid_occ.utils.files import file_hash, remove_partial_files, write_json, write_text
 from torchreid_occ.utils.logs import logger, logging_to
 from torchreid_occ.utils.processes import process_count
 
@@ -57,6 +57,7 @@ def run_config(config, resume=False, only=None, demo=None):
         return _run_task(config, resume, demo)
     if not resume and not only:
         check_save_dir(config, Path(config.data.save_dir), resume=False)
+    remove_partial_files(config.data.save_dir)
     results = {}
     for name in [only] if only else names:
         phase = phase_configs(config)[name]  # now that those before it say what they made
@@ -171,7 +172,7 @@ def _check_sources(config, name, save_dir):
     if not note.exists():
         write_json(note, now)
         return
-    before = json.loads(note.read_text(encoding="utf-8"))
+    before = read_json(note)
     changed = [source for source in now if before.get(source) != now[source]]
     if changed:
         raise ValueError(

@@ -1,6 +1,5 @@
 """Checkpoints: tensors and plain Python only, written atomically, loaded with ``weights_only``."""
 
-import pickle
 import re
 import shutil
 from pathlib import Path
@@ -40,29 +39,40 @@ def save_checkpoint(state, path):
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
         parent = next(folder for folder in Path(path).parents if folder.exists())
         free = shutil.disk_usage(parent).free / 2**20
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        # torch goes on to fail for another reason than the first, which is the disk's.
+        first = error.__context__ if isinstance(error.__context__, OSError) else error
+        reason = next(iter(str(first).splitlines()), type(first).__name__)
         raise OSError(
             f"The checkpoint {path} could not be written, {free:.0f} MiB are free there: {reason}"
         ) from error
 
 
-def load_checkpoint(path):
+def load_checkpoint(path, needed=()):
     """Reads a checkpoint onto the CPU.
+
+    Args:
+        path: The file.
+        needed: Keys that what it holds must have.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged, or holds more than tensors and plain Python.
+        ValueError: If the file is damaged, holds more than tensors and plain Python, or lacks one
+            of the keys.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no checkpoint {path}.")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError) as error:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a broken pickle raises anything: IndexError, struct.error, ...
         reason = next(iter(str(error).splitlines()), "it ends early")
         raise ValueError(
             f"{path} is damaged or no checkpoint of tensors and plain Python ({reason})."
         ) from error
+    missing = {*needed} - (content.keys() if isinstance(content, dict) else set())
+    if missing:
+        raise ValueError(f"{path} is no checkpoint of this package: it lacks {sorted(missing)}.")
+    return content
 
 
 def load_weights(model, path, part=""):
@@ -78,7 +88,7 @@ def load_weights(model, path, part=""):
     Raises:
         ValueError: If names or shapes differ, listing the first of them.
     """
-    weights = _weights_by_name(path)
+    weights = weights_by_name(path)
     weights = {name[len(part) :]: weights[name] for name in weights if name.startswith(part)}
     own = model.state_dict()
     transferred = {
@@ -112,7 +122,7 @@ def load_matching_weights(model, path):
     Raises:
         ValueError: If none matches.
     """
-    weights, own = _weights_by_name(path), model.state_dict()
+    weights, own = weights_by_name(path), model.state_dict()
     matching = {
         name: tensor
         for name, tensor in weights.items()
@@ -124,9 +134,16 @@ def load_matching_weights(model, path):
     return sorted(own.keys() - matching.keys())
 
 
-def _weights_by_name(path):
+def weights_by_name(path):
+    """Reads the weights of a checkpoint of ours, of torchreid, or of a bare state dict.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged or holds no weights.
+    """
     content = load_checkpoint(path)
     weights = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not weights or not all(map(torch.is_tensor, weights.values())):
+    named = isinstance(weights, dict) and all(isinstance(name, str) for name in weights)
+    if not weights or not named or not all(map(torch.is_tensor, weights.values())):
         raise ValueError(f"{path} holds no weights by name, as a state dict does.")
     return {name.removeprefix("module."): tensor for name, tensor in weights.items()}

@@ -7,6 +7,9 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+from torchreid_occ.utils.documents import read_json
+
+PLAN = "plan.json"
 _PARTIAL = ".partial"
 _BLOCK = 2**20  # bytes read at a time
 
@@ -14,7 +17,36 @@ _BLOCK = 2**20  # bytes read at a time
 def remove_partial_files(folder):
     """Removes what a killed process left half-written in a folder."""
     for file in Path(folder).glob(f".*{_PARTIAL}"):
-        file.unlink()
+        file.unlink(missing_ok=True)  # another process may have begun with the same
+
+
+def claim_folder(folder, plan, kind):
+    """Starts long work in a folder, or makes sure that what was begun there is this work.
+
+    Args:
+        folder: Where its results go.
+        plan: Plain values that say what is made, of what and by what.
+        kind: A word for the results, for messages.
+
+    Raises:
+        ValueError: If the folder holds anything else; says what differs.
+    """
+    folder = Path(folder)
+    remove_partial_files(folder)
+    if (folder / PLAN).is_file():
+        begun = read_json(folder / PLAN)
+        if not isinstance(begun, dict):
+            raise ValueError(f"{folder / PLAN} is no plan of a {kind}: remove the folder.")
+        changed = [key for key in plan if begun.get(key) != plan[key]]
+        if changed:
+            raise ValueError(
+                f"{folder} holds a {kind} that was begun with another {', '.join(changed)}: remove "
+                "the folder, or choose another."
+            )
+        return
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty and holds no {kind}: choose another folder.")
+    write_json(folder / PLAN, plan)
 
 
 @contextmanager
@@ -25,7 +57,7 @@ def replacing(path):
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PARTIAL)
     try:
         os.fchmod(handle, 0o666 & ~_umask())  # mkstemp's files are private, a result is not
-        with os.fdopen(handle, "wb") as file:
+        with naming(path), os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -35,15 +67,28 @@ def replacing(path):
         raise
 
 
+@contextmanager
+def naming(path):
+    """Adds a path to those errors of the operating system that name none, as of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
 def write_text(path, text):
-    """Writes a text file, whole or not at all."""
+    """Writes a text file, whole or not at all; names of files in it keep their very bytes."""
     with replacing(path) as file:
-        file.write(text.encode("utf-8"))
+        file.write(text.encode("utf-8", "surrogateescape"))
 
 
 def write_json(path, content):
     """Writes a JSON file, whole or not at all."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    # A name of a file may hold bytes that are no text, for which JSON has escapes.
+    write_text(path, text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def file_hash(path):

@@ -24,7 +24,9 @@ class _ConsoleHandler(logging.Handler):
 
     def emit(self, record):
         stream = sys.stderr if record.levelno >= logging.WARNING else self._stdout
-        tqdm.write(self.format(record), file=stream)
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        text = self.format(record).encode(encoding, "backslashreplace").decode(encoding)
+        tqdm.write(text, file=stream)
         stream.flush()
 
 
@@ -38,7 +40,9 @@ def logging_to(save_dir):
     Path(save_dir).mkdir(parents=True, exist_ok=True)
     console = _ConsoleHandler()
     console.setFormatter(logging.Formatter("%(message)s"))
-    file = logging.FileHandler(Path(save_dir) / "run.log", encoding="utf-8")
+    file = logging.FileHandler(
+        Path(save_dir) / "run.log", encoding="utf-8", errors="backslashreplace"
+    )
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     targets = (logger, logging.getLogger("py.warnings"))
     logging.captureWarnings(True)

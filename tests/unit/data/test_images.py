@@ -63,7 +63,7 @@ def _noise(format):
 
 BROKEN = {
     "empty.jpg": (b"", "the file is empty"),
-    "text.jpg": (b"<html>404</html>", "not a format Pillow knows"),
+    "text.jpg": (b"<html>404</html>", "not in one of the formats JPEG"),
     "truncated.jpg": (_noise("JPEG")[:900], "truncated"),
     "truncated.png": (_noise("PNG")[:900], "truncated"),
     "header.png": (_noise("PNG")[:20], "[Tt]runcated"),

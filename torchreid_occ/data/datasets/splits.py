@@ -1,12 +1,12 @@
 """Random half splits of identities, and the files that fix them."""
 
-import json
 import warnings
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from torchreid_occ.utils.documents import read_json
 from torchreid_occ.utils.files import write_json
 
 NUM_SPLITS = 10
@@ -78,7 +78,7 @@ def load_split(
 
 def _read(path):
     try:
-        splits = json.loads(path.read_text(encoding="utf-8"))
+        splits = read_json(path)
         halves = [split[half] for split in splits for half in ("train", "test")]
         well_formed = halves and all(
             isinstance(half, list) and all(isinstance(name, str | int) for name in half)

@@ -20,6 +20,7 @@ import numpy as np
 from torchreid_occ.data.occwalk.presets import Preset
 from torchreid_occ.data.occwalk.protocol import TrackletSpec
 from torchreid_occ.data.occwalk.render import Tracklet, occlusion_labels, render_tracklet
+from torchreid_occ.utils.files import naming
 
 
 def write_tracklet(folder: Path, spec: TrackletSpec, preset: Preset, seed: int) -> dict:
@@ -44,7 +45,8 @@ def write_tracklet(folder: Path, spec: TrackletSpec, preset: Preset, seed: int) 
             (folder / place / stem).mkdir(parents=True, exist_ok=True)
         for path, content in _images(folder, spec.folder, stem, tracklet, frame):
             digest.update(content)
-            path.write_bytes(content)
+            with naming(path):
+                path.write_bytes(content)
     names = [f"{stem}.jpg" for stem in spec.stems]
     keypoints = tracklet.keypoints.round(6).tolist()
     labels = occlusion_labels(tracklet.fractions).tolist()

@@ -6,6 +6,7 @@ from pathlib import Path
 from torchreid_occ.data.occwalk.files import write_tracklet
 from torchreid_occ.data.occwalk.presets import Preset
 from torchreid_occ.data.occwalk.protocol import TrackletSpec
+from torchreid_occ.utils.documents import read_json
 from torchreid_occ.utils.files import write_text
 
 
@@ -23,7 +24,7 @@ def render_record(partial: Path, spec: TrackletSpec, preset: Preset, seed: int):
 def read_record(partial: Path, spec: TrackletSpec) -> dict | None:
     """The record of a tracklet, or None if it is not finished."""
     path = _path(partial, spec)
-    return json.loads(path.read_text()) if path.exists() else None
+    return read_json(path) if path.exists() else None
 
 
 def _path(partial, spec):

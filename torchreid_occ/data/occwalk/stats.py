@@ -1,6 +1,5 @@
 """How occluded a rendering is, beside the dataset it is modelled on."""
 
-import json
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from torchreid_occ.data.occwalk.protocol import FRACTION_EDGES, SPLITS, TRACKLET_SHARES
 from torchreid_occ.data.occwalk.render import occlusion_labels
+from torchreid_occ.utils.documents import read_json
 
 # RFCnet, Table 2: share of the occluded frames by how much of the person is hidden.
 OCCLUSION_EDGES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 1.0)
@@ -19,7 +19,7 @@ FRAME_SHARES = {
 
 def read_fractions(folder: Path) -> dict[str, list[np.ndarray]]:
     """For each split of a rendering, the occluded fractions of the frames of each tracklet."""
-    occlusion = json.loads((folder / "ground_truth/occlusion.json").read_text())
+    occlusion = read_json(folder / "ground_truth/occlusion.json")
     return {
         split: [
             np.array([occlusion[frame.name][1] for frame in sorted(tracklet.iterdir())])

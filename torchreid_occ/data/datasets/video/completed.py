@@ -1,10 +1,10 @@
 """A dataset of which some frames were completed or discarded."""
 
 import hashlib
-import json
 from pathlib import Path
 
 from torchreid_occ.data.datasets.base import SUBSETS, TrackletDataset
+from torchreid_occ.utils.documents import read_json
 
 MANIFEST = "manifest.json"
 
@@ -36,18 +36,22 @@ class Completed(TrackletDataset):
 
     def read(self, split_id):
         """Lists the source's items with the copy's frames in place of theirs."""
-        manifest = json.loads((self.dataset_dir / MANIFEST).read_text(encoding="utf-8"))
+        path = self.dataset_dir / MANIFEST
+        manifest = _read_manifest(path)
         source = manifest["source"]
         if split_id != source["split_id"]:
             raise ValueError(
-                f"{self.dataset_dir} is a copy of split {source['split_id']} of {source['name']}, "
+                f"{path}: this is a copy of split {source['split_id']} of {source['name']}, "
                 f"but data.split_id is {split_id}: make one of this split, or set data.split_id."
             )
-        tracklets = source_tracklets(source, self._source_root)
+        try:
+            tracklets = source_tracklets(source, self._source_root)
+        except (KeyError, RecursionError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} names a source that cannot be read: {error}") from error
         found = fingerprint(tracklets)
         if found != manifest["fingerprint"]:
             raise ValueError(
-                f"{self.dataset_dir} was made of {source['name']} as it was then: its files have "
+                f"{path}: this copy was made of {source['name']} as it was then: its files have "
                 f"other names or sizes now ({found[:12]}, then {manifest['fingerprint'][:12]}). "
                 "Make the copy anew."
             )
@@ -69,7 +73,35 @@ class Completed(TrackletDataset):
             change = changes.get(str(number), path)
             if change is not None:
                 kept.append(path if change is path else str(self.dataset_dir / change))
+        if not kept:
+            raise ValueError(f"{self.dataset_dir / MANIFEST} leaves none of the frames {paths}.")
         return tuple(kept)
+
+
+def _read_manifest(path):
+    """What `pipelines.completed_copy` wrote, checked as far as it is read."""
+    manifest = read_json(path)
+    try:
+        source = manifest["source"]
+        well_formed = (
+            isinstance(source["name"], str)
+            and isinstance(source["split_id"], int)
+            and isinstance(source["options"], dict)
+            and isinstance(manifest["fingerprint"], str)
+            and all(
+                change is None or (path.parent / change).is_file()
+                for subset in SUBSETS
+                for changes in manifest["frames"][subset].values()
+                for change in changes.values()
+            )
+        )
+    except (AttributeError, KeyError, TypeError, ValueError, OSError):
+        well_formed = False
+    if not well_formed:
+        raise ValueError(
+            f"{path} is no manifest of a copy, or frames of it are gone: make it anew."
+        )
+    return manifest
 
 
 def source_tracklets(source, root):

@@ -39,14 +39,23 @@ class TrackletFolder(TrackletDataset):
 
     where ``path`` is relative to the CSV, ``split`` is train, query or gallery, and ``tracklet``
     tells the tracklets of one person in one camera apart; without it they are one.
+
+    A gallery alone, as tools/tracklets.py makes of a video, can be searched in, but not trained or
+    tested on.
     """
+
+    may_be_gallery = True
 
     def __init__(self, root: str | Path = "", split_id: int = 0, **kwargs):
         if (Path(root).expanduser() / "tracklet_folder").is_dir():
             self.dataset_dir = "tracklet_folder"
         folder = Path(root).expanduser() / self.dataset_dir
         self._csv = (folder / "tracklets.csv").exists()
-        self.required = ("tracklets.csv",) if self._csv else SUBSETS
+        if self._csv:
+            self.required = ("tracklets.csv",)
+        else:
+            present = tuple(subset for subset in SUBSETS if (folder / subset).is_dir())
+            self.required = present if present == ("gallery",) else SUBSETS
         super().__init__(root, split_id, **kwargs)
 
     def read(self, split_id: int) -> tuple[list[tuple], list[tuple], list[tuple]]:
@@ -54,7 +63,8 @@ class TrackletFolder(TrackletDataset):
         if self._csv:
             subsets = _read_csv(self.dataset_dir / "tracklets.csv")
         else:
-            subsets = {subset: _read_folder(self.dataset_dir / subset) for subset in SUBSETS}
+            subsets = dict.fromkeys(SUBSETS, ())
+            subsets |= {name: _read_folder(self.dataset_dir / name) for name in self.required}
         persons = {person for items in subsets.values() for _, person, _ in items}
         pids = {person: pid for pid, person in enumerate(sorted(persons, key=natural_key))}
         train, query, gallery = (
@@ -68,7 +78,7 @@ def _read_folder(folder):
     items = []
     for person in subfolders(folder):
         for tracklet in subfolders(person):
-            camera = re.fullmatch(r"(\d+)(_.*)?", tracklet.name)
+            camera = re.fullmatch(r"(\d+)(_.*)?", tracklet.name, re.DOTALL)
             if camera is None:
                 raise ValueError(
                     f"{tracklet}: expected a folder named by the camera's number, alone or "
@@ -97,6 +107,8 @@ def _read_csv(path):
     subsets = {subset: [] for subset in SUBSETS}
     for (subset, person, camid, _), frames in tracklets.items():
         subsets[subset].append((tuple(frames), person, camid))
+    if absent := [subset for subset, items in subsets.items() if not items]:
+        raise ValueError(f"{path} has no frames whose split is {' or '.join(absent)}.")
     return subsets
 
 
@@ -118,7 +130,7 @@ def _parse_row(where, row, folder):
             raise ValueError(f"{where}: no {name} is given.")
     if row["split"] not in SUBSETS:
         raise ValueError(f"{where}: split is {row['split']!r}, but expected one of {[*SUBSETS]}.")
-    if not re.fullmatch(r"\d+", row["camid"]):
+    if not re.fullmatch(r"\d{1,9}", row["camid"]):
         raise ValueError(f"{where}: camid is {row['camid']!r}, but expected a whole number.")
     frame = folder / row["path"]
     if not frame.is_file():

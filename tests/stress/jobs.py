@@ -1,0 +1,97 @@
+"""Long work to be killed: what it does in a folder, over again until it is finished."""
+
+import io
+import multiprocessing
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import NamedTuple
+
+from support import TINY, pairs, write_two_cameras
+
+from torchreid_occ.config import load_config, merged, plain
+from torchreid_occ.data.occwalk.build import build
+from torchreid_occ.data.occwalk.presets import Preset
+from torchreid_occ.pipelines import run_config
+from torchreid_occ.pipelines.phases import phase_configs
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+SETTINGS = {
+    **TINY,
+    "data.sources": "sduvid",
+    "data.height": "32",
+    "data.width": "16",
+    "data.workers": "0",
+    "model.options.backbone": "resnet18_x0_5",
+    "train.batch_size": "4",
+    "train.checkpoint_freq": "1",
+}
+VRSTC = {
+    **SETTINGS,
+    "train.max_epoch": "1",
+    "completion.height": "32",
+    "completion.width": "16",
+    "completion.generator": "{'width': 4}",
+    "completion.discriminator": "{'channels': [4, 4, 4, 4, 4, 4]}",
+    "completion.quantile": "0.2",
+    "phases.stcnet.train.max_epoch": "4",
+}
+PRESET = Preset("hard_use", 4, 4, 0, 2, 2, 1, 1, frames=(4, 6), height=64, width=32)
+
+
+class Job(NamedTuple):
+    """Work that a kill may interrupt.
+
+    Attributes:
+        run: Does the work in a folder, or what is left of it there.
+        kept: Patterns of what, once there, must neither go nor be made again.
+    """
+
+    run: Callable[[Path], None]
+    kept: tuple[str, ...]
+
+
+def make_jobs(folder):
+    """The jobs by name; what they work on is made in a folder.
+
+    Args:
+        folder: An empty folder.
+    """
+    root = write_two_cameras(folder / "data")
+    training = _config("baseline_resnet50.yaml", root, {**SETTINGS, "train.max_epoch": "4"})
+    vrstc = _config("vrstc.yaml", root, {**VRSTC, "data.save_dir": str(folder / "vrstc")})
+    # In a process of its own: what has computed cannot be forked safely.
+    process = multiprocessing.get_context("fork").Process(target=_prepare, args=(vrstc,))
+    process.start()
+    process.join()
+    phases = phase_configs(vrstc)
+    return {
+        "training": Job(lambda place: _resume(training, place), ("model/model.pth.tar-*",)),
+        "completion network": Job(
+            lambda place: _resume(phases["stcnet"], place), ("model/model.pth.tar-*",)
+        ),
+        "completed copy": Job(
+            lambda place: _resume(phases["complete"], place),
+            ("copy/*/[0-9][0-9][0-9][0-9][0-9]/*",),
+        ),
+        "rendering": Job(_render, ()),
+    }
+
+
+def _config(name, root, settings):
+    return load_config(CONFIGS / name, [*pairs(settings), "data.root", str(root)])
+
+
+def _prepare(config):
+    """Does what comes before the phases that are killed."""
+    with redirect_stdout(io.StringIO()):
+        for phase in ("pretrain", "score", "stcnet"):
+            run_config(config, only=phase)
+
+
+def _resume(config, folder):
+    run_config(merged(plain(config), [{"data": {"save_dir": str(folder)}}], "hard use"), True)
+
+
+def _render(folder):
+    build(PRESET, 0, str(folder), workers=1)

@@ -1,0 +1,107 @@
+"""Hard use of the package, for maintainers: malformed files by the thousand, kills by the dozen.
+
+    python tools/hard_use.py fuzz --count 10000 --seed 1 --json fuzz.json
+    python tools/hard_use.py kills --count 50 --seed 1 --json kills.json
+
+`fuzz` feeds every reader of files with malformed ones; each must be read rightly or refused by an
+error that names it. `kills` interrupts long work at random points and lets it go on; what it makes
+must be that of uninterrupted work. Both end with status 1 if anything failed.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from torchreid_occ.utils.environment import hardware, versions
+from torchreid_occ.utils.files import write_json
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True)
+    for run, count in ((fuzz, 10_000), (kills, 50)):
+        command = commands.add_parser(run.__name__, help=run.__doc__)
+        command.add_argument("--count", type=int, default=count, metavar="N", help="in all")
+        command.add_argument("--seed", type=int, default=1)
+        command.add_argument("--only", nargs="+", metavar="NAME", help="these readers or jobs")
+        command.add_argument("--json", metavar="FILE", help="write the numbers there, too")
+        command.set_defaults(run=run)
+    parsed = parser.parse_args(arguments)
+    torch.set_num_threads(1)  # what is forked must not wait for threads it does not have
+    measured, sound = parsed.run(parsed)
+    if parsed.json:
+        about = {"hardware": hardware(False), "versions": versions()}
+        write_json(parsed.json, {"seed": parsed.seed, "measured": measured, **about})
+    if not sound:
+        sys.exit("error: not all is well, see above.")
+
+
+def fuzz(arguments):
+    """Feeds readers with malformed files."""
+    from stress.fuzzing import fuzz as feed
+    from stress.readers import READERS
+    from stress.sandbox import READ, REFUSED
+
+    measured, failures = {}, {}
+    print("| reader | inputs | read | refused | failed | seconds |\n|---|---|---|---|---|---|")
+    for name, count in shares(arguments, READERS):
+        outcomes, seconds, failures[name] = feed(name, count, arguments.seed)
+        fed = sum(outcomes.values())
+        read, refused = outcomes.get(READ, 0), outcomes.get(REFUSED, 0)
+        print(
+            f"| {name} | {fed} | {read} | {refused} | {fed - read - refused} | {seconds:.0f} |",
+            flush=True,
+        )
+        measured[name] = {"inputs": fed, "seconds": round(seconds, 1), "outcomes": outcomes}
+    for name, found in failures.items():
+        for failure, content in found.items():
+            print(f"{name}: {failure}: {content[:200]!r} ({len(content)} bytes)")
+        measured[name]["failures"] = [*found]
+    return measured, not any(failures.values())
+
+
+def kills(arguments):
+    """Kills long work, which then goes on."""
+    from stress.jobs import make_jobs
+    from stress.killing import kill_repeatedly
+
+    measured = {}
+    with tempfile.TemporaryDirectory(prefix="hard-use-") as folder:
+        Path(folder, "inputs").mkdir()
+        jobs = make_jobs(Path(folder, "inputs"))
+        print("| work | kills | before a change of a file | completions | faults |")
+        print("|---|---|---|---|---|")
+        for name, count in shares(arguments, jobs):
+            Path(folder, name).mkdir()
+            report = kill_repeatedly(jobs[name], Path(folder, name), count, arguments.seed)
+            measured[name] = {**report._asdict(), "faults": dict(Counter(report.faults))}
+            print(
+                f"| {name} | {' | '.join(map(str, report[:3]))} | {len(report.faults)} |",
+                flush=True,
+            )
+    for name, report in measured.items():
+        for fault, times in report["faults"].items():
+            print(f"{name}: {fault} ({times} times)")
+    return measured, not any(report["faults"] for report in measured.values())
+
+
+def shares(arguments, names):
+    """Each name with its share of the count, all of which add up to it."""
+    unknown = sorted(set(arguments.only or ()) - names.keys())
+    if unknown:
+        sys.exit(f"error: there is no {unknown}, but {[*names]}.")
+    chosen = arguments.only or [*names]
+    whole, rest = divmod(arguments.count, len(chosen))
+    return [(name, whole + (place < rest)) for place, name in enumerate(chosen)]
+
+
+if __name__ == "__main__":
+    main()
