@@ -1,6 +1,8 @@
 """What several tests share."""
 
+import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,6 +58,23 @@ def write_two_cameras(root, persons=8, frames=5):
                 pixels = np.clip(colour + 20 * camera + noise, 0, 255).astype(np.uint8)
                 Image.fromarray(pixels).save(folder / f"{frame:04d}.png")
     return root
+
+
+def write_upstreams_torchreid(folder):
+    """The installed torchreid, PyPI's 0.2.5, in the layout of upstream's 1.4.0; returns its folder.
+
+    Upstream has no `reid` and imports relatively in the files that list models and datasets.
+    """
+    installed = Path(importlib.util.find_spec("torchreid").origin).parent
+    package = folder / "torchreid"
+    shutil.copytree(installed / "reid", package, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in package.rglob("*.py"):
+        text = path.read_text(encoding="utf-8").replace("torchreid.reid", "torchreid")
+        if path.name == "__init__.py":
+            own = ".".join(path.parent.relative_to(folder).parts)
+            text = text.replace(f"from {own}.", "from .")
+        path.write_text(text, encoding="utf-8")
+    return package
 
 
 def start_and_kill(words, awaited, pause=0.0):
