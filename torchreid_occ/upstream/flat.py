@@ -70,7 +70,7 @@ class _Needs:
         if name in names:
             return
         names.add(name)
-        takes_from = self.modules.setdefault(module, set())
+        takes_from = self.modules.setdefault(module, [])
         source = read_module(module)
         if name not in source.definitions:
             raise ValueError(f"{name} is not defined in {module}, which it is taken from.")
@@ -86,7 +86,7 @@ class _Needs:
             elif origin and origin.startswith(PACKAGE):
                 if original != used:
                     raise ValueError(f"{original} in {origin} is called {used} in {module}.")
-                takes_from.add(origin)
+                takes_from.append(origin)
                 self.add(origin, original)
             elif origin:
                 self.imports.add((origin, original, used))

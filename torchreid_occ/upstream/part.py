@@ -19,7 +19,7 @@ REFUSED = {
 class Part(NamedTuple):
     """A model's builder or a dataset's class.
 
-    kind: 'model', 'video' or 'image' (a dataset's); name: torchreid's factory will know it by.
+    kind: 'model', 'video' or 'image' (a dataset's); name: what torchreid's factory calls it.
     """
 
     kind: str
