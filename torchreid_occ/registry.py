@@ -18,6 +18,7 @@ def register():
     """
     from torchreid_occ.data.datasets import IMAGE_DATASETS, VIDEO_DATASETS
     from torchreid_occ.models import MODELS
+    from torchreid_occ.models.clip_model import torchreid_builder
 
     for kind, datasets in (("video", VIDEO_DATASETS), ("image", IMAGE_DATASETS)):
         add = getattr(torchreid.data, f"register_{kind}_dataset")
@@ -25,7 +26,7 @@ def register():
             add(name, datasets[name])
     models = _table(torchreid.models, "__model_factory")
     for name in MODELS.keys() - models.keys():
-        models[name] = _torchreid_builder(MODELS[name])
+        models[name] = torchreid_builder(MODELS[name])
 
 
 def dataset_class(name):
@@ -59,17 +60,3 @@ def torchreid_models():
 def _table(module, name):
     """A registry of torchreid, under its private name: models have no public way in."""
     return vars(module)[name]
-
-
-def _torchreid_builder(builder):
-    """Gives a builder of ours the arguments and the output that torchreid's engines expect."""
-
-    def build(num_classes, loss="softmax", pretrained=True, use_gpu=True):
-        # torchreid's contract has no input size and never uses `use_gpu` to place a model.
-        if loss not in ("softmax", "triplet"):
-            raise ValueError(f"Received loss={loss!r}, but expected one of ['softmax', 'triplet'].")
-        model = builder(num_classes, pretrained=pretrained)
-        model.torchreid_loss = loss
-        return model
-
-    return build

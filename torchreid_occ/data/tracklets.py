@@ -13,6 +13,10 @@ from torchreid_occ.registry import dataset_class
 
 # What the data manager passes itself, or what torchreid's own data managers would.
 _MANAGED = {"self", "root", "split_id", "transform", "k_tfm", "mode", "combineall", "verbose"}
+_INSTEAD = (
+    "Without the data, the same config runs on embedded data:\n"
+    "    python tools/main.py --config-file <same config> -s occwalk_tiny -t occwalk_tiny"
+)
 
 
 def load_dataset(
@@ -44,18 +48,21 @@ def load_dataset(
         raise ValueError(
             f"Unknown options {unknown} of dataset {name!r}: expected names of {allowed}."
         )
-    if cls.__module__.partition(".")[0] == "torchreid":
-        # torchreid's would try to download now, from links that are dead or withdrawn.
-        folder = Path(root).expanduser().absolute() / cls.dataset_dir
-        if not folder.is_dir():
-            raise FileNotFoundError(absence_message(cls, folder, folder.parent))
-    return cls(
-        root=root,
-        split_id=split_id,
-        combineall=combineall,
-        transform=pil_to_tensor,  # torchreid refuses None, yet listing tracklets needs none
-        **options,
-    )
+    try:
+        if cls.__module__.partition(".")[0] == "torchreid":
+            # torchreid's would try to download now, from links that are dead or withdrawn.
+            folder = Path(root).expanduser().absolute() / cls.dataset_dir
+            if not folder.is_dir():
+                raise FileNotFoundError(absence_message(cls, folder, folder.parent))
+        return cls(
+            root=root,
+            split_id=split_id,
+            combineall=combineall,
+            transform=pil_to_tensor,  # torchreid refuses None, yet listing tracklets needs none
+            **options,
+        )
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error} {_INSTEAD}") from error
 
 
 def tracklets_of(dataset) -> dict[str, list[tuple]]:

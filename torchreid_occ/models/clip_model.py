@@ -62,3 +62,21 @@ class ClipModel(nn.Module):
     def forward_clip(self, clip):
         """Computes everything the model's criterion reads."""
         raise NotImplementedError
+
+
+def torchreid_builder(builder):
+    """Gives a builder the arguments and its models the output that torchreid's engines expect.
+
+    Args:
+        builder: Builder of a `ClipModel`, which it builds with the builder's own defaults.
+    """
+
+    def build(num_classes, loss="softmax", pretrained=True, use_gpu=True):
+        # torchreid's contract has no input size and never uses `use_gpu` to place a model.
+        if loss not in ("softmax", "triplet"):
+            raise ValueError(f"Received loss={loss!r}, but expected one of ['softmax', 'triplet'].")
+        model = builder(num_classes, pretrained=pretrained)
+        model.torchreid_loss = loss
+        return model
+
+    return build

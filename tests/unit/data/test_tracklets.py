@@ -51,6 +51,12 @@ def test_torchreids_image_datasets_are_not_downloaded(tmp_path, monkeypatch):
     assert not folder.exists()
 
 
+def test_absent_data_is_answered_by_a_command_that_needs_none(tmp_path):
+    with pytest.raises(FileNotFoundError, match="SDU-VID does not exist") as error:
+        load_dataset("sduvid", str(tmp_path))
+    assert str(error.value).endswith("-s occwalk_tiny -t occwalk_tiny")
+
+
 def market1501(root, names):
     """A miniature of Market-1501's real layout; `names` are the files of each folder."""
     for subset, files in names.items():

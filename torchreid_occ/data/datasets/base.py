@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from torchvision.transforms.functional import pil_to_tensor
 
-from torchreid_occ.data.supervision import Supervision
 from torchreid_occ.registry import torchreid
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
@@ -90,9 +89,7 @@ def absence_message(dataset: type, path: Path, root: Path) -> str:
     return (
         f"{dataset.__name__} is not there or not complete: {path} does not exist.\n\n"
         f"{inspect.getdoc(dataset)}\n\n"
-        f"Here root is {root} (config key data.root, option --root). Without the data, the same "
-        "config runs on embedded data:\n"
-        "    python tools/main.py --config-file <same config> -s occwalk_tiny -t occwalk_tiny"
+        f"Here root is {root} (config key data.root, option --root)."
     )
 
 
@@ -193,8 +190,8 @@ class _NoItems(list):
 class TrackletDataset(DatasetReader, torchreid.data.VideoDataset):
     """Base of video datasets; items are ``(img_paths, pid, camid, dsetid)``, frames in order."""
 
-    def supervision(self) -> Supervision | None:
-        """Key points and foreground maps that come with the data, or None."""
+    def supervision(self):
+        """Key points and foreground maps that come with the data, a `Supervision`, or None."""
 
 
 def _count(items, published):

@@ -1,6 +1,7 @@
-"""Every row of the papers' ablation tables takes a step of each training it has, at tiny sizes."""
+"""Every row of the papers' tables takes a step of each training it has, at tiny sizes."""
 
 import inspect
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,12 +16,25 @@ from torchreid_occ.pipelines.build import build_configured_model, check_parts
 from torchreid_occ.pipelines.completion import build_completion_engine
 from torchreid_occ.pipelines.phases import phase_configs
 
-ABLATION = REPOSITORY / "configs" / "ablation"
-ROWS = sorted(path.relative_to(ABLATION).as_posix() for path in ABLATION.rglob("*.yaml"))
-TINY = [
-    *("model.pretrained", "False", "model.options.backbone", "resnet18_x0_5"),
-    *("data.height", "64", "data.width", "32"),
+CONFIGS = REPOSITORY / "configs"
+ROWS = sorted(
+    path.relative_to(CONFIGS).as_posix()
+    for tables in ("ablation", "headline")
+    for path in (CONFIGS / tables).rglob("*.yaml")
+)
+# What no ablation row trains; other headline rows are rows of this kind or ablation rows on other
+# data.
+OF_THEIR_OWN = [
+    *("headline/rfcnet/table4/ce.yaml", "headline/rfcnet/table4/ce_keypoints.yaml"),
+    "headline/rfcnet/table6/market1501/ce_triplet_foreground.yaml",
 ]
+TINY = ["model.pretrained", "False", "data.height", "64", "data.width", "32"]
+TINY_BACKBONE = ["model.options.backbone", "resnet18_x0_5"]
+ENDS = {  # names of a weight at each end of a backbone
+    "googlenet": ("conv1.conv.weight", "inception5a.branch1.conv.weight"),
+    "inception_v3": ("Conv2d_1a_3x3.conv.weight", "Mixed_7a.branch3x3_1.conv.weight"),
+    "resnet18_x0_5": ("conv1.weight", "layer4.0.conv1.weight"),
+}
 TINY_SYSTEMS = {
     "rru_stim": ["model.options.auxiliary", "none"],  # Inception's, for larger maps
     "trl_st2n": ["model.options.hidden", "8"],
@@ -33,14 +47,23 @@ IDENTITIES, CLIPS = 3, 6
 
 
 def phases_of(row):
-    tiny, system = [*TINY], row.split("/")[0]
-    if system != "vrstc" or load_config(ABLATION / row).phases:  # else there is no completion
+    tiny, system = [*TINY], row.split("/")[1]
+    if "inception" in row or "googlenet" in row:  # rows of another backbone than their system's
+        tiny += ["data.height", "128", "data.width", "96"]
+    else:
+        tiny += TINY_BACKBONE
+    if system != "vrstc" or load_config(CONFIGS / row).phases:  # else there is no completion
         tiny += TINY_SYSTEMS.get(system, ())
-    config = load_config(ABLATION / row, tiny)
+    config = load_config(CONFIGS / row, tiny)
     return phase_configs(config) or {"train": config}
 
 
-@pytest.mark.parametrize("row", ROWS)
+def marked(row):
+    is_quick = row.startswith("ablation") or row in OF_THEIR_OWN
+    return pytest.param(row, marks=[] if is_quick else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("row", [marked(row) for row in ROWS])
 def test_row_takes_its_steps(row):
     torch.manual_seed(0)
     trained = 0
@@ -59,14 +82,15 @@ def train_a_step(config):
     model, _ = build_configured_model(without(config, "model", "start_from"), IDENTITIES)
     criterion = build_criterion(config.loss.name, IDENTITIES, **plain(config.loss.options))
     optimizer = torch.optim.Adam(model.parameters(), config.train.lr)
-    data = training_batch(CLIPS, config.video.seq_len, (64, 32), IDENTITIES)
+    size = (config.data.height, config.data.width)
+    data = training_batch(CLIPS, config.video.seq_len, size, IDENTITIES)
     before = {name: value.clone() for name, value in model.named_parameters()}
     losses = criterion(model.train()(data["img"]), data)
     losses["loss"].backward()
     optimizer.step()
     assert all(torch.isfinite(value) for value in losses.values())
     moved = {name for name, value in model.named_parameters() if not value.equal(before[name])}
-    ends = ("conv1.weight", "layer4.0.conv1.weight")
+    ends = ENDS[config.model.options.backbone]
     assert all(any(name.endswith(end) for name in moved) for end in ends)
     with torch.no_grad():
         features = model.eval()(data["img"])
@@ -102,13 +126,15 @@ def without(config, section, key):
     return config
 
 
-# Rows that are another row under another name, as the papers print them twice.
+# Rows that are another row under another name, as the papers print them twice; ablation rows below
+# `configs/ablation`.
 SAME = [
     {"rfcnet/table8/srfc.yaml", "rfcnet/table8/rfc_stage2.yaml"},
     {"rfcnet/table9/s_t_rfc.yaml", "rfcnet/table9/rfc_stage2.yaml"},
     {
         *("rfcnet/table8/rfcnet.yaml", "rfcnet/figure7/apu_6.yaml"),
         *(f"rfcnet/figure12/lambda{name}.yaml" for name in ("1_0_1", "2_0_5", "3_0_05")),
+        "headline/rfcnet/table4/rfcnet.yaml",
     },
     {"rfcnet/table8/rfcnet_wo_lk.yaml", "rfcnet/figure12/lambda1_0_0.yaml"},
     {"rfcnet/table8/rfcnet_wo_lf.yaml", "rfcnet/figure12/lambda2_0_0.yaml"},
@@ -122,6 +148,7 @@ SAME = [
         *("trl_st2n/table1/gs_st2n.yaml", "trl_st2n/figure4/fusion.yaml"),
         *("trl_st2n/figure5/alpha_0_5.yaml", "trl_st2n/figure5/beta_0_5.yaml"),
     },
+    {"rru_stim/table2/rru_stim_lp.yaml", "headline/rru_stim/table3/mars.yaml"},
     {"trl_st2n/table1/g_st2n.yaml", "trl_st2n/figure5/alpha_1_0.yaml"},
     {"trl_st2n/table1/s_st2n.yaml", "trl_st2n/figure5/alpha_0_0.yaml"},
     {"trl_st2n/figure4/main.yaml", "trl_st2n/figure5/beta_1_0.yaml"},
@@ -151,5 +178,12 @@ def with_defaults(options, function):
 def test_no_two_rows_are_the_same_by_mistake():
     same = {}
     for row in ROWS:
-        same.setdefault(resolved(row), set()).add(row)
+        same.setdefault(resolved(row), set()).add(row.removeprefix("ablation/"))
     assert [rows for rows in same.values() if len(rows) > 1 and rows not in SAME] == []
+
+
+def test_every_headline_row_is_in_the_index():
+    index = (REPOSITORY / "docs" / "results.md").read_text()
+    rows = [Path(row) for row in ROWS if row.startswith("headline")]
+    assert [row for row in rows if f"{row.name}`" not in index] == []
+    assert [row for row in rows if f"{row.parent.name}/" not in index] == []

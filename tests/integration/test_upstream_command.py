@@ -1,0 +1,69 @@
+"""Parts exported to either layout of torchreid, in which a step is trained."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import REPOSITORY, write_upstreams_torchreid
+
+from torchreid_occ.registry import torchreid
+from torchreid_occ.upstream import Tree, export, find_part, try_out
+from torchreid_occ.upstream.part import TABLES
+
+EXPORTED = [
+    name
+    for table in TABLES.values()
+    for name in table
+    if name != "completed" and not name.startswith("occwalk")
+]
+
+
+def test_a_model_trains_a_step_in_upstreams_layout(tmp_path):
+    part, tree = find_part("rfcnet"), Tree(write_upstreams_torchreid(tmp_path))
+    said = try_out(export(part, tree), part, tree)
+    assert said.startswith("imported and trained a step, loss ")
+
+
+def test_a_dataset_trains_a_step_in_pypis_layout(two_cameras):
+    part, tree = find_part("sduvid"), Tree(Path(torchreid.__file__).parent)
+    said = try_out(export(part, tree), part, tree, two_cameras)
+    assert said.startswith("imported and trained a step, loss ")
+
+
+@pytest.mark.slow
+def test_what_still_needs_the_package_is_not_written(tmp_path):
+    part, tree = find_part("baseline"), Tree(write_upstreams_torchreid(tmp_path))
+    exported = export(part, tree)
+    needy = exported._replace(source=f"{exported.source}\nimport torchreid_occ.version\n")
+    with pytest.raises(RuntimeError, match="The exported baseline does not work:"):
+        try_out(needy, part, tree)
+
+
+def run(*words):
+    command = [sys.executable, "tools/upstream.py", *map(str, words)]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", ["pypi", "upstream"])
+@pytest.mark.parametrize("name", EXPORTED)
+def test_the_command_writes_what_it_has_tried(name, layout, two_cameras, tmp_path):
+    words = [name, "--out", tmp_path / "export"]
+    if layout == "upstream":
+        words += ["--torchreid", write_upstreams_torchreid(tmp_path)]
+    has_data = name == "sduvid"
+    done = run(*words, *(("--root", two_cameras) if has_data else ()))
+    assert done.returncode == 0, done.stderr
+    said, path, *patch = done.stdout.splitlines()
+    assert ("trained a step" in said) == (name in TABLES["model"] or has_data)
+    assert path.endswith(f"/{name}.py")
+    assert all(map(Path.is_file, map(Path, [path, *patch])))
+
+
+@pytest.mark.slow
+def test_a_refused_part_is_answered_in_a_line(tmp_path):
+    done = run("completed", "--out", tmp_path / "export")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: completed cannot be exported: it reads what")
+    assert not (tmp_path / "export").exists()

@@ -1,0 +1,8 @@
+"""Models and datasets of this package as files of torchreid's own tree."""
+
+from torchreid_occ.upstream.export import Export, export, write
+from torchreid_occ.upstream.part import Part, find_part
+from torchreid_occ.upstream.tree import Tree
+from torchreid_occ.upstream.trial import try_out
+
+__all__ = ["Export", "Part", "Tree", "export", "find_part", "try_out", "write"]

@@ -1,0 +1,79 @@
+"""Trains a step by torchreid with an exported part; `trial.py` runs it in a process of its own."""
+
+import sys
+from types import SimpleNamespace
+
+import torch
+import torchreid
+
+IDENTITIES = 2
+
+
+def main(kind, name, height, width, root):
+    """Builds the part through torchreid's factories and trains a step by torchreid's engine."""
+    size = int(height), int(width)
+    if kind == "model":
+        loss = model_step(name, size)
+    elif root:
+        loss = dataset_step(kind, name, size, root)
+    else:
+        loss = None
+        refuse_absent_data(kind, name)
+    # What is left of the package would be missed where it is not installed.
+    assert not any(module.startswith("torchreid_occ") for module in sys.modules)
+    print("imported" if loss is None else f"imported and trained a step, loss {loss:.2f}")
+
+
+def model_step(name, size):
+    """Trains a model on noise; returns the loss."""
+    clips = torch.rand(4, 1, 3, *size)
+    batch = {"img": clips, "pid": torch.arange(4) // IDENTITIES}
+    datamanager = SimpleNamespace(num_train_pids=IDENTITIES, train_loader=None, test_loader=None)
+    return step(name, datamanager, batch)
+
+
+def dataset_step(kind, name, size, root):
+    """Trains torchreid's ResNet-18 on a batch that torchreid's data manager makes of a dataset."""
+    managers = {"image": torchreid.data.ImageDataManager, "video": torchreid.data.VideoDataManager}
+    options = {"seq_len": 2} if kind == "video" else {}
+    datamanager = managers[kind](
+        root=root,
+        sources=name,
+        height=size[0],
+        width=size[1],
+        batch_size_train=4,
+        num_instances=2,
+        train_sampler="RandomIdentitySampler",
+        workers=0,
+        use_gpu=False,
+        **options,
+    )
+    return step("resnet18", datamanager, next(iter(datamanager.train_loader)))
+
+
+def refuse_absent_data(kind, name):
+    """Without data, the factory's dataset says so."""
+    build = getattr(torchreid.data.datasets, f"init_{kind}_dataset")
+    try:
+        build(name, root="there/is/no/such/folder")
+    except FileNotFoundError:
+        return
+    raise AssertionError(f"{name} was built from a folder that does not exist")
+
+
+def step(name, datamanager, batch):
+    """Trains a model a step; returns the loss."""
+    torch.manual_seed(0)
+    identities = datamanager.num_train_pids
+    model = torchreid.models.build_model(name, identities, "triplet", pretrained=False)
+    optimizer = torchreid.optim.build_optimizer(model)
+    engine = torchreid.engine.VideoTripletEngine(datamanager, model, optimizer, use_gpu=False)
+    before = [weight.clone() for weight in model.parameters()]
+    losses = engine.forward_backward(batch)
+    moved = [not a.equal(b) for a, b in zip(before, model.parameters(), strict=True)]
+    assert any(moved), "no weight moved"
+    return losses["loss_t"] + losses["loss_x"]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
