@@ -8,6 +8,8 @@ here = Path(__file__).parent
 version = {}
 exec((here / "torchreid_occ" / "version.py").read_text(encoding="utf-8"), version)
 
+FOOTAGE = ["trackers>=2.6", "supervision>=0.31"]  # tracklets from video
+
 setup(
     name="torchreid-occ",
     version=version["__version__"],
@@ -39,7 +41,10 @@ setup(
         "tensorboard>=2.15",
         "tqdm>=4.66",
     ],
-    extras_require={"dev": ["pytest>=8", "pytest-xdist>=3.8", "ruff>=0.12"]},
+    extras_require={
+        "footage": FOOTAGE,
+        "dev": ["pytest>=8", "pytest-xdist>=3.8", "ruff>=0.12", *FOOTAGE],
+    },
     classifiers=[
         "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",

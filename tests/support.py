@@ -58,10 +58,10 @@ def write_two_cameras(root, persons=8, frames=5):
     return root
 
 
-def start_and_kill(words, awaited, pause=0.0):
-    """Starts tools/main.py and kills it, and its workers, soon after a file is there."""
+def start_and_kill(words, awaited, pause=0.0, tool="tools/main.py"):
+    """Starts a tool and kills it, and its workers, soon after a file is there."""
     process = subprocess.Popen(
-        [sys.executable, "tools/main.py", *words],
+        [sys.executable, tool, *words],
         cwd=REPOSITORY,
         start_new_session=True,
         stdout=subprocess.DEVNULL,

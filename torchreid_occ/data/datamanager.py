@@ -117,6 +117,8 @@ class ClipDataManager:
 
         datasets = self._load_datasets(root, split_id, combineall, dataset_options or {})
         tracklets = {name: tracklets_of(dataset) for name, dataset in datasets.items()}
+        _check_presence(tracklets, self.sources, "train")
+        _check_presence(tracklets, self.targets, "query")
 
         train, dsetids = join_sources([tracklets[name]["train"] for name in self.sources])
         train, held_out = hold_out_identities(train, val_identities, seed)
@@ -227,7 +229,7 @@ class ClipDataManager:
                 f"{self.sources} brings its own supervision. Leave them empty."
             )
         if given:
-            _check_names_differ([item for item in self.train_dataset if item[3] in unaided])
+            _check_names_differ(given, [item for item in self.train_dataset if item[3] in unaided])
         for field in fields:
             if not any(field in supervision.fields for supervision in found.values()):
                 raise ValueError(
@@ -264,12 +266,22 @@ def _names(names):
     return [names] if isinstance(names, str) else list(names or ())
 
 
-def _check_names_differ(tracklets):
-    """Supervision is looked up by file name, so a name shared by two frames would mislabel one."""
-    folders = Counter(Path(path).name for path in {path for item in tracklets for path in item[0]})
-    name, count = max(folders.items(), key=lambda entry: entry[1])
+def _check_presence(tracklets, names, subset):
+    for name in names:
+        if not tracklets[name][subset]:
+            raise ValueError(
+                f"{name} is a gallery alone, without a {subset} set: it can be searched in, but "
+                "not trained or tested on."
+            )
+
+
+def _check_names_differ(supervision, tracklets):
+    """A name that two frames are looked up by would mislabel one of them."""
+    paths = {path for item in tracklets for path in item[0]}
+    name, count = Counter(map(supervision.name_of, paths)).most_common(1)[0]
     if count > 1:
         raise ValueError(
-            f"data.keypoints and data.foreground are looked up by file name, but {count} training "
-            f'frames are named "{name}": give every frame a name of its own.'
+            f"data.keypoints and data.foreground are looked up by the frame's name, but {count} "
+            f'training frames are named "{name}": give every frame a name of its own, in the files '
+            "or by the last parts of its path (tools/make_targets.py does so)."
         )

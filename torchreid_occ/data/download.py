@@ -4,7 +4,6 @@ Nothing here knows a dataset: no link is stored, and DukeMTMC, withdrawn for pri
 downloaded unasked.
 """
 
-import hashlib
 import re
 import tarfile
 import tempfile
@@ -15,6 +14,8 @@ from urllib.parse import unquote, urlparse
 
 import gdown
 import requests
+
+from torchreid_occ.utils.files import file_hash
 
 GOOGLE_DRIVE = ("drive.google.com", "docs.google.com")
 TIMEOUT = 60  # seconds without an answer
@@ -115,14 +116,9 @@ def _remote_name(url):
 def _check(path, sha256, remedy):
     if sha256 is None:
         return
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    if digest.hexdigest() != sha256.lower():
-        raise ValueError(
-            f"{path} has the SHA-256 {digest.hexdigest()}, but expected {sha256.lower()}. {remedy}"
-        )
+    found = file_hash(path)
+    if found != sha256.lower():
+        raise ValueError(f"{path} has the SHA-256 {found}, but expected {sha256.lower()}. {remedy}")
 
 
 def _unpack_zip(archive, folder):

@@ -13,15 +13,18 @@ FIELDS = ("keypoints", "foreground")
 
 
 class Supervision:
-    """What is known about frames beside their identity, looked up by the frame's file name.
+    """What is known about frames beside their identity, looked up by the frame's name.
+
+    A frame's name is its file name. Where folders hold frames of the same file names, the last
+    parts of their paths take its place: ``cam1/person009/0001.png``, equally many for all.
 
     Key points are four lines of a frame, as fractions of its height and width: shoulder row, hip
     row, knee row, knee column. Released labels lie outside [0, 1] now and then, which is allowed.
 
     Args:
-        keypoints_path: JSON file ``{image name: [shoulders, hips, knees, column]}``; ``null`` marks
+        keypoints_path: JSON file ``{frame name: [shoulders, hips, knees, column]}``; ``null`` marks
             what is not known.
-        foreground_dir: Folder with ``<image name without extension>/foreground.png`` per frame.
+        foreground_dir: Folder with ``<frame name without extension>/foreground.png`` per frame.
 
     Raises:
         FileNotFoundError: If the file or the folder does not exist.
@@ -29,27 +32,27 @@ class Supervision:
     """
 
     def __init__(self, keypoints_path: str | None = None, foreground_dir: str | None = None):
+        self._parts = {}  # of a path that name a frame
         self._rows = {}
         self._lines = np.empty((0, 4), np.float32)
         if keypoints_path:
             # One array instead of many small lists, which workers would copy page by page.
             entries = _read_lines(keypoints_path)
             self._rows = {name: row for row, name in enumerate(entries)}
+            self._parts["keypoints"] = 1 + next(iter(entries), "").count("/")
             self._lines = np.array(list(entries.values()), np.float32).reshape(-1, 4)
         if foreground_dir and not Path(foreground_dir).is_dir():
             raise FileNotFoundError(
                 f'The folder of foreground maps "{foreground_dir}" does not exist.'
             )
+        if foreground_dir:
+            self._parts["foreground"] = _map_parts(foreground_dir)
         self._foreground_dir = foreground_dir
-        self.fields = tuple(
-            field
-            for field, place in zip(FIELDS, (keypoints_path, foreground_dir), strict=True)
-            if place
-        )
+        self.fields = tuple(field for field in FIELDS if field in self._parts)
 
     def keypoints(self, img_path: str) -> np.ndarray:
         """The four lines of a frame, NaN where not known. Shape: ``(4,)``."""
-        row = self._rows.get(Path(img_path).name)
+        row = self._rows.get(frame_name(img_path, self._parts.get("keypoints", 1)))
         return np.full(4, np.nan, np.float32) if row is None else self._lines[row]
 
     def foreground(self, img_path: str) -> Image.Image | None:
@@ -61,14 +64,35 @@ class Supervision:
         """Where the foreground map of a frame is, or None where there is none."""
         if self._foreground_dir is None:
             return None
-        path = Path(self._foreground_dir, Path(img_path).stem, "foreground.png")
+        name = frame_name(img_path, self._parts["foreground"])
+        path = foreground_path(self._foreground_dir, name)
         return path if path.exists() else None
+
+    def name_of(self, img_path: str) -> str:
+        """What a frame is looked up by, the shorter name if there are two."""
+        return frame_name(img_path, min(self._parts.values(), default=1))
 
     def has(self, field: str, img_path: str) -> bool:
         """Whether anything is known of a frame."""
         if field == "keypoints":
             return not np.isnan(self.keypoints(img_path)).all()
         return self.foreground_path(img_path) is not None
+
+
+def frame_name(img_path: str, parts: int = 1) -> str:
+    """The last parts of a frame's path."""
+    return "/".join(Path(img_path).parts[-parts:])
+
+
+def foreground_path(folder: str | Path, name: str) -> Path:
+    """Where the foreground map of a frame belongs below a folder of them."""
+    return Path(folder, name).with_suffix("") / "foreground.png"
+
+
+def _map_parts(folder):
+    """How many parts of a path name a folder's maps; one where there are none yet."""
+    first = next(Path(folder).rglob("foreground.png"), None)
+    return 1 if first is None else max(1, len(first.parent.relative_to(folder).parts))
 
 
 def _read_lines(path):

@@ -67,7 +67,8 @@ def tracklets_of(dataset) -> dict[str, list[tuple]]:
         dataset: A video or image dataset in torchreid's form.
     """
     subsets = {subset: list(getattr(dataset, subset)) for subset in ("train", "query", "gallery")}
-    if not isinstance(dataset.train[0][0], str):
+    first = next(item for items in subsets.values() for item in items)
+    if not isinstance(first[0], str):
         return subsets
     for subset, items in subsets.items():
         subsets[subset] = [((path,), *item) for path, *item in sorted(items)]

@@ -1,12 +1,12 @@
 """Clip models and their table."""
 
-from torchreid_occ.models.backbones import WeightsUnavailable
 from torchreid_occ.models.baseline import baseline
 from torchreid_occ.models.clip_model import ClipModel, ClipOutput
 from torchreid_occ.models.rfcnet import rfcnet
 from torchreid_occ.models.rru_stim import rru_stim
 from torchreid_occ.models.trl_st2n import trl_st2n
 from torchreid_occ.models.vrstc import vrstc
+from torchreid_occ.utils.weights import WeightsUnavailable
 
 MODELS = {
     "baseline": baseline,

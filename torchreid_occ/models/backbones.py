@@ -1,11 +1,6 @@
 """Trunks of torchvision's image networks, cut into four stages with known channels and strides."""
 
-import contextlib
-import http.client
-import pickle
-import socket
 from collections import OrderedDict
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -15,19 +10,7 @@ from torch.func import functional_call
 from torchvision.models.resnet import BasicBlock
 
 from torchreid_occ.utils.checkpoint import load_weights
-
-DOWNLOAD_TIMEOUT = 20  # seconds of silence after which a download of weights counts as failed
-LOADING_ERRORS = (
-    OSError,
-    RuntimeError,
-    EOFError,
-    pickle.UnpicklingError,
-    http.client.HTTPException,
-)
-
-
-class WeightsUnavailable(RuntimeError):  # noqa: N818
-    """ImageNet weights were asked for and could neither be read nor downloaded."""
+from torchreid_occ.utils.weights import WeightsUnavailable, torchvision_weights
 
 
 class _Spec(NamedTuple):
@@ -218,26 +201,8 @@ def _narrow_resnet18(channels):
 
 def _imagenet_weights(name):
     weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1
-    try:
-        with _socket_timeout(DOWNLOAD_TIMEOUT):
-            return weights.get_state_dict(progress=True, check_hash=True)
-    except LOADING_ERRORS as error:
-        cached = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
-        raise WeightsUnavailable(
-            f"ImageNet weights of {name} could not be loaded ({type(error).__name__}: {error}). "
-            f"Put the file from {weights.url} at {cached} (an incomplete one there must go), or "
-            "train from scratch with `model.pretrained False`."
-        ) from error
-
-
-@contextlib.contextmanager
-def _socket_timeout(seconds):
-    previous = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(previous)
+    instead = "train from scratch with `model.pretrained False`"
+    return torchvision_weights(weights, f"ImageNet weights of {name}", instead)
 
 
 def _remove_last_stride(block):

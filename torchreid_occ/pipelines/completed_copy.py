@@ -4,7 +4,6 @@ Reference: VRSTC, Section 4 (completion) and 5.3.2, Table 2 (discarding).
 """
 
 import hashlib
-import json
 import shutil
 from pathlib import Path
 
@@ -18,11 +17,10 @@ from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.data.datasets.video.completed import MANIFEST, fingerprint, source_tracklets
 from torchreid_occ.data.images import read_image
 from torchreid_occ.data.regions import region_mask, region_rows
-from torchreid_occ.utils.files import write_json
+from torchreid_occ.utils.files import claim_folder, write_json
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.progress import progress
 
-PLAN = "plan.json"
 _PARTIAL = ".partial"
 
 
@@ -70,7 +68,7 @@ def complete_frames(folder, source, root, occluded, generator, size, made_by, wo
     folder = Path(folder)
     tracklets = source_tracklets(source, root)
     plan = _plan(source, tracklets, occluded, made_by)
-    _claim(folder, plan)
+    claim_folder(folder, plan, "copy")
     for subset in SUBSETS:
         todo = [
             index
@@ -158,22 +156,6 @@ def _plan(source, tracklets, occluded, made_by):
         "occluded": digest.hexdigest(),
         "made_by": made_by,
     }
-
-
-def _claim(folder, plan):
-    """Starts a copy, or makes sure that the one begun in a folder is this one."""
-    if (folder / PLAN).is_file():
-        begun = json.loads((folder / PLAN).read_text(encoding="utf-8"))
-        changed = [key for key in plan if begun.get(key) != plan[key]]
-        if changed:
-            raise ValueError(
-                f"{folder} holds a copy that was begun with another {', '.join(changed)}: remove "
-                "the folder, or choose another."
-            )
-        return
-    if folder.exists() and any(folder.iterdir()):
-        raise ValueError(f"{folder} is not empty and holds no copy: choose another folder.")
-    write_json(folder / PLAN, plan)
 
 
 def _write_manifest(folder, plan, frames):

@@ -78,7 +78,7 @@ def load_weights(model, path, part=""):
     Raises:
         ValueError: If names or shapes differ, listing the first of them.
     """
-    weights = _weights_by_name(path)
+    weights = weights_by_name(path)
     weights = {name[len(part) :]: weights[name] for name in weights if name.startswith(part)}
     own = model.state_dict()
     transferred = {
@@ -112,7 +112,7 @@ def load_matching_weights(model, path):
     Raises:
         ValueError: If none matches.
     """
-    weights, own = _weights_by_name(path), model.state_dict()
+    weights, own = weights_by_name(path), model.state_dict()
     matching = {
         name: tensor
         for name, tensor in weights.items()
@@ -124,7 +124,13 @@ def load_matching_weights(model, path):
     return sorted(own.keys() - matching.keys())
 
 
-def _weights_by_name(path):
+def weights_by_name(path):
+    """Reads the weights of a checkpoint of ours, of torchreid, or of a bare state dict.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged or holds no weights.
+    """
     content = load_checkpoint(path)
     weights = content.get("state_dict", content) if isinstance(content, dict) else None
     if not weights or not all(map(torch.is_tensor, weights.values())):

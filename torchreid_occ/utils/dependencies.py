@@ -1,5 +1,6 @@
 """Import errors of the libraries underneath, said in one line a user can act on."""
 
+import importlib
 import importlib.metadata
 import warnings
 
@@ -50,6 +51,27 @@ def import_torchreid():
             raise
         raise ImportError(explanation) from error
     return torchreid
+
+
+def import_optional(*packages, extra):
+    """Imports packages that only a part of ours needs.
+
+    Args:
+        *packages: Their names, the one to install first.
+        extra: The extra of setup.py that brings them.
+
+    Raises:
+        ImportError: If one is not installed; says what to install.
+    """
+    try:
+        return [importlib.import_module(package) for package in packages]
+    except ModuleNotFoundError as error:
+        if error.name not in packages:
+            raise
+        raise ImportError(
+            f"This needs the package {error.name!r}, which is not installed: "
+            f"`pip install {packages[0]}`, or `pip install torchreid-occ[{extra}]`."
+        ) from error
 
 
 def _version(package):

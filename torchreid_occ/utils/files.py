@@ -7,6 +7,7 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+PLAN = "plan.json"
 _PARTIAL = ".partial"
 _BLOCK = 2**20  # bytes read at a time
 
@@ -15,6 +16,32 @@ def remove_partial_files(folder):
     """Removes what a killed process left half-written in a folder."""
     for file in Path(folder).glob(f".*{_PARTIAL}"):
         file.unlink()
+
+
+def claim_folder(folder, plan, kind):
+    """Starts long work in a folder, or makes sure that what was begun there is this work.
+
+    Args:
+        folder: Where its results go.
+        plan: Plain values that say what is made, of what and by what.
+        kind: A word for the results, for messages.
+
+    Raises:
+        ValueError: If the folder holds anything else; says what differs.
+    """
+    folder = Path(folder)
+    if (folder / PLAN).is_file():
+        begun = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        changed = [key for key in plan if begun.get(key) != plan[key]]
+        if changed:
+            raise ValueError(
+                f"{folder} holds a {kind} that was begun with another {', '.join(changed)}: remove "
+                "the folder, or choose another."
+            )
+        return
+    if folder.exists() and any(file.suffix != _PARTIAL for file in folder.iterdir()):
+        raise ValueError(f"{folder} is not empty and holds no {kind}: choose another folder.")
+    write_json(folder / PLAN, plan)
 
 
 @contextmanager

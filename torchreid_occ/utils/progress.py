@@ -17,14 +17,15 @@ def progress(iterable, description, total=None, unit="it"):
     Args:
         iterable: The items.
         description: What is being done.
-        total: Number of items, if the iterable does not know.
+        total: Number of items, if the iterable does not know; without, none is shown.
         unit: What an item is.
     """
     if not is_first_process():
         return iterable
     if sys.stderr.isatty():
         return tqdm(iterable, description, total, unit=unit, delay=1, leave=False)
-    total = len(iterable) if total is None else total
+    if total is None and hasattr(iterable, "__len__"):
+        total = len(iterable)
     return _logged(iterable, description, total, unit)
 
 
@@ -33,5 +34,6 @@ def _logged(iterable, description, total, unit):
     for done, item in enumerate(iterable):
         if time.monotonic() - last > SECONDS_BETWEEN_LINES:
             last = time.monotonic()
-            logger.info("%s: %s %d of %d", description, unit, done, total)
+            of_all = "" if total is None else f" of {total}"
+            logger.info("%s: %s %d%s", description, unit, done, of_all)
         yield item

@@ -242,6 +242,8 @@ def test_file_names_must_differ_for_supervision(build, tmp_path, monkeypatch):
     assert build().num_train_pids == 3
     with pytest.raises(ValueError, match=r'3 training frames are named "0\.png"'):
         build(supervision=("keypoints",), keypoints=str(tmp_path / "k.json"))
+    (tmp_path / "k.json").write_text('{"0/0.png": [0.1, 0.1, 0.1, 0.1]}')
+    assert build(supervision=("keypoints",), keypoints=str(tmp_path / "k.json"))
 
 
 def test_unfit_arguments_say_what_to_set(build):

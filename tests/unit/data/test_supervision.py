@@ -50,6 +50,26 @@ def test_foreground_is_found_by_stem(tmp_path):
     assert supervision.fields == ("foreground",)
 
 
+def test_frames_of_one_file_name_go_by_the_last_parts_of_their_paths(tmp_path):
+    entries = {"cam1/p1/1.jpg": [0.1, 0.2, 0.3, 0.4], "cam2/p1/1.jpg": [0.5, 0.6, 0.7, 0.8]}
+    for number, folder in enumerate(("p1/1", "p2/1")):
+        (tmp_path / "maps" / folder).mkdir(parents=True)
+        image = Image.new("L", (4, 6), 10 + number)
+        image.save(tmp_path / "maps" / folder / "foreground.png")
+    supervision = Supervision(write(tmp_path / "k.json", entries), str(tmp_path / "maps"))
+    assert supervision.keypoints("/any/cam2/p1/1.jpg")[0] == np.float32(0.5)
+    assert np.isnan(supervision.keypoints("/any/cam3/p1/1.jpg")).all()
+    assert np.isnan(supervision.keypoints("1.jpg")).all()
+    assert np.asarray(supervision.foreground("/any/cam1/p2/1.jpg")).mean() == 11
+    assert supervision.foreground("/any/cam1/p3/1.jpg") is None
+    # Key points tell cameras apart, maps do not.
+    assert supervision.name_of("/any/cam2/p1/1.jpg") == "p1/1.jpg"
+    assert Supervision(str(tmp_path / "k.json")).name_of("/a/b/c/d.jpg") == "b/c/d.jpg"
+    assert Supervision().name_of("/a/b/c/d.jpg") == "d.jpg"
+    (tmp_path / "empty").mkdir()
+    assert Supervision(None, str(tmp_path / "empty")).name_of("/a/b/c/d.jpg") == "d.jpg"
+
+
 @pytest.mark.parametrize(
     ("entries", "message"),
     [

@@ -3,7 +3,13 @@ from hashlib import sha256
 
 import pytest
 
-from torchreid_occ.utils.files import file_hash, remove_partial_files, replacing, write_json
+from torchreid_occ.utils.files import (
+    claim_folder,
+    file_hash,
+    remove_partial_files,
+    replacing,
+    write_json,
+)
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -35,3 +41,16 @@ def test_a_file_is_hashed_as_a_whole(tmp_path):
     content = bytes(3 * 2**20 + 7)
     (tmp_path / "a").write_bytes(content)
     assert file_hash(tmp_path / "a") == sha256(content).hexdigest()
+
+
+def test_a_folder_is_claimed_for_one_work(tmp_path):
+    folder = tmp_path / "made"
+    claim_folder(folder, {"of": "a", "by": "b"}, "thing")
+    claim_folder(folder, {"of": "a", "by": "b"}, "thing")
+    with pytest.raises(ValueError, match="holds a thing that was begun with another by: remove"):
+        claim_folder(folder, {"of": "a", "by": "c"}, "thing")
+    with pytest.raises(ValueError, match="is not empty and holds no thing"):
+        claim_folder(tmp_path, {}, "thing")
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / ".plan.json.x.partial").touch()  # of a kill in the first moment
+    claim_folder(tmp_path / "new", {}, "thing")

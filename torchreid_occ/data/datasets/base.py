@@ -117,6 +117,7 @@ class DatasetReader:
 
     dataset_dir = ""  # below root
     required = ()  # files and folders below dataset_dir
+    may_be_gallery = False  # whether a gallery alone will do, to be searched in
     num_splits = 1
     paper_statistics = None  # the published Statistics
 
@@ -128,7 +129,7 @@ class DatasetReader:
         self._check_subsets(subsets)
         # torchreid refuses None, yet listing the items needs no transform.
         kwargs.setdefault("transform", pil_to_tensor)
-        super().__init__(**subsets, **kwargs)
+        super().__init__(**{name: items or _NoItems() for name, items in subsets.items()}, **kwargs)
 
     def read(self, split_id: int) -> tuple[list[tuple], list[tuple], list[tuple]]:
         """Lists the train, query and gallery items, each ``(img_paths, pid, camid)``.
@@ -158,9 +159,9 @@ class DatasetReader:
 
     def _check_subsets(self, subsets):
         name = type(self).__name__
-        for subset, items in subsets.items():
-            if not items:
-                raise ValueError(f"{name} in {self.dataset_dir}: the {subset} set has no items.")
+        empty = [subset for subset, items in subsets.items() if not items]
+        if empty and not (self.may_be_gallery and empty == ["train", "query"]):
+            raise ValueError(f"{name} in {self.dataset_dir}: the {empty[0]} set has no items.")
         differences = [
             f"{subset} has {found} (published: {published})"
             for subset, published in (self.paper_statistics or Statistics())._asdict().items()
@@ -180,6 +181,13 @@ class DatasetReader:
                 "them out.",
                 stacklevel=3,
             )
+
+
+class _NoItems(list):
+    """No items, for torchreid, which asks for the first one's length unasked."""
+
+    def __getitem__(self, index):
+        return ()
 
 
 class TrackletDataset(DatasetReader, torchreid.data.VideoDataset):

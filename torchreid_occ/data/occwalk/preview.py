@@ -7,8 +7,8 @@ from torchreid_occ.data.occwalk.keys import keyed_rng
 from torchreid_occ.data.occwalk.presets import Preset
 from torchreid_occ.data.occwalk.protocol import list_tracklets
 from torchreid_occ.data.occwalk.render import Tracklet, render_tracklet
+from torchreid_occ.visualization.supervision import draw_supervision
 
-ROW_COLOUR, COLUMN_COLOUR, MASK_COLOUR = (60, 220, 255), (255, 180, 60), (60, 220, 60)
 ROW_HEIGHT = 256
 
 
@@ -42,18 +42,12 @@ def contact_sheet(
 
 
 def _draw(tracklet: Tracklet, frame, width, overlay):
-    height = ROW_HEIGHT
-    picture = cv2.resize(tracklet.frames[frame], (width, height), interpolation=cv2.INTER_CUBIC)
+    size = (width, ROW_HEIGHT)
+    picture = cv2.resize(tracklet.frames[frame], size, interpolation=cv2.INTER_CUBIC)
     if not overlay:
         return picture
-    mask = cv2.resize(tracklet.visible[frame], (width, height), interpolation=cv2.INTER_NEAREST)
-    tinted = cv2.addWeighted(picture, 0.6, np.full_like(picture, MASK_COLOUR), 0.4, 0)
-    cv2.copyTo(tinted, mask, picture)
-    *lines, column = tracklet.keypoints[frame]
-    for line in lines:
-        cv2.line(picture, (0, int(line * height)), (width, int(line * height)), ROW_COLOUR, 1)
-    knees, column = int(lines[2] * height), int(column * width)
-    cv2.line(picture, (column, knees), (column, height), COLUMN_COLOUR, 1)
+    mask = cv2.resize(tracklet.visible[frame], size, interpolation=cv2.INTER_NEAREST)
+    draw_supervision(picture, tracklet.keypoints[frame], mask)
     text = f"{100 * tracklet.fractions[frame]:.0f}%"
     cv2.putText(picture, text, (3, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1)
     return picture

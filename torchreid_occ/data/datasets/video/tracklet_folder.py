@@ -39,14 +39,23 @@ class TrackletFolder(TrackletDataset):
 
     where ``path`` is relative to the CSV, ``split`` is train, query or gallery, and ``tracklet``
     tells the tracklets of one person in one camera apart; without it they are one.
+
+    A gallery alone, as tools/tracklets.py makes of a video, can be searched in, but not trained or
+    tested on.
     """
+
+    may_be_gallery = True
 
     def __init__(self, root: str | Path = "", split_id: int = 0, **kwargs):
         if (Path(root).expanduser() / "tracklet_folder").is_dir():
             self.dataset_dir = "tracklet_folder"
         folder = Path(root).expanduser() / self.dataset_dir
         self._csv = (folder / "tracklets.csv").exists()
-        self.required = ("tracklets.csv",) if self._csv else SUBSETS
+        if self._csv:
+            self.required = ("tracklets.csv",)
+        else:
+            present = tuple(subset for subset in SUBSETS if (folder / subset).is_dir())
+            self.required = present if present == ("gallery",) else SUBSETS
         super().__init__(root, split_id, **kwargs)
 
     def read(self, split_id: int) -> tuple[list[tuple], list[tuple], list[tuple]]:
@@ -54,7 +63,8 @@ class TrackletFolder(TrackletDataset):
         if self._csv:
             subsets = _read_csv(self.dataset_dir / "tracklets.csv")
         else:
-            subsets = {subset: _read_folder(self.dataset_dir / subset) for subset in SUBSETS}
+            subsets = dict.fromkeys(SUBSETS, ())
+            subsets |= {name: _read_folder(self.dataset_dir / name) for name in self.required}
         persons = {person for items in subsets.values() for _, person, _ in items}
         pids = {person: pid for pid, person in enumerate(sorted(persons, key=natural_key))}
         train, query, gallery = (

@@ -1,0 +1,103 @@
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support import REPOSITORY, start_and_kill
+
+from torchreid_occ.data.supervision import Supervision
+from torchreid_occ.data.tracklets import load_dataset, tracklets_of
+from torchreid_occ.targets.networks import HEADS, Network
+from torchreid_occ.targets.quality import accuracy
+from torchreid_occ.targets.small_detectors import OccWalkPeople, train_small_detector
+
+TINY = Network("resnet18", 8, (8,), 64)
+
+
+def run(tool, *words, check=True):
+    command = [sys.executable, f"tools/{tool}.py", *map(str, words)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert not (check and done.returncode), done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Detectors that have hardly been trained: they find somebody everywhere, if asked to."""
+    folder = tmp_path_factory.mktemp("weights")
+    people = OccWalkPeople("occwalk_tiny", 1, 2)
+    files = []
+    for kind, option in zip(HEADS, ("--keypoint-weights", "--segmentation-weights"), strict=True):
+        content, _ = train_small_detector(kind, people, 2, batch_size=2, network=TINY)
+        torch.save(content, folder / f"{kind}.pth")
+        files += [option, folder / f"{kind}.pth"]
+    return [*files, "--min-score", 0, "--min-keypoint-score", -1000]
+
+
+def test_targets_of_a_dataset_and_their_report(weights, tmp_path):
+    out = tmp_path / "targets"
+    words = ["-s", "occwalk_tiny", "--root", tmp_path, "--out", out, *weights]
+    done = run("make_targets", *words, "--tracklets", 1, "--workers", 0)
+    assert done.stdout.splitlines()[-1] == str(out / "report.md")
+    lines = json.loads((out / "keypoints.json").read_text())
+    tracklets = tracklets_of(load_dataset("occwalk_tiny", str(tmp_path)))
+    expected = [p.rsplit("/", 1)[1] for items in tracklets.values() for p in items[0][0]]
+    assert list(lines) == expected
+    supervision = Supervision(str(out / "keypoints.json"), str(out / "foreground"))
+    assert supervision.has("keypoints", expected[0])
+    report = (out / "report.md").read_text()
+    assert f"| all | {len(expected)} | 100.0 | 100.0 |" in report
+    assert re.search(r"\| foreground, overlap \| \d+ \|", report)
+    refused = run("make_targets", *words, check=False)
+    assert refused.returncode == 1
+    assert "begun with another fingerprint" in refused.stderr.splitlines()[-1]
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def files(folder):
+    return {
+        path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+@pytest.mark.slow
+def test_a_killed_command_ends_with_the_same_files(weights, tmp_path):
+    words = ["-s", "occwalk_tiny", "--root", tmp_path, *weights, "--tracklets", 4]
+    words = [*map(str, words), "--out"]
+    run("make_targets", *words, tmp_path / "whole")
+    out = tmp_path / "killed"
+    records = map(json.loads, (tmp_path / "whole" / "frames.jsonl").read_text().splitlines())
+    maps = [Path(r["frame"]).stem for r in records if r["coverage"] is not None]
+    for stem in maps[:: len(maps) // 3][:3]:
+        awaited = out / "foreground" / stem / "foreground.png"
+        start_and_kill([*words, str(out)], awaited, tool="tools/make_targets.py")
+        assert not (out / "keypoints.json").exists()
+    run("make_targets", *words, out)
+    assert files(out) == files(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_small_detectors_come_near_the_truth(tmp_path):
+    for kind, steps in (("keypoints", 300), ("masks", 200)):
+        words = ["--out", tmp_path / f"{kind}.pth", "--tracklets", 150, "--steps", steps]
+        run("train_small_detector", kind, *words)
+    run(
+        "make_targets", "-s", "occwalk_tiny", "--root", tmp_path, "--out", tmp_path / "targets",
+        "--tracklets", 10, "--keypoint-weights", tmp_path / "keypoints.pth",
+        "--segmentation-weights", tmp_path / "masks.pth",
+    )  # fmt: skip
+    dataset = load_dataset("occwalk_tiny", str(tmp_path))
+    frames = [p for items in tracklets_of(dataset).values() for item in items[:10] for p in item[0]]
+    targets = Supervision(
+        str(tmp_path / "targets" / "keypoints.json"), str(tmp_path / "targets" / "foreground")
+    )
+    values = accuracy(frames, targets, dataset.supervision())
+    for name, limit in (("shoulder row", 0.03), ("hip row", 0.04), ("knee row", 0.04)):
+        assert len(values[name]) > 0.8 * len(frames)
+        assert np.median(values[name]) < limit
+    assert len(values["foreground"]) > 0.9 * len(frames)
+    assert np.median(values["foreground"]) > 0.6

@@ -1,0 +1,67 @@
+import importlib
+
+import numpy as np
+import pytest
+from small_videos import FPS, FRAMES, SIZE, mot_lines
+
+from torchreid_occ.footage.boxes import read_mot
+from torchreid_occ.footage.linking import link
+from torchreid_occ.footage.video import Video
+
+VIDEO = Video("gate.avi", np.arange(FRAMES) / FPS, SIZE, FRAMES)
+WHOLE = [*range(2, FRAMES + 1)]  # a track begins with its second detection
+
+
+def boxes_of(tmp_path, lines):
+    path = tmp_path / "det.txt"
+    path.write_text("\n".join(lines))
+    return read_mot(path)
+
+
+def frames_by_track(tracks):
+    return {int(n): tracks.frame[tracks.track == n].tolist() for n in np.unique(tracks.track)}
+
+
+def test_each_person_is_one_track(tmp_path):
+    tracks = link(boxes_of(tmp_path, mot_lines()), VIDEO, min_score=0.7, max_gap=1.0)
+    assert frames_by_track(tracks) == {1: WHOLE, 2: WHOLE}
+    for number in (1, 2):  # each stays in its row
+        assert np.ptp(tracks.corners[tracks.track == number][:, 1]) == 0
+
+
+def test_a_low_score_continues_a_track_and_starts_none(tmp_path):
+    strong, weak = range(1, 11), range(11, FRAMES + 1)
+    lines = mot_lines(frames=strong) + mot_lines(frames=weak, score=0.3)
+    tracks = link(boxes_of(tmp_path, lines), VIDEO, min_score=0.7, max_gap=1.0)
+    assert frames_by_track(tracks) == {1: WHOLE, 2: WHOLE}
+    late = mot_lines(frames=strong, score=0.3) + mot_lines(frames=weak)
+    tracks = link(boxes_of(tmp_path, late), VIDEO, min_score=0.7, max_gap=1.0)
+    assert frames_by_track(tracks) == {1: [*weak][1:], 2: [*weak][1:]}
+
+
+def test_without_a_high_score_there_is_no_track(tmp_path):
+    with pytest.raises(ValueError, match=r"takes a score of 0\.95 .*: they score 0\.9 to 0\.9"):
+        link(boxes_of(tmp_path, mot_lines()), VIDEO, min_score=0.95, max_gap=1.0)
+
+
+def test_detections_that_never_overlap_are_no_track(tmp_path):
+    lines = mot_lines(frames=range(1, FRAMES, 12))
+    with pytest.raises(ValueError, match="None of 6 detections is followed by one that overlaps"):
+        link(boxes_of(tmp_path, lines), VIDEO, min_score=0.7, max_gap=2.0)
+
+
+@pytest.mark.parametrize(("max_gap", "tracks"), [(1.0, 2), (0.3, 4)])
+def test_a_gap_is_bridged_up_to_its_limit(tmp_path, max_gap, tracks):
+    seen = [*range(1, 15), *range(20, FRAMES + 1)]  # 0.6 seconds from frame 14 to frame 20
+    found = link(boxes_of(tmp_path, mot_lines(frames=seen)), VIDEO, 0.7, max_gap)
+    assert len(np.unique(found.track)) == tracks
+    assert len(found) == 2 * len(seen) - tracks
+
+
+def test_a_missing_library_is_named(tmp_path, monkeypatch):
+    def without(name):
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr(importlib, "import_module", without)
+    with pytest.raises(ImportError, match=r"'trackers'.* `pip install torchreid-occ\[footage\]`"):
+        link(boxes_of(tmp_path, mot_lines()), VIDEO, 0.7, 1.0)

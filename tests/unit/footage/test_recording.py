@@ -1,0 +1,262 @@
+import json
+import logging
+import runpy
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from small_videos import FPS, FRAMES, SIZE, colour_of, corners, mot_lines, write_video
+from support import REPOSITORY
+
+from torchreid_occ.data.datasets import TrackletFolder
+from torchreid_occ.data.tracklets import load_dataset, tracklets_of
+from torchreid_occ.footage import Options, Source, add_recording, recording
+
+OPTIONS = Options(camera=3)
+
+
+def files_below(folder):
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.fixture
+def add(tmp_path, video, detections):
+    """Adds the video to a dataset."""
+
+    def run(path=video, source=None, options=OPTIONS, name="", **changes):
+        source = source or Source(detections=str(detections))
+        return add_recording(path, tmp_path / "data", source, options._replace(**changes), name)
+
+    return run
+
+
+def test_a_recording_is_a_gallery_that_loads(add, tmp_path):
+    manifest = add()
+    data = tmp_path / "data"
+    numbers = range(2, FRAMES + 1)
+    assert files_below(data) == [
+        *(
+            f"gallery/gate_000{track}/3_gate_000{track}/gate_000{track}_{number:06d}.jpg"
+            for track in (1, 2)
+            for number in numbers
+        ),
+        "recordings/gate.json",
+    ]
+    gallery = tracklets_of(load_dataset("tracklet_folder", str(data)))["gallery"]
+    assert [(len(paths), pid, camid) for paths, pid, camid, _ in gallery] == [
+        (FRAMES - 1, 0, 3),
+        (FRAMES - 1, 1, 3),
+    ]
+    for paths, *_ in gallery:
+        person = colour_of(paths[0])
+        assert {colour_of(path) for path in paths} == {person}
+        where = manifest["tracklets"][Path(paths[0]).parent.relative_to(data).as_posix()]
+        assert where["frames"] == [*numbers]
+        assert where["boxes"] == [[*corners(person, number)] for number in numbers]
+        assert where["seconds"] == [pytest.approx((number - 1) / FPS) for number in numbers]
+        assert set(where["scores"]) == {0.9}
+        assert cv2.imread(paths[0]).shape[:2] == (40, 16)
+    assert (manifest["frames"], manifest["size"], manifest["frame_rate"]) == (FRAMES, [*SIZE], FPS)
+    assert manifest["options"]["camera"] == 3 and manifest["file"] == "gate.avi"
+
+
+def test_a_gallery_alone_is_neither_trained_nor_tested_on(add, tmp_path):
+    from torchreid_occ.data.datamanager import ClipDataManager
+
+    add()
+    root = str(tmp_path / "data")
+    with pytest.raises(ValueError, match="gallery alone, without a train set"):
+        ClipDataManager(root, "tracklet_folder", height=32, width=16)
+    dataset = TrackletFolder(root, verbose=True)  # torchreid's summary of no items
+    assert (dataset.num_train_pids, len(dataset.train), len(dataset.query)) == (0, 0, 0)
+
+
+def test_finished_tracks_are_cut_as_they_are(add, tmp_path):
+    path = tmp_path / "tracks.txt"
+    lines = mot_lines({1: 40, 2: 8}, frames=[*range(1, 11), *range(25, FRAMES + 1)])
+    path.write_text("\n".join(lines))
+    manifest = add(source=Source(detections=str(path)), min_length=10)
+    assert [where["frames"] for where in manifest["tracklets"].values()] == [[*range(1, 11)]] * 2
+    assert len(manifest["tracklets"]) == 2
+
+
+def test_a_margin_shows_more_and_stays_inside_the_frame(add, tmp_path):
+    manifest = add(margin=0.5)
+    for folder, where in manifest["tracklets"].items():
+        for number, (left, top, right, bottom) in zip(where["frames"], where["boxes"], strict=True):
+            path = tmp_path / "data" / folder / f"{Path(folder).parent.name}_{number:06d}.jpg"
+            high = min(SIZE[1], bottom + 20) - max(0, top - 20)
+            wide = min(SIZE[0], right + 8) - max(0, left - 8)
+            assert cv2.imread(str(path)).shape == (high, wide, 3)
+
+
+def test_cameras_are_added_one_after_another(add, tmp_path):
+    add()
+    add(camera=4, name="evening")
+    dataset = TrackletFolder(tmp_path / "data", verbose=False)
+    assert [item[2] for item in dataset.gallery] == [4, 4, 3, 3]
+    assert len({item[1] for item in dataset.gallery}) == 4
+
+
+def test_what_is_there_is_left_as_it_is(add, tmp_path, video):
+    first = add()
+    times = {p: p.stat().st_mtime_ns for p in (tmp_path / "data").rglob("*")}
+    assert add() == first
+    with pytest.raises(
+        FileExistsError, match=r"gate\.json was made from another options: .*--name"
+    ):
+        add(margin=0.1)
+    write_video(video, frames=20)
+    with pytest.raises(FileExistsError, match="another video"):
+        add()
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "data").rglob("*")} == {
+        p: t if p.name != "data" else p.stat().st_mtime_ns for p, t in times.items()
+    }
+    (tmp_path / "data/recordings/gate.json").unlink()
+    with pytest.raises(
+        FileExistsError, match=r"gate_0001 is there, but not the recordings/gate\.j"
+    ):
+        add()
+
+
+@pytest.mark.parametrize("moment", ["rename", "write_text", "cut"])
+def test_a_kill_leaves_nothing_half_written(add, tmp_path, monkeypatch, moment):
+    data = tmp_path / "data"
+
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    if moment == "rename":  # in the middle of moving into place
+        real, calls = Path.rename, []
+
+        def rename(path, target):
+            calls.append(path)
+            return killed() if len(calls) == 2 else real(path, target)
+
+        monkeypatch.setattr(Path, "rename", rename)
+    else:
+        monkeypatch.setattr(recording, moment, killed)
+    with pytest.raises(KeyboardInterrupt):
+        add()
+    assert not (data / "recordings/gate.json").exists()
+    for folder in data.glob("gallery/*/*"):
+        assert len([*folder.iterdir()]) == FRAMES - 1
+    monkeypatch.undo()
+    manifest = add()
+    assert len(files_below(data)) == 1 + 2 * (FRAMES - 1)
+    assert [*data.glob(".*")] == []
+    assert len(manifest["tracklets"]) == 2
+
+
+def test_a_detector_goes_on_after_a_kill_and_its_detections_stay(add, tmp_path, monkeypatch):
+    class Detector:
+        seen = 0
+
+        def __call__(self, frame):
+            Detector.seen += 1
+            if Detector.seen == 21:
+                raise KeyboardInterrupt
+            blue = np.flatnonzero(((frame[..., 0] > 200) & (frame[..., 1] < 100)).any(0))
+            return np.array([[blue[0], 10, blue[0] + 16, 50]]), np.array([0.8])
+
+    monkeypatch.setattr(recording, "build_detector", lambda *_: Detector())
+    source = Source(detector="hog")
+    with pytest.raises(KeyboardInterrupt):
+        add(source=source)
+    with pytest.raises(
+        ValueError, match=r"\.gate\.partial holds a recording that was begun with an"
+    ):
+        add()
+    with pytest.raises(ValueError, match="No track has 99 frames"):
+        add(source=source, min_length=99)
+    assert Detector.seen == 20 + 1 + 11  # frame 20 may have been cut short
+    add(source=source)
+    assert Detector.seen == 20 + 1 + 11 + 1  # the last one, likewise
+    kept = tmp_path / "data/recordings/gate.detections.txt"
+    assert len(kept.read_text().splitlines()) == FRAMES
+    again = add(source=Source(detections=str(kept)), name="again", min_length=5)
+    assert [len(where["frames"]) for where in again["tracklets"].values()] == [FRAMES - 1]
+
+
+def test_a_failure_leaves_nothing(add, tmp_path):
+    with pytest.raises(ValueError, match=r"No track has 99 frames"):
+        add(min_length=99)
+    assert [*(tmp_path / "data").iterdir()] == []
+
+
+def test_two_processes_do_not_make_one_recording(add, tmp_path):
+    with (
+        recording._workshop(tmp_path / "data/.gate.partial"),
+        pytest.raises(ValueError, match=r"Another process is at work in .*\.gate\.partial"),
+    ):
+        add()
+
+
+def test_detections_after_the_end_of_a_cut_video(add, video, caplog):
+    video.write_bytes(video.read_bytes()[: 2 * video.stat().st_size // 3])
+    with caplog.at_level(logging.WARNING, "torchreid_occ"):
+        manifest = add()
+    assert manifest["frames"] < manifest["announced_frames"] == FRAMES
+    late = 2 * (FRAMES - manifest["frames"])
+    assert f"{late} are of frames after the last one, {manifest['frames']}" in caplog.text
+    for where in manifest["tracklets"].values():
+        assert where["frames"][-1] == manifest["frames"]
+
+
+def test_names_of_any_kind(add, tmp_path, video, detections):
+    odd = video.rename(tmp_path / "Tür 门\n1%d.avi")
+    manifest = add(odd)
+    assert manifest["file"] == "Tür 门\n1%d.avi"
+    assert "gallery/Tür_门_1_d_0001/3_Tür_门_1_d_0001" in manifest["tracklets"]
+    for name in ("../up", ".hidden", "a/b", "a b", "-x"):
+        with pytest.raises(ValueError, match="recording's name is"):
+            add(odd, name=name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"camera": -1}, "camera is -1, but must be a number from 0"),
+        ({"min_length": 0}, "min_length is 0, but must be a number from 1"),
+        ({"max_gap": float("nan")}, "max_gap is nan"),
+        ({"margin": float("inf")}, "margin is inf"),
+        ({"min_height": 0}, "min_height is 0"),
+        ({"min_score": float("nan")}, "min_score is nan"),
+    ],
+)
+def test_options_out_of_range(add, changes, message):
+    with pytest.raises(ValueError, match=message):
+        add(**changes)
+
+
+def test_what_is_missing_is_named(add, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no video .*gone\.avi"):
+        add(tmp_path / "gone.avi")
+    with pytest.raises(FileNotFoundError, match=r"no file of detections gone\.txt"):
+        add(source=Source(detections="gone.txt"))
+    (tmp_path / "data").mkdir(exist_ok=True)
+    (tmp_path / "data/tracklets.csv").touch()
+    with pytest.raises(
+        ValueError, match=r"holds tracklets\.csv, which is read in place of folders"
+    ):
+        add()
+
+
+def test_the_tool(tmp_path, video, detections, capsys):
+    main = runpy.run_path(str(REPOSITORY / "tools/tracklets.py"))["main"]
+    words = [
+        str(video),
+        "--detections",
+        str(detections),
+        "--camera",
+        "1",
+        "--out",
+        f"{tmp_path}/data",
+    ]
+    main([*words, "--name", "noon", "--margin", "0.2"])
+    assert "has 2 tracklets of 29 to 29 frames from the 30 frames of" in capsys.readouterr().out
+    options = json.loads((tmp_path / "data/recordings/noon.json").read_text())["options"]
+    assert options == {**OPTIONS._asdict(), "camera": 1, "min_score": 0.7, "margin": 0.2}
+    with pytest.raises(SystemExit, match=r"error: .*another options"):
+        main([*words, "--name", "noon"])

@@ -1,0 +1,64 @@
+import logging
+
+import numpy as np
+import pytest
+
+from torchreid_occ.footage.boxes import boxes_from_rows
+from torchreid_occ.footage.tracks import long_enough, split_at_gaps, usable
+from torchreid_occ.footage.video import Video
+
+VIDEO = Video("gate.avi", np.arange(10) / 10, (100, 50), 10)
+
+
+def track(number, frames):
+    return [(frame, number, 10, 10, 20, 40, 1.0) for frame in frames]
+
+
+def frames_by_track(boxes):
+    return {int(n): boxes.frame[boxes.track == n].tolist() for n in np.unique(boxes.track)}
+
+
+def test_boxes_are_cut_to_the_frame_and_the_rest_left_out(caplog):
+    rows = [
+        (1, -1, -5, -5, 20, 40, 0.9),  # reaches over the corner
+        (1, -1, 90, 20, 130, 80, 0.9),
+        (2, -1, 120, 10, 140, 40, 0.9),  # outside
+        (2, -1, 30, 40, 30, 20, 0.9),  # no width, negative height
+        (2, -1, 30, 10, 40, 25, 0.9),  # 15 pixels high
+        (11, -1, 10, 10, 20, 40, 0.9),  # after the end
+    ]
+    with caplog.at_level(logging.WARNING, "torchreid_occ"):
+        kept = usable(boxes_from_rows(rows), VIDEO, min_height=30)
+    assert kept.corners.tolist() == [[0, 0, 20, 40], [90, 20, 100, 50]]
+    assert (
+        "Of 6 boxes, left out: 1 are of frames after the last one, 10; 2 have no area inside the "
+    )
+    assert "1 are of frames after the last one, 10; 2 have no area" in caplog.text
+    assert "frame of 100x50; 1 are less than 30 pixels high" in caplog.text
+
+
+def test_when_no_box_is_of_use_the_reasons_are_named():
+    rows = [(1, -1, 10, 10, 20, 30, 0.9), (99, -1, 10, 10, 20, 40, 0.9)]
+    with pytest.raises(ValueError, match=r"None of 2 boxes is of use: 1 are of .*; 1 are less"):
+        usable(boxes_from_rows(rows), VIDEO, min_height=30)
+
+
+def test_a_gap_splits_and_tracks_count_in_time():
+    boxes = boxes_from_rows(track(7, [3, 4, 8, 9]) + track(2, [5, 7]) + track(4, [1]))
+    split = split_at_gaps(boxes, VIDEO, max_gap=0.3)
+    assert frames_by_track(split) == {1: [1], 2: [3, 4], 3: [5, 7], 4: [8, 9]}
+    assert split.frame.tolist() == sorted(split.frame.tolist())
+    assert frames_by_track(split_at_gaps(boxes, VIDEO, 0.5)) == {1: [1], 2: [3, 4, 8, 9], 3: [5, 7]}
+
+
+def test_a_slow_video_is_not_all_gaps():
+    slow = VIDEO._replace(times=np.arange(10) * 5.0)
+    boxes = boxes_from_rows(track(1, range(1, 11)))
+    assert frames_by_track(split_at_gaps(boxes, slow, max_gap=1.0)) == {1: [*range(1, 11)]}
+
+
+def test_short_tracks_go_and_the_others_are_counted_on():
+    boxes = boxes_from_rows(track(1, [1, 2]) + track(2, [1, 2, 3]) + track(3, [4, 5, 6, 7]))
+    assert frames_by_track(long_enough(boxes, 3)) == {1: [1, 2, 3], 2: [4, 5, 6, 7]}
+    with pytest.raises(ValueError, match=r"No track has 5 frames .*: the longest has 4"):
+        long_enough(boxes, 5)

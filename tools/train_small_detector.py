@@ -1,0 +1,41 @@
+"""Trains a small detector on OccWalk, to try tools/make_targets.py without torchvision's weights.
+
+    python tools/train_small_detector.py keypoints --out keypoints.pth
+    python tools/train_small_detector.py masks --out masks.pth
+
+It knows rendered people only: for real ones take torchvision's weights.
+"""
+
+import argparse
+import logging
+import sys
+
+from torchreid_occ.data.occwalk.presets import PRESETS
+from torchreid_occ.targets.networks import HEADS
+from torchreid_occ.targets.small_detectors import OccWalkPeople, train_small_detector
+from torchreid_occ.utils.checkpoint import save_checkpoint
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("kind", choices=HEADS)
+    parser.add_argument("--out", required=True, metavar="FILE", help="file of weights to write")
+    parser.add_argument("--preset", choices=PRESETS, default="occwalk_small")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the rendering")
+    parser.add_argument("--tracklets", type=int, default=300, metavar="N", help="rendered")
+    parser.add_argument("--steps", type=int, default=600, metavar="N", help="batches of 8 frames")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    try:
+        people = OccWalkPeople(args.preset, args.seed, args.tracklets)
+        content, losses = train_small_detector(args.kind, people, args.steps)
+        save_checkpoint(content, args.out)
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    print(f"{args.out}, last losses: { ({k: round(v, 3) for k, v in losses.items()}) }")
+
+
+if __name__ == "__main__":
+    main()
