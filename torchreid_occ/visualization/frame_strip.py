@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from torchreid_occ.data.images import read_image
+from torchreid_occ.data.frames import read_frame
 
 
 class Picture(NamedTuple):
@@ -35,7 +35,7 @@ def frame_strip(paths, num_frames=4, size=(128, 64), quality=80):
     shown = spread_frames(paths, num_frames)
     strip = Image.new("RGB", (width * len(shown), height))
     for place, path in enumerate(shown):
-        frame = read_image(path).resize((width, height), Image.Resampling.BICUBIC)
+        frame = read_frame(path).resize((width, height), Image.Resampling.BICUBIC)
         strip.paste(frame, (place * width, 0))
     return embedded(strip, "JPEG", quality=quality)
 
