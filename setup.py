@@ -9,8 +9,13 @@ version = {}
 exec((here / "torchreid_occ" / "version.py").read_text(encoding="utf-8"), version)
 
 # What only some need, by extra; the tests need all.
-EXPORT = ["onnx>=1.20", "onnxscript>=0.7", "onnxruntime>=1.23"]  # models in the ONNX format
-FOOTAGE = ["trackers>=2.6", "supervision>=0.31"]  # tracklets from video
+EXTRAS = {
+    "export": ["onnx>=1.20", "onnxscript>=0.7", "onnxruntime>=1.23"],
+    "footage": ["trackers>=2.6", "supervision>=0.31"],
+    "search": ["faiss-cpu>=1.12", "Jinja2>=3.1"],
+    "qdrant": ["qdrant-client>=1.16"],
+}
+DEV = ["pytest>=8", "pytest-xdist>=3.8", "ruff>=0.12"]
 
 setup(
     name="torchreid-occ",
@@ -22,7 +27,10 @@ setup(
     license_files=["LICENSE"],
     packages=find_packages(include=["torchreid_occ", "torchreid_occ.*"]),
     # Compiled in place by torchreid_occ.ops.build.
-    package_data={"torchreid_occ.ops": ["csrc/*.h", "csrc/*/*"]},
+    package_data={
+        "torchreid_occ.ops": ["csrc/*.h", "csrc/*/*"],
+        "torchreid_occ.search": ["page.html"],
+    },
     python_requires=">=3.10",
     install_requires=[
         # torchreid 0.2.5 declares no dependencies; h5py, scipy, gdown, tensorboard, matplotlib and
@@ -43,11 +51,7 @@ setup(
         "tensorboard>=2.15",
         "tqdm>=4.66",
     ],
-    extras_require={
-        "export": EXPORT,
-        "footage": FOOTAGE,
-        "dev": ["pytest>=8", "pytest-xdist>=3.8", "ruff>=0.12", *EXPORT, *FOOTAGE],
-    },
+    extras_require={**EXTRAS, "dev": sum(EXTRAS.values(), DEV)},
     classifiers=[
         "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",

@@ -55,5 +55,29 @@ def write_two_cameras(root, persons=8, frames=5):
     return root
 
 
-import importlib.util
-import shutil
+def write_upstreams_torchreid(folder):
+    """The installed torchreid, PyPI's 0.2.5, in the layout of upstream's 1.4.0; returns its folder.
+
+    Upstream has no `reid` and imports relatively in the files that list models and datasets.
+    """
+    installed = Path(importlib.util.find_spec("torchreid").origin).parent
+    package = folder / "torchreid"
+    shutil.copytree(installed / "reid", package, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in package.rglob("*.py"):
+        text = path.read_text(encoding="utf-8").replace("torchreid.reid", "torchreid")
+        if path.name == "__init__.py":
+            own = ".".join(path.parent.relative_to(folder).parts)
+            text = text.replace(f"from {own}.", "from .")
+        path.write_text(text, encoding="utf-8")
+    return package
+
+
+def same(one, other):
+    """Whether nested values are equal, tensors bit by bit."""
+    if torch.is_tensor(one):
+        return torch.is_tensor(other) and torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
