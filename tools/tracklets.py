@@ -29,7 +29,7 @@ def parse_arguments(arguments=None):
     parser.add_argument("--name", default="", help="of this recording; by default the video's")
     parser.add_argument("--fps", type=float, dest="frame_rate", help="if the video's is wrong")
     parser.add_argument(
-        "--min-score", type=float, help="of a detection that starts a track (0.7; hog: 0.5)"
+        "--min-score", type=float, help="of a detection that starts a track (0.7; hog: 1.5)"
     )
     for name, kind, text in (
         ("min_height", float, "pixels of height that a box needs"),

@@ -48,14 +48,14 @@ class HogDetector:
     """Histograms of oriented gradients and a linear classifier (Dalal and Triggs, CVPR 2005).
 
     It finds upright people of whom all is seen, and scores them by the distance from the
-    classifier's boundary, 0 and more. Its window is 128 pixels high with 16 above and below the
-    person, so frames are enlarged where lower people count.
+    classifier's boundary, of which less than 0.5 is noise. Its window is 128 pixels high with 16
+    above and below the person, so frames are enlarged where lower people count.
 
     Args:
         min_height: Pixels of the lowest people worth finding.
     """
 
-    _WINDOW, _PERSON = (64, 128), 96
+    _WINDOW, _PERSON, _LEAST = (64, 128), 96, 0.5
 
     def __init__(self, min_height: float):
         if not hasattr(cv2, "HOGDescriptor"):
@@ -75,7 +75,7 @@ class HogDetector:
             return np.empty((0, 4)), np.empty(0)
         # Without its own grouping, which would leave no scores of single windows.
         windows, scores = self._hog.detectMultiScale(
-            frame, winStride=(8, 8), padding=(16, 16), scale=1.05, groupThreshold=0
+            frame, self._LEAST, winStride=(8, 8), padding=(16, 16), scale=1.05, groupThreshold=0
         )
         windows = np.asarray(windows, np.float64).reshape(-1, 4)
         left, top, width, height = windows.T / self._scale

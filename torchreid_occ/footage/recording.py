@@ -67,7 +67,7 @@ class Options(NamedTuple):
 
 
 _LOWEST = Options(0, min_score=-math.inf, min_height=1, min_length=1, max_gap=0, margin=0)
-_MIN_SCORE, _MIN_SCORE_HOG = 0.7, 0.5  # ByteTrack's; of a margin, not a probability
+_MIN_SCORE, _MIN_SCORE_HOG = 0.7, 1.5  # a probability; the distance from a boundary
 
 
 def add_recording(

@@ -32,12 +32,13 @@ class FakeHog:
     def setSVMDetector(self, weights):  # noqa: N802
         pass
 
-    def detectMultiScale(self, frame, groupThreshold, **_):  # noqa: N802, N803
+    def detectMultiScale(self, frame, hitThreshold, groupThreshold, **_):  # noqa: N802, N803
+        assert (hitThreshold, groupThreshold) == (0.5, 0)
         self.shape = frame.shape
         if frame.max() == 0:
             return (), ()
         windows = [[100, 50, 64, 128], [104, 50, 64, 128], [300, 50, 64, 128]]
-        return np.array(windows, np.int32), np.array([0.5, 1.5, 0.25])
+        return np.array(windows, np.int32), np.array([0.6, 1.5, 0.75])
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def fake_hog(monkeypatch):
 
 def test_hog_keeps_the_best_window_of_a_person_and_its_middle(fake_hog):
     corners, scores = HogDetector(96)(np.ones((200, 400, 3), np.uint8))
-    assert scores.tolist() == [1.5, 0.25]
+    assert scores.tolist() == [1.5, 0.75]
     width, height = corners[0, 2:] - corners[0, :2]
     assert (width, height) == (pytest.approx(0.64 * 64), 96)
     assert (corners[0, :2] + corners[0, 2:]).tolist() == [2 * (104 + 32), 2 * (50 + 64)]

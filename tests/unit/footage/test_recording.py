@@ -158,7 +158,7 @@ def test_a_detector_goes_on_after_a_kill_and_its_detections_stay(add, tmp_path, 
             if Detector.seen == 21:
                 raise KeyboardInterrupt
             blue = np.flatnonzero(((frame[..., 0] > 200) & (frame[..., 1] < 100)).any(0))
-            return np.array([[blue[0], 10, blue[0] + 16, 50]]), np.array([0.8])
+            return np.array([[blue[0], 10, blue[0] + 16, 50]]), np.array([1.6])
 
     monkeypatch.setattr(recording, "build_detector", lambda *_: Detector())
     source = Source(detector="hog")
