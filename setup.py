@@ -39,7 +39,22 @@ setup(
         "tensorboard>=2.15",
         "tqdm>=4.66",
     ],
-    extras_require={"dev": ["pytest>=8", "pytest-xdist>=3.8", "ruff>=0.12"]},
+    extras_require={
+        "dev": [
+            "torchreid-occ[docs]",
+            "docstring-parser>=0.16",
+            "pytest>=8",
+            "pytest-xdist>=3.8",
+            "ruff>=0.12",
+        ],
+        "docs": [
+            "furo>=2024.8.6",
+            "myst-parser>=4",
+            "sphinx>=8.1",
+            "sphinx-copybutton>=0.5.2",
+            "ziamath>=0.13",
+        ],
+    },
     classifiers=[
         "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",
