@@ -17,7 +17,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
-    "code_links",
+    "code_spans",
     "svg_math",
 ]
 exclude_patterns = ["_build"]

@@ -1,11 +1,22 @@
 """The pages of the documentation, read as a reader reads them."""
 
 import re
+import shutil
+import subprocess
 
 from markdown_it import MarkdownIt
 from support import REPOSITORY
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+
+# Bash itself expands loops, braces and globs; the commands only say what they were called with.
+SHELL = r"""
+say() { printf '%s\0' "$@"; printf '\n'; }
+for name in python make torchrun pip; do eval "$name() { say $name \"\$@\"; }"; done
+command_not_found_handle() { say unknown "$@"; }
+PATH=
+"""
+STARTS = ("python ", "make ", "torchrun ", "tools/")
 
 
 def code_blocks(page, language):
@@ -23,6 +34,24 @@ def code_spans(page):
         for child in token.children or ()
         if child.type == "code_inline"
     ]
+
+
+def commands(page):
+    """What the shell would run of a page's blocks and code spans, as lists of words."""
+    blocks = [*code_blocks(page, ""), *code_blocks(page, "bash")]
+    scripts = [block for block in blocks if block.startswith((*STARTS, "for ", "pip "))]
+    scripts += [span for span in code_spans(page) if span.startswith(STARTS) and " " in span]
+    for script in scripts:
+        script = re.sub(r"^(?=tools/)", "python ", script)
+        done = subprocess.run(
+            [shutil.which("bash"), "-c", SHELL + script],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert not done.stderr, done.stderr
+        yield from (line.split("\0")[:-1] for line in done.stdout.splitlines())
 
 
 def named_tests(page):

@@ -10,6 +10,7 @@ from sphinx.util import logging
 logger = logging.getLogger(__name__)
 ziamath.config.svg2 = False  # glyphs as paths, so that the drawings of a page share no ids
 EM = 16.0  # what a drawing is measured in, so that it follows the size of the text
+TALLEST = 12  # in em; what is taller, ziamath has drawn wrongly
 TAG = re.compile(r"\\tag\{(.*?)\}")
 
 
@@ -42,6 +43,8 @@ def drawing(node, inline):
         logger.warning("equation can't be drawn: %s: %s", error, latex, location=node)
         return f"<code>{escape(latex)}</code>"
     width, height = (float(svg.attrib.pop(side)) / EM for side in ("width", "height"))
+    if height > TALLEST:
+        logger.warning("equation is drawn %.0f lines high: %s", height, latex, location=node)
     depth = (equation.getyofst() - equation.margin) / EM
     svg.attrib |= {"role": "img", "aria-label": latex.strip()}
     svg.attrib["style"] = (
