@@ -2,6 +2,7 @@
 
 import re
 from html import escape
+from xml.etree import ElementTree
 
 import ziamath
 from docutils import nodes
@@ -50,4 +51,4 @@ def drawing(node, inline):
     svg.attrib["style"] = (
         f"width: {width:.3f}em; height: {height:.3f}em; vertical-align: {depth:.3f}em"
     )
-    return ziamath.zmath.ET.tostring(svg, encoding="unicode")
+    return ElementTree.tostring(svg, encoding="unicode")
