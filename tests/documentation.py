@@ -38,7 +38,7 @@ def code_spans(page):
 
 def commands(page):
     """What the shell would run of a page's blocks and code spans, as lists of words."""
-    blocks = [*code_blocks(page, ""), *code_blocks(page, "bash")]
+    blocks = [block for name in ("", "bash", "sh") for block in code_blocks(page, name)]
     scripts = [block for block in blocks if block.startswith((*STARTS, "for ", "pip "))]
     scripts += [span for span in code_spans(page) if span.startswith(STARTS) and " " in span]
     for script in scripts:
