@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo compare compare-systems test test-all lint format clean
+.PHONY: install demo compare compare-systems test test-all lint format docs clean
 
 install: .venv/installed
 
@@ -46,5 +46,10 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Into docs/_build/html; any warning is an error.
+docs: install
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --builder html \
+		--doctree-dir docs/_build/doctrees docs docs/_build/html
+
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv build docs/_build *.egg-info

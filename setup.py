@@ -14,8 +14,15 @@ EXTRAS = {
     "footage": ["trackers>=2.6", "supervision>=0.31"],
     "search": ["faiss-cpu>=1.12", "Jinja2>=3.1"],
     "qdrant": ["qdrant-client>=1.16"],
+    "docs": [
+        "furo>=2024.8.6",
+        "myst-parser>=4",
+        "sphinx>=8.1",
+        "sphinx-copybutton>=0.5.2",
+        "ziamath>=0.13",
+    ],
 }
-DEV = ["pytest>=8", "pytest-xdist>=3.8", "ruff>=0.12"]
+DEV = ["docstring-parser>=0.16", "pytest>=8", "pytest-xdist>=3.8", "ruff>=0.12"]
 
 setup(
     name="torchreid-occ",

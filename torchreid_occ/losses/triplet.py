@@ -9,9 +9,12 @@ MARGINS = {"cosine": 0.5, "euclidean": 0.3}
 
 
 class BatchHardTriplet(nn.Module):
-    """Pulls each sample's farthest positive closer than its nearest negative, by a margin.
+    r"""Pulls each sample's farthest positive closer than its nearest negative, by a margin.
 
-    .. math:: L = mean_i max(0, max_{p: y_p = y_i} d_{ip} - min_{n: y_n != y_i} d_{in} + margin)
+    .. math::
+
+        L = \frac{1}{B} \sum_{i=1}^B \max\Big(0,
+        \max_{p:\, y_p = y_i} d_{ip} - \min_{n:\, y_n \ne y_i} d_{in} + \text{margin}\Big)
 
     Reference: Hermans et al., In Defense of the Triplet Loss for Person Re-Identification,
     arXiv:1703.07737. The distance is the negative cosine similarity or the Euclidean distance.

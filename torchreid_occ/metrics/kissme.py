@@ -28,7 +28,12 @@ class KISSME:
         self.num_components, self.ridge = num_components, ridge
 
     def fit(self, features, pids, camids):
-        """Learns the metric from training features `(N, D)` with their labels.
+        """Learns the metric.
+
+        Args:
+            features: Training features, `(N, D)`.
+            pids: Their identities.
+            camids: Their cameras.
 
         Returns:
             The estimator.

@@ -39,6 +39,11 @@ def pair_covariances(features, pids, camids):
 def as_training_set(features, pids, camids):
     """The items of a training set as arrays of doubles and labels.
 
+    Args:
+        features: Features, `(N, D)`.
+        pids: Their identities.
+        camids: Their cameras.
+
     Raises:
         ValueError: If there are not as many labels as features, or a feature is not finite.
     """

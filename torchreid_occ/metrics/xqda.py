@@ -22,7 +22,12 @@ class XQDA:
         self.regularization = regularization
 
     def fit(self, features, pids, camids):
-        """Learns subspace and metric from training features `(N, D)` with their labels.
+        """Learns subspace and metric.
+
+        Args:
+            features: Training features, `(N, D)`.
+            pids: Their identities.
+            camids: Their cameras.
 
         Returns:
             The estimator.

@@ -165,7 +165,7 @@ class TemporalGenerator(nn.Module):
 
     Args:
         width: Channels of each encoder's first convolution.
-        encoder: Options of the `Encoder`s.
+        encoder: Options of each `Encoder`.
         decoder: Options of the `Decoder`.
         attention: Options of `patch_attention`, which rebuilds the current frame's map from each
             neighbour's; None joins the three maps as they are (TAE of Table 1).

@@ -91,6 +91,10 @@ def cuda_toolkit():
 def compile_kernels(toolkit, output):
     """Compiles the CUDA kernels to an object file.
 
+    Args:
+        toolkit: Folder of the CUDA toolkit.
+        output: The object file.
+
     Raises:
         RuntimeError: If nvcc fails; holds what it said.
     """

@@ -34,7 +34,7 @@ class OccludedTracklet(NamedTuple):
 
 
 class OccludedTracklets(Dataset):
-    """The tracklets of an OccWalk set that have occluded regions, as `OccludedTracklet`s.
+    """The tracklets of an OccWalk set that have occluded regions, each an `OccludedTracklet`.
 
     Args:
         tracklets: torchreid tuples of the rendering.
@@ -130,9 +130,10 @@ def measure_quality(tracklets, fillers, extractor=None, workers=2):
         workers: Processes that read images.
 
     Returns:
-        `{filler: {"psnr", "ssim", "hidden_psnr", "hidden_ssim", "alone_psnr", "alone_ssim",
-        "distance"}}`: PSNR in decibel and SSIM inside the regions, where a person is covered there,
-        and inside regions that are a frame's only one, means over frames that have such pixels, and
+        By filler a dict of ``psnr``, ``ssim``, ``hidden_psnr``, ``hidden_ssim``, ``alone_psnr``,
+        ``alone_ssim`` and ``distance``: PSNR in decibel and SSIM inside the regions, where a person
+        is covered there, and inside regions that are a frame's only one, means over frames that
+        have such pixels, and
         the cosine distance of the tracklet's feature from that of the clean tracklet, mean over
         tracklets. What no frame has is left out.
     """

@@ -19,10 +19,10 @@ def measure_blocks(model, clips):
 
     Args:
         model: An RFCnet in eval mode.
-        clips: Yields `TrueClip`s.
+        clips: Yields each `TrueClip`.
 
     Returns:
-        `{stage: {quantity: mean}}`. The residual is relative to the map it is added to; the area
+        ``{stage: {quantity: mean}}``. The residual is relative to the map it is added to; the area
         is how often the foreground map ranks a unit that shows the person above one where it is
         hidden, 0.5 by chance; lines miss by rows or columns of the map; the gate is TRFC's weight
         of a region's own feature, in regions of which more or less than half is hidden; attention

@@ -220,7 +220,7 @@ def oracle_features(model, truth, clips, oracles, workers=2):
         workers: Processes that read images.
 
     Returns:
-        `{oracle: Features}`.
+        ``{oracle: Features}``.
     """
     loader = DataLoader(clips, batch_size=None, shuffle=False, num_workers=workers)
     num_tracklets = len(clips.tracklets)

@@ -30,6 +30,10 @@ def latest_checkpoint(save_dir):
 def save_checkpoint(state, path):
     """Writes a checkpoint; one that is interrupted leaves nothing under ``path``.
 
+    Args:
+        state: Tensors and plain Python.
+        path: The checkpoint.
+
     Raises:
         OSError: If it can't be written; says how much room there is.
     """

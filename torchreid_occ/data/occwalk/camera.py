@@ -94,6 +94,10 @@ class Exposure:
     def take(self, picture: np.ndarray, frame: int) -> np.ndarray:
         """Records a picture at a frame's time, which decides the noise.
 
+        Args:
+            picture: What is before the camera.
+            frame: Number of the frame.
+
         Shape:
             picture ``(H, W, 3)``; returns ``(H, W, 3)``.
         """

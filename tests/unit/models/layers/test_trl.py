@@ -95,6 +95,27 @@ def test_no_scale_at_all_gives_the_middle_and_finite_gradients(maps):
     assert theta.grad.isfinite().all()
 
 
+def test_theta_is_equations_1_to_4(maps):
+    high, low = maps
+    st2n = ST2N(5, hidden=4).eval()
+    torch.nn.init.normal_(st2n.theta.weight)
+    squeezed = [st2n.localise(frame).mean((2, 3)) for frame in high.unbind(1)]
+    passes = []
+    for suffix, frames in (("", squeezed), ("_reverse", squeezed[::-1])):
+        cell = torch.nn.LSTMCell(512, 4)
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+            getattr(cell, name).data = getattr(st2n.context, f"{name}_l0{suffix}").data
+        state, outputs = None, []
+        for frame in frames:
+            state = cell(frame, state)
+            outputs.append(state[0])
+        passes.append(outputs)
+    forward, backward = passes[0], passes[1][::-1]
+    for t, context in enumerate(zip(forward, backward, strict=True)):
+        expected = st2n.theta(torch.cat(context, dim=1))
+        torch.testing.assert_close(st2n(high, low)[1][:, t], expected)
+
+
 def test_context_reaches_other_frames(maps):
     high, low = maps
     st2n = ST2N(5, hidden=4).eval()

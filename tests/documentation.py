@@ -1,0 +1,64 @@
+"""The pages of the documentation, read as a reader reads them."""
+
+import re
+import shutil
+import subprocess
+
+from markdown_it import MarkdownIt
+from support import REPOSITORY
+
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+
+# Bash itself expands loops, braces and globs; the commands only say what they were called with.
+SHELL = r"""
+say() { printf '%s\0' "$@"; printf '\n'; }
+for name in python make torchrun pip; do eval "$name() { say $name \"\$@\"; }"; done
+command_not_found_handle() { say unknown "$@"; }
+PATH=
+"""
+STARTS = ("python ", "make ", "torchrun ", "tools/")
+
+
+def code_blocks(page, language):
+    """Blocks of a page in a language; those that are only indented have none, an empty one."""
+    tokens = _tokens(page)
+    blocks = (token for token in tokens if token.type in ("fence", "code_block"))
+    return [token.content for token in blocks if token.info.strip() == language]
+
+
+def code_spans(page):
+    """Code inside the lines of a page."""
+    return [
+        " ".join(child.content.split())
+        for token in _tokens(page)
+        for child in token.children or ()
+        if child.type == "code_inline"
+    ]
+
+
+def commands(page):
+    """What the shell would run of a page's blocks and code spans, as lists of words."""
+    blocks = [block for name in ("", "bash", "sh") for block in code_blocks(page, name)]
+    scripts = [block for block in blocks if block.startswith((*STARTS, "for ", "pip "))]
+    scripts += [span for span in code_spans(page) if span.startswith(STARTS) and " " in span]
+    for script in scripts:
+        script = re.sub(r"^(?=tools/)", "python ", script)
+        done = subprocess.run(
+            [shutil.which("bash"), "-c", SHELL + script],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert not done.stderr, done.stderr
+        yield from (line.split("\0")[:-1] for line in done.stdout.splitlines())
+
+
+def named_tests(page):
+    """Tests a page names, as (file, function)."""
+    return re.findall(r"(test_\w+\.py)::(test_\w+)", page.read_text(encoding="utf-8"))
+
+
+def _tokens(page):
+    text = page.read_text(encoding="utf-8")
+    return MarkdownIt("commonmark").enable("table").parse(text)
