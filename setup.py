@@ -43,6 +43,7 @@ setup(
         "dev": [
             "torchreid-occ[docs]",
             "docstring-parser>=0.16",
+            "markdown-it-py>=3",
             "pytest>=8",
             "pytest-xdist>=3.8",
             "ruff>=0.12",
