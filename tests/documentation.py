@@ -9,10 +9,11 @@ from support import REPOSITORY
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 
-# Bash itself expands loops, braces and globs; the commands only say what they were called with.
+# Bash itself expands loops, braces and globs; our commands only say what they were called with.
 SHELL = r"""
 say() { printf '%s\0' "$@"; printf '\n'; }
-for name in python make torchrun pip; do eval "$name() { say $name \"\$@\"; }"; done
+for name in python make torchrun; do eval "$name() { say $name \"\$@\"; }"; done
+for name in cd cp git ls mkdir pip; do eval "$name() { :; }"; done
 command_not_found_handle() { say unknown "$@"; }
 PATH=
 """
@@ -43,6 +44,7 @@ def commands(page):
     scripts += [span for span in code_spans(page) if span.startswith(STARTS) and " " in span]
     for script in scripts:
         script = re.sub(r"^(?=tools/)", "python ", script)
+        script = re.sub(r"<(\w+)>", r"\1", script)  # what stands for a name of the reader's
         done = subprocess.run(
             [shutil.which("bash"), "-c", SHELL + script],
             cwd=REPOSITORY,

@@ -68,7 +68,7 @@ def check(words):
             check_configuration(words)
         parse(tool, words)
     else:
-        assert program == "pip", f"{program} is no command that the pages use"
+        raise AssertionError(f"{words} is no command that the pages use")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

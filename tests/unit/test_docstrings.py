@@ -11,13 +11,9 @@ import torchreid_occ
 
 PARSER = GoogleParser([*DEFAULT_SECTIONS, Section("Shape", "shape", SectionType.SINGULAR)])
 STARS = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+FOUND = pkgutil.walk_packages(torchreid_occ.__path__, "torchreid_occ.")
+MODULES = [module.name for module in FOUND if not module.name.endswith("__main__")]
 ELSEWHERE = {"check_arguments", "patch_attention_reference"}  # they say that they take another's
-
-
-def public_modules():
-    for module in pkgutil.walk_packages(torchreid_occ.__path__, "torchreid_occ."):
-        if not module.name.endswith("__main__"):
-            yield importlib.import_module(module.name)
 
 
 def documented(module):
@@ -43,9 +39,9 @@ def arguments(function):
     return [name for name in names if name not in ("self", "cls") and not name.startswith("**_")]
 
 
-@pytest.mark.parametrize("module", [*public_modules()], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", MODULES)
 def test_arguments_are_those_of_the_signature(module):
-    for name, docstring, expected in documented(module):
+    for name, docstring, expected in documented(importlib.import_module(module)):
         assert docstring, f"{name} has no docstring"
         found = PARSER.parse(inspect.cleandoc(docstring))
         named = [param.arg_name for param in found.params if param.args[0] == "param"]
