@@ -58,7 +58,10 @@ def export_model(checkpoint, file_format, out):
     try:
         content = write(_program(model, size), about)
     except RuntimeError as error:  # of torch.export and torch.onnx alike
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        cause = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        reason = next(iter(str(cause).splitlines()), type(cause).__name__)
         raise ValueError(
             f"{config.model.name} can't be exported to {file_format} ({reason}): docs/export.md "
             "says what can."
@@ -80,6 +83,7 @@ def _program(model, size):
     from torch.export._patches import register_lstm_while_loop_decomposition
 
     free = {0: Dim("B"), 1: Dim("T")}
+    model.requires_grad_(False)
     with torch.no_grad(), register_lstm_while_loop_decomposition():
         return torch.export.export(
             model, (torch.zeros(2, 3, 3, *size),), dynamic_shapes=(free,), strict=False
