@@ -58,7 +58,10 @@ def export_model(checkpoint, file_format, out):
     try:
         content = write(_program(model, size), about)
     except RuntimeError as error:  # of torch.export and torch.onnx alike
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        cause = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        reason = next(iter(str(cause).splitlines()), type(cause).__name__)
         raise ValueError(
             f"{config.model.name} can't be exported to {file_format} ({reason}): docs/export.md "
             "says what can."
@@ -79,7 +82,8 @@ def _program(model, size):
     # Only a loop that is an operator leaves the number of frames of an LSTM free.
     from torch.export._patches import register_lstm_while_loop_decomposition
 
-    free = {0: Dim("clips"), 1: Dim("frames")}
+    free = {0: Dim("B"), 1: Dim("T")}
+    model.requires_grad_(False)
     with torch.no_grad(), register_lstm_while_loop_decomposition():
         return torch.export.export(
             model, (torch.zeros(2, 3, 3, *size),), dynamic_shapes=(free,), strict=False
@@ -101,8 +105,14 @@ def _torch_export_reader(content):
 
 def _onnx_file(program, about):
     onnx, *_ = import_optional("onnx", "onnxscript", "onnxruntime", extra="export")
-    names = {"input_names": ["clips"], "output_names": ["features"]}
-    exported = torch.onnx.export(program, dynamo=True, verbose=False, **names).model_proto
+    exported = torch.onnx.export(
+        program,
+        dynamo=True,
+        verbose=False,
+        input_names=["clips"],
+        output_names=["features"],
+        dynamic_shapes=({0: "B", 1: "T"},),
+    ).model_proto
     onnx.helper.set_model_props(exported, {key: json.dumps(about[key]) for key in about})
     return exported.SerializeToString()
 
