@@ -9,7 +9,7 @@ import pytest
 import torch
 from support import REPOSITORY, start_and_kill
 
-from torchreid_occ.data.supervision import Supervision
+from torchreid_occ.data.supervision import Supervision, foreground_path
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.targets.networks import HEADS, Network
 from torchreid_occ.targets.quality import accuracy
@@ -64,15 +64,15 @@ def files(folder):
 
 
 @pytest.mark.slow
-def test_a_killed_command_ends_with_the_same_files(weights, tmp_path):
-    words = ["-s", "occwalk_tiny", "--root", tmp_path, *weights, "--tracklets", 4]
+def test_a_killed_command_ends_with_the_same_files(weights, two_cameras, tmp_path):
+    words = ["-s", "sduvid", "--root", two_cameras, *weights]
     words = [*map(str, words), "--out"]
     run("make_targets", *words, tmp_path / "whole")
     out = tmp_path / "killed"
     records = map(json.loads, (tmp_path / "whole" / "frames.jsonl").read_text().splitlines())
-    maps = [Path(r["frame"]).stem for r in records if r["coverage"] is not None]
-    for stem in maps[:: len(maps) // 3][:3]:
-        awaited = out / "foreground" / stem / "foreground.png"
+    mapped = [record["frame"] for record in records if record["coverage"] is not None]
+    for name in mapped[:: len(mapped) // 3][:3]:
+        awaited = foreground_path(out / "foreground", name)
         start_and_kill([*words, str(out)], awaited, tool="tools/make_targets.py")
         assert not (out / "keypoints.json").exists()
     run("make_targets", *words, out)
@@ -86,17 +86,17 @@ def test_small_detectors_come_near_the_truth(tmp_path):
         run("train_small_detector", kind, *words)
     run(
         "make_targets", "-s", "occwalk_tiny", "--root", tmp_path, "--out", tmp_path / "targets",
-        "--tracklets", 10, "--keypoint-weights", tmp_path / "keypoints.pth",
+        "--tracklets", 4, "--keypoint-weights", tmp_path / "keypoints.pth",
         "--segmentation-weights", tmp_path / "masks.pth",
     )  # fmt: skip
     dataset = load_dataset("occwalk_tiny", str(tmp_path))
-    frames = [p for items in tracklets_of(dataset).values() for item in items[:10] for p in item[0]]
+    frames = [p for items in tracklets_of(dataset).values() for item in items[:4] for p in item[0]]
     targets = Supervision(
         str(tmp_path / "targets" / "keypoints.json"), str(tmp_path / "targets" / "foreground")
     )
     values = accuracy(frames, targets, dataset.supervision())
-    for name, limit in (("shoulder row", 0.03), ("hip row", 0.04), ("knee row", 0.04)):
+    for name, limit in (("shoulder row", 0.02), ("hip row", 0.02), ("knee row", 0.02)):
         assert len(values[name]) > 0.8 * len(frames)
         assert np.median(values[name]) < limit
     assert len(values["foreground"]) > 0.9 * len(frames)
-    assert np.median(values["foreground"]) > 0.6
+    assert np.median(values["foreground"]) > 0.55
