@@ -22,7 +22,13 @@ EXTRAS = {
         "ziamath>=0.13",
     ],
 }
-DEV = ["docstring-parser>=0.16", "pytest>=8", "pytest-xdist>=3.8", "ruff>=0.12"]
+DEV = [
+    "docstring-parser>=0.16",
+    "markdown-it-py>=3",
+    "pytest>=8",
+    "pytest-xdist>=3.8",
+    "ruff>=0.12",
+]
 
 setup(
     name="torchreid-occ",

@@ -1,13 +1,14 @@
 import json
-import re
+import runpy
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from commands import run_tool, start_and_kill
+from support import REPOSITORY
 
-from torchreid_occ.data.supervision import Supervision
+from torchreid_occ.data.supervision import Supervision, foreground_path
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.targets.networks import HEADS, Network
 from torchreid_occ.targets.quality import accuracy
@@ -35,24 +36,23 @@ def weights(tmp_path_factory):
     return [*files, "--min-score", 0, "--min-keypoint-score", -1000]
 
 
-def test_targets_of_a_dataset_and_their_report(weights, tmp_path):
+def test_targets_of_a_dataset_and_their_report(weights, two_cameras, tmp_path, capsys):
+    main = runpy.run_path(str(REPOSITORY / "tools" / "make_targets.py"))["main"]
     out = tmp_path / "targets"
-    words = ["-s", "occwalk_tiny", "--root", tmp_path, "--out", out, *weights]
-    done = run("make_targets", *words, "--tracklets", 1, "--workers", 0)
-    assert done.stdout.splitlines()[-1] == str(out / "report.md")
+    words = ["-s", "sduvid", "--root", two_cameras, "--out", out, *weights, "--workers", 0]
+    words = [str(word) for word in words]
+    main([*words, "--tracklets", "1"])
+    assert capsys.readouterr().out.splitlines()[-1] == str(out / "report.md")
+    tracklets = tracklets_of(load_dataset("sduvid", str(two_cameras)))
+    paths = [path for items in tracklets.values() for path in items[0][0]]
     lines = json.loads((out / "keypoints.json").read_text())
-    tracklets = tracklets_of(load_dataset("occwalk_tiny", str(tmp_path)))
-    expected = [p.rsplit("/", 1)[1] for items in tracklets.values() for p in items[0][0]]
-    assert list(lines) == expected
+    # Files are named alike, so persons and cameras are part of the names.
+    assert list(lines) == ["/".join(Path(path).parts[-3:]) for path in dict.fromkeys(paths)]
     supervision = Supervision(str(out / "keypoints.json"), str(out / "foreground"))
-    assert supervision.has("keypoints", expected[0])
-    report = (out / "report.md").read_text()
-    assert f"| all | {len(expected)} | 100.0 | 100.0 |" in report
-    assert re.search(r"\| foreground, overlap \| \d+ \|", report)
-    refused = run("make_targets", *words, check=False)
-    assert refused.returncode == 1
-    assert "begun with another fingerprint" in refused.stderr.splitlines()[-1]
-    assert len(refused.stderr.splitlines()) == 1
+    assert supervision.has("keypoints", paths[0])
+    assert f"| all | {len(lines)} | 100.0 | 100.0 |" in (out / "report.md").read_text()
+    with pytest.raises(SystemExit, match=r"^error: .* begun with another fingerprint"):
+        main(words)
 
 
 def files(folder):
@@ -62,15 +62,15 @@ def files(folder):
 
 
 @pytest.mark.slow
-def test_a_killed_command_ends_with_the_same_files(weights, tmp_path):
-    words = ["-s", "occwalk_tiny", "--root", tmp_path, *weights, "--tracklets", 4]
+def test_a_killed_command_ends_with_the_same_files(weights, two_cameras, tmp_path):
+    words = ["-s", "sduvid", "--root", two_cameras, *weights]
     words = [*map(str, words), "--out"]
     run("make_targets", *words, tmp_path / "whole")
     out = tmp_path / "killed"
     records = map(json.loads, (tmp_path / "whole" / "frames.jsonl").read_text().splitlines())
-    maps = [Path(r["frame"]).stem for r in records if r["coverage"] is not None]
-    for stem in maps[:: len(maps) // 3][:3]:
-        awaited = out / "foreground" / stem / "foreground.png"
+    mapped = [record["frame"] for record in records if record["coverage"] is not None]
+    for name in mapped[:: len(mapped) // 3][:3]:
+        awaited = foreground_path(out / "foreground", name)
         start_and_kill([*words, str(out)], awaited, tool="make_targets.py")
         assert not (out / "keypoints.json").exists()
     run("make_targets", *words, out)
@@ -84,17 +84,17 @@ def test_small_detectors_come_near_the_truth(tmp_path):
         run("train_small_detector", kind, *words)
     run(
         "make_targets", "-s", "occwalk_tiny", "--root", tmp_path, "--out", tmp_path / "targets",
-        "--tracklets", 10, "--keypoint-weights", tmp_path / "keypoints.pth",
+        "--tracklets", 4, "--keypoint-weights", tmp_path / "keypoints.pth",
         "--segmentation-weights", tmp_path / "masks.pth",
     )  # fmt: skip
     dataset = load_dataset("occwalk_tiny", str(tmp_path))
-    frames = [p for items in tracklets_of(dataset).values() for item in items[:10] for p in item[0]]
+    frames = [p for items in tracklets_of(dataset).values() for item in items[:4] for p in item[0]]
     targets = Supervision(
         str(tmp_path / "targets" / "keypoints.json"), str(tmp_path / "targets" / "foreground")
     )
     values = accuracy(frames, targets, dataset.supervision())
-    for name, limit in (("shoulder row", 0.03), ("hip row", 0.04), ("knee row", 0.04)):
+    for name, limit in (("shoulder row", 0.02), ("hip row", 0.02), ("knee row", 0.02)):
         assert len(values[name]) > 0.8 * len(frames)
         assert np.median(values[name]) < limit
     assert len(values["foreground"]) > 0.9 * len(frames)
-    assert np.median(values["foreground"]) > 0.6
+    assert np.median(values["foreground"]) > 0.55
