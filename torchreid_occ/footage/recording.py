@@ -151,6 +151,8 @@ def _request(video, source, options):
     """What a recording is made of, by content, so that a rerun is told from another one."""
     if not video.is_file():
         raise FileNotFoundError(f"There is no video {video}.")
+    if source.weights and not source.detector:
+        raise ValueError("Weights are a detector's: leave --weights out, or name a --detector.")
     made_by = {"detector": source.detector}
     for kind in ("detections", "weights"):
         path = getattr(source, kind)

@@ -39,6 +39,17 @@ def test_a_low_score_continues_a_track_and_starts_none(tmp_path):
     assert frames_by_track(tracks) == {1: [*weak][1:], 2: [*weak][1:]}
 
 
+def test_tracks_keep_their_boxes_when_one_person_scores_low(tmp_path):
+    """The library gives detections back with the high scores first."""
+    weak = [line.replace("0.9,", "0.3,") for line in mot_lines(frames=range(11, FRAMES + 1))[::2]]
+    strong = mot_lines(frames=range(11, FRAMES + 1))[1::2]
+    lines = mot_lines(frames=range(1, 11)) + weak + strong
+    tracks = link(boxes_of(tmp_path, lines), VIDEO, min_score=0.7, max_gap=1.0)
+    assert frames_by_track(tracks) == {1: WHOLE, 2: WHOLE}
+    for number in (1, 2):
+        assert np.ptp(tracks.corners[tracks.track == number][:, 1]) == 0
+
+
 def test_without_a_high_score_there_is_no_track(tmp_path):
     with pytest.raises(ValueError, match=r"takes a score of 0\.95 .*: they score 0\.9 to 0\.9"):
         link(boxes_of(tmp_path, mot_lines()), VIDEO, min_score=0.95, max_gap=1.0)

@@ -235,6 +235,8 @@ def test_what_is_missing_is_named(add, tmp_path):
         add(tmp_path / "gone.avi")
     with pytest.raises(FileNotFoundError, match=r"no file of detections gone\.txt"):
         add(source=Source(detections="gone.txt"))
+    with pytest.raises(ValueError, match="Weights are a detector's"):
+        add(source=Source(detections="gone.txt", weights="w.pth"))
     (tmp_path / "data").mkdir(exist_ok=True)
     (tmp_path / "data/tracklets.csv").touch()
     with pytest.raises(
