@@ -83,6 +83,8 @@ def _add_query(parser):
 def index(args):
     if bool(args.folders) == bool(args.source):
         raise ValueError("Name either folders of tracklets or a dataset by --source.")
+    if args.source and args.camera is not None:
+        raise ValueError("--camera is for folders: a dataset knows its cameras.")
     if args.source:
         tracklets = tracklets_of_dataset(args.source, args.root, args.subset, args.split)
     else:
@@ -108,15 +110,21 @@ def query(args):
 
 def query_of(args):
     """What is searched for, by those flags that belong together."""
-    if args.tracklet:
+    given = {
+        name for name in ("box", "tracks", "track", "frames") if getattr(args, name) is not None
+    }
+    if args.tracklet and not given:
         return folder_query(args.tracklet)
-    if args.image:
+    if args.image and given <= {"box"}:
         return image_query(args.image, args.box)
-    if args.tracks and args.track is not None:
+    if args.video and {"tracks", "track"} <= given <= {"tracks", "track", "frames"}:
         return track_query(args.video, args.tracks, args.track, args.frames)
-    if args.box and args.frames:
+    if args.video and given == {"box", "frames"}:
         return box_query(args.video, args.box, args.frames)
-    raise ValueError("With --video name --tracks FILE and --track ID, or --box and --frames.")
+    raise ValueError(
+        "These flags do not belong together: --tracklet stands alone, --image may have --box, and "
+        "--video has --tracks and --track, with or without --frames, or --box and --frames."
+    )
 
 
 def remove(args):

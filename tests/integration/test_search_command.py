@@ -84,9 +84,15 @@ def test_errors_are_one_line(search, checkpoint, people, tmp_path):
     )
     gallery = tmp_path / "g"
     search("index", gallery, people / "cam1" / "person001", *model)
-    assert search("query", gallery, "--video", "v.avi", *model) == (
-        "error: With --video name --tracks FILE and --track ID, or --box and --frames."
-    )
+    for flags in (
+        ("--video", "v.avi"),
+        ("--video", "v.avi", "--box", 1, 2, 3, 4),
+        ("--tracklet", people, "--frames", 1, 2),
+        ("--image", "i.png", "--track", 1),
+    ):
+        assert "flags do not belong together" in search("query", gallery, *flags, *model)
+    source = ("--source", "occwalk_tiny", "--camera", 1)
+    assert "a dataset knows its cameras" in search("index", gallery, *source, *model)
     search("remove", gallery, 1)
     query = ("query", gallery, "--tracklet", people / "cam1" / "person001")
     assert "is empty: index some" in search(*query, *model)
