@@ -9,6 +9,8 @@ version = {}
 exec((here / "torchreid_occ" / "version.py").read_text(encoding="utf-8"), version)
 
 FOOTAGE = ["trackers>=2.6", "supervision>=0.31"]  # tracklets from video
+SEARCH = ["faiss-cpu>=1.12", "Jinja2>=3.1"]
+QDRANT = ["qdrant-client>=1.16"]
 
 setup(
     name="torchreid-occ",
@@ -20,7 +22,10 @@ setup(
     license_files=["LICENSE"],
     packages=find_packages(include=["torchreid_occ", "torchreid_occ.*"]),
     # Compiled in place by torchreid_occ.ops.build.
-    package_data={"torchreid_occ.ops": ["csrc/*.h", "csrc/*/*"]},
+    package_data={
+        "torchreid_occ.ops": ["csrc/*.h", "csrc/*/*"],
+        "torchreid_occ.search": ["page.html"],
+    },
     python_requires=">=3.10",
     install_requires=[
         # torchreid 0.2.5 declares no dependencies; h5py, scipy, gdown, tensorboard, matplotlib and
@@ -43,7 +48,9 @@ setup(
     ],
     extras_require={
         "footage": FOOTAGE,
-        "dev": ["pytest>=8", "pytest-xdist>=3.8", "ruff>=0.12", *FOOTAGE],
+        "search": SEARCH,
+        "qdrant": QDRANT,
+        "dev": ["pytest>=8", "pytest-xdist>=3.8", "ruff>=0.12", *FOOTAGE, *SEARCH, *QDRANT],
     },
     classifiers=[
         "Programming Language :: Python :: 3.10",

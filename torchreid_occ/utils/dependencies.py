@@ -57,7 +57,7 @@ def import_optional(*packages, extra):
     """Imports packages that only a part of ours needs.
 
     Args:
-        *packages: Their names, the one to install first.
+        *packages: Their names in Python, which may differ from those they are installed by.
         extra: The extra of setup.py that brings them.
 
     Raises:
@@ -70,7 +70,7 @@ def import_optional(*packages, extra):
             raise
         raise ImportError(
             f"This needs the package {error.name!r}, which is not installed: "
-            f"`pip install {packages[0]}`, or `pip install torchreid-occ[{extra}]`."
+            f"`pip install torchreid-occ[{extra}]`."
         ) from error
 
 

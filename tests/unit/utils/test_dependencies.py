@@ -1,7 +1,10 @@
+import json
 import subprocess
 import sys
 
-from torchreid_occ.utils.dependencies import explain_import_failure
+import pytest
+
+from torchreid_occ.utils.dependencies import explain_import_failure, import_optional
 
 
 def import_with(tmp_path, package, body):
@@ -36,3 +39,9 @@ def test_what_torchreid_fails_to_declare_is_named(tmp_path):
 def test_unknown_failures_are_left_as_they_are():
     assert explain_import_failure(RuntimeError("something else")) is None
     assert explain_import_failure(ModuleNotFoundError("x", name="torchreid")) is None
+
+
+def test_an_extra_that_is_missing_is_named():
+    with pytest.raises(ImportError, match=r"'faiss_of_nobody'.*pip install torchreid-occ\[search"):
+        import_optional("json", "faiss_of_nobody", extra="search")
+    assert import_optional("json", extra="search") == [json]

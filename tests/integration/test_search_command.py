@@ -1,0 +1,97 @@
+"""tools/search.py as a user runs it, with a model that was never trained."""
+
+import json
+import runpy
+
+import pytest
+import torch
+from support import REPOSITORY, pairs, write_two_cameras
+
+from torchreid_occ.config import load_config, plain
+from torchreid_occ.models import build_model
+from torchreid_occ.utils.checkpoint import save_checkpoint
+
+SETTINGS = {"data.height": "32", "data.width": "16", "data.workers": "0", "model.name": "baseline"}
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    config = load_config(None, pairs(SETTINGS)).clone()
+    config.defrost()
+    config.model.options.backbone = "resnet18_x0_5"
+    torch.manual_seed(0)
+    model = build_model("baseline", 4, height=32, width=16, **plain(config.model.options))
+    path = tmp_path_factory.mktemp("checkpoint") / "model.pth.tar-1"
+    state = {"config": plain(config), "num_classes": 4, "state_dict": model.state_dict()}
+    save_checkpoint(state, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    """Each person has a colour; the folders are named by cameras."""
+    root = write_two_cameras(tmp_path_factory.mktemp("people"), persons=4, frames=3)
+    return root / "SDU-VID" / "sequences"
+
+
+@pytest.fixture
+def search(capsys, monkeypatch):
+    """Runs the tool; gives what it prints, or what it ends with."""
+
+    def run(*words):
+        monkeypatch.setattr("sys.argv", ["search.py", *map(str, words)])
+        try:
+            runpy.run_path(str(REPOSITORY / "tools" / "search.py"), run_name="__main__")
+        except SystemExit as end:
+            return end.code
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_from_tracklets_to_an_answer(search, checkpoint, people, tmp_path):
+    gallery, model = tmp_path / "my gallery", ("--checkpoint", checkpoint)
+    assert search("index", gallery, people / "cam2", "--camera", 2, *model) == (
+        f"4 of 4 tracklets added: 4 are in {gallery}.\n"
+    )
+    assert search("index", gallery, people / "cam2", people / "cam1", *model) == (
+        f"4 of 8 tracklets added: 8 are in {gallery}.\n"
+    )
+    answer = tmp_path / "answer.json"
+    query = ("query", gallery, "--tracklet", people / "cam1" / "person003", *model)
+    table = search(*query, "--json", answer, "--html", tmp_path / "answer.html", "--top", 3)
+    assert table.splitlines()[2].endswith("| 3 | cam1/person003 |")
+    matches = json.loads(answer.read_text(encoding="utf-8"))["matches"]
+    assert [match["rank"] for match in matches] == [1, 2, 3]
+    assert matches[0]["distance"] == pytest.approx(0, abs=1e-5)
+    assert (tmp_path / "answer.html").read_text(encoding="utf-8").count("data:image/jpeg") == 3 + 9
+    others = search(*query, "--other-than-camera", 2)
+    assert "cam2" not in others and len(others.splitlines()) == 2 + 4
+    assert search("remove", gallery, 7) == f"1 tracklets removed: 7 are in {gallery}.\n"
+    assert "person003 |\n" not in search(*query).replace("cam2/person003", "")
+    assert search("info", gallery).startswith("7 tracklets, index exact\n")
+    listed = search("list", gallery).splitlines()
+    assert listed[2] == "| 1 | 2 |  | 3 | cam2/person001 |" and len(listed) == 9
+    image = people / "cam1" / "person002" / "0001.png"
+    assert "person00" in search("query", gallery, "--image", image, "--top", 1, *model)
+
+
+def test_errors_are_one_line(search, checkpoint, people, tmp_path):
+    model = ("--checkpoint", checkpoint)
+    assert search("list", tmp_path).startswith(f"error: There is no gallery in {tmp_path}")
+    assert search("index", tmp_path, *model) == (
+        "error: Name either folders of tracklets or a dataset by --source."
+    )
+    gallery = tmp_path / "g"
+    search("index", gallery, people / "cam1" / "person001", *model)
+    assert search("query", gallery, "--video", "v.avi", *model) == (
+        "error: With --video name --tracks FILE and --track ID, or --box and --frames."
+    )
+    search("remove", gallery, 1)
+    query = ("query", gallery, "--tracklet", people / "cam1" / "person001")
+    assert "is empty: index some" in search(*query, *model)
+    assert "ids [1]: nothing was removed" in search("remove", gallery, 1)
+    other = tmp_path / "other.pth.tar"
+    state = torch.load(checkpoint, weights_only=True)
+    save_checkpoint({**state, "epoch": 3}, other)
+    assert "checkpoint" in search(*query, "--checkpoint", other)

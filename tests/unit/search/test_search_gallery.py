@@ -1,0 +1,264 @@
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from torchreid_occ.engine.evaluation import Features, distance_matrix
+from torchreid_occ.search import KINDS, Gallery, Tracklet
+from torchreid_occ.search.gallery import FILE
+
+HASH, DIM = "a1" * 32, 8
+
+
+def tracklets(count, start=0):
+    return [
+        Tracklet(f"t{n}", (f"/frames/{n}/1.jpg", f"/frames/{n}/2.jpg"), n % 3)
+        for n in range(start, start + count)
+    ]
+
+
+@pytest.fixture
+def features():
+    return np.random.default_rng(0).standard_normal((60, DIM)).astype("f4")
+
+
+@pytest.fixture(params=KINDS)
+def gallery(request, tmp_path, features):
+    made = Gallery.create(tmp_path / "a gallery", HASH, DIM, request.param)
+    made.add(tracklets(60), features, HASH)
+    return made
+
+
+def names(matches):
+    return [match.tracklet.name for match in matches]
+
+
+def index_files(gallery):
+    return list(gallery.folder.glob("index-*.faiss"))
+
+
+def test_distances_and_order_are_those_of_the_engines_test(gallery, features):
+    query = np.random.default_rng(1).standard_normal(DIM).astype("f4")
+    sets = [Features(torch.from_numpy(own), None, None) for own in (query[None], 3 * features)]
+    expected = distance_matrix(*sets, "cosine")[0]
+    found = gallery.search(query, HASH, top=60)
+    assert [match.id - 1 for match in found] == np.argsort(expected).tolist()
+    np.testing.assert_allclose([m.distance for m in found], np.sort(expected), atol=2e-6)
+    assert found[0].tracklet == tracklets(60)[np.argmin(expected)]
+
+
+def test_a_camera_is_left_out(gallery, features):
+    found = gallery.search(features[4], HASH, top=60, other_than_camera=1)
+    assert {match.tracklet.camera for match in found} == {0, 2} and len(found) == 40
+    assert names(gallery.search(features[4], HASH, top=1)) == ["t4"]
+
+
+def test_tracklets_of_unknown_camera_are_of_no_camera(gallery, features):
+    gallery.add([Tracklet("x", ("/x.jpg",))], features[4:5], HASH)
+    assert names(gallery.search(features[4], HASH, 1, other_than_camera=1)) == ["x"]
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_what_is_removed_is_not_found_and_its_id_not_given_again(gallery, features, saved):
+    gallery.search(features[0], HASH)
+    if saved:
+        gallery.save_index()
+    gallery.remove([5, 60])
+    assert len(gallery) == 58
+    for place in (4, 59):
+        assert f"t{place}" not in names(gallery.search(features[place], HASH, top=60))
+        assert f"t{place}" not in names(Gallery(gallery.folder).search(features[place], HASH, 60))
+    assert gallery.add(tracklets(1, start=70), features[4:5], HASH) == [61]
+    assert names(gallery.search(features[4], HASH, top=1)) == ["t70"]
+
+
+def test_an_index_of_much_that_is_gone_is_built_anew(gallery, features):
+    gallery.save_index()
+    gallery.remove(range(1, 13))
+    gallery.search(features[0], HASH)
+    assert len(gallery._index.ids) == 60  # a fifth is gone: passed over
+    gallery.remove([13])
+    assert names(gallery.search(features[20], HASH, top=1)) == ["t20"]
+    assert gallery._index.ids.tolist() == list(range(14, 61))
+
+
+def test_adding_again_changes_nothing(gallery, features):
+    assert gallery.add(tracklets(60), -features, HASH) == list(range(1, 61))
+    assert len(gallery) == 60
+    assert gallery.search(features[3], HASH, top=1)[0].distance == pytest.approx(0, abs=1e-6)
+
+
+def test_a_name_is_given_once(gallery, features):
+    other = Tracklet("t5", ("/elsewhere/1.jpg",))
+    with pytest.raises(ValueError, match=r"'t5' is already .* with the id 6 and other frames, the"):
+        gallery.add([*tracklets(1, start=80), other], features[:2], HASH)
+    with pytest.raises(ValueError, match="several tracklets are named 't90'"):
+        gallery.add(tracklets(1, start=90) * 2, features[:2], HASH)
+    assert len(gallery) == 60  # neither had a part
+
+
+def test_unknown_ids_are_named_and_none_is_removed(gallery):
+    with pytest.raises(KeyError, match=r"ids \[0, 61\]: nothing was removed"):
+        gallery.remove([3, 61, 0])
+    assert len(gallery) == 60
+
+
+def test_features_of_another_model_are_refused_with_both_hashes(gallery, features):
+    other = "b2" * 32
+    both = f"checkpoint {other} with 8 .* checkpoint {HASH} with 8"
+    with pytest.raises(ValueError, match=both):
+        gallery.add(tracklets(1, start=80), features[:1], other)
+    with pytest.raises(ValueError, match=both):
+        gallery.search(features[0], other)
+    with pytest.raises(ValueError, match=both):
+        Gallery.create(gallery.folder, other, DIM)
+    with pytest.raises(ValueError, match=f"with 4 .* checkpoint {HASH} with 8"):
+        gallery.search(features[0, :4], HASH)
+    assert len(gallery) == 60
+
+
+def test_features_that_are_no_numbers_are_refused(gallery, features):
+    features[1, 2] = np.nan
+    with pytest.raises(ValueError, match="not finite"):
+        gallery.add(tracklets(2, start=80), features[:2], HASH)
+    with pytest.raises(ValueError, match="not finite"):
+        gallery.search(features[1], HASH)
+
+
+def test_what_cannot_be_searched(gallery, features, tmp_path):
+    with pytest.raises(ValueError, match="top 0, but expected to be at least 1"):
+        gallery.search(features[0], HASH, top=0)
+    empty = Gallery.create(tmp_path / "empty", HASH, DIM, gallery.kind)
+    assert empty.search(features[0], HASH) == []
+    empty.save_index()
+    assert Gallery(empty.folder).search(features[0], HASH) == []
+
+
+@pytest.mark.parametrize("name", ["zwei Männer\n| am <Tor>", "人 \u202e'\"", "-x", ""])
+def test_names_and_paths_are_kept_as_they_are(tmp_path, features, name):
+    gallery = Gallery.create(tmp_path / f"g {name}?#%".replace("/", ""), HASH, DIM)
+    there = Tracklet(name, (f"/a/{name}/1.jpg", f"/a/../b//{name}/2.jpg"), None, 1.5, 2.25)
+    gallery.add([there, Tracklet("one", ("/1.jpg",))], features[:2], HASH)
+    gallery.save_index()
+    assert Gallery(gallery.folder).search(features[0], HASH, 1)[0].tracklet == there
+    assert list(gallery.tracklets()) == [(1, there), (2, Tracklet("one", ("/1.jpg",)))]
+
+
+def test_a_name_that_is_no_text_is_refused(gallery, features):
+    with pytest.raises(ValueError, match=r"'caf\\udce9' is no text in UTF-8"):
+        gallery.add([Tracklet("caf\udce9", ("/1.jpg",))], features[:1], HASH)
+    assert len(gallery) == 60
+
+
+def test_another_opening_sees_changes_in_both_directions(gallery, features):
+    other = Gallery(gallery.folder)
+    assert names(other.search(features[7], HASH, top=1)) == ["t7"]
+    gallery.remove([8])
+    assert names(other.search(features[7], HASH, top=1)) != ["t7"]
+    other.add([Tracklet("new", ("/new.jpg",))], features[7:8], HASH)
+    assert names(gallery.search(features[7], HASH, top=1)) == ["new"]
+
+
+def test_the_index_is_read_back_and_completed(gallery, features, monkeypatch):
+    gallery.save_index()
+    gallery.add(tracklets(1, start=60), features[:1] * [1, -1, 1, 1, 1, 1, 1, 1], HASH)
+    asked = []
+    entries = type(gallery._store).features_after
+    monkeypatch.setattr(
+        type(gallery._store), "features_after", lambda s, n: asked.append(n) or entries(s, n)
+    )
+    opened = Gallery(gallery.folder)
+    assert len(opened.search(features[0], HASH, top=100)) == 61
+    assert asked == [60]  # the first sixty came from the file
+
+
+def test_saving_leaves_one_index(gallery, features):
+    gallery.save_index()
+    (gallery.folder / "index-of-a-killed-process.faiss").write_bytes(b"half")
+    (gallery.folder / ".index-x.faiss.y.partial").write_bytes(b"half")
+    gallery.add(tracklets(1, start=60), features[:1], HASH)
+    gallery.save_index()
+    assert len(index_files(gallery)) == 1
+    assert len(list(gallery.folder.iterdir())) == 2
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "another's", "gone"])
+def test_a_damaged_index_is_built_anew(gallery, features, tmp_path, damage):
+    gallery.save_index()
+    (file,) = index_files(gallery)
+    whole = file.read_bytes()
+    other = Gallery.create(tmp_path / "other", HASH, DIM)
+    other.save_index()
+    bytes_of = {
+        "cut": whole[: len(whole) // 2],
+        "changed": whole[:300] + b"\0\0\0\0" + whole[304:],
+        "another's": index_files(other)[0].read_bytes(),
+    }
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(bytes_of[damage])
+    opened = Gallery(gallery.folder)
+    with pytest.warns(UserWarning, match=f"built anew, as .*{re.escape(file.name)}"):
+        assert names(opened.search(features[9], HASH, top=1)) == ["t9"]
+
+
+def test_the_kind_can_change(tmp_path, features):
+    Gallery.create(tmp_path, HASH, DIM).add(tracklets(60), features, HASH)
+    Gallery(tmp_path).save_index()
+    opened = Gallery(tmp_path)
+    opened.search(features[0], HASH)
+    changed = Gallery.create(tmp_path, HASH, DIM, "hnsw")
+    assert opened.kind == "hnsw" and Gallery.create(tmp_path, HASH, DIM).kind == "hnsw"
+    for one in (opened, changed):
+        assert names(one.search(features[9], HASH, top=1)) == ["t9"]
+        assert one._index.kind == "hnsw"
+    with pytest.raises(ValueError, match='kind "ivf", but expected to be one of'):
+        Gallery.create(tmp_path, HASH, DIM, "ivf")
+
+
+def test_no_gallery_is_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no gallery in .*tools/search.py index"):
+        Gallery(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_gallery_says_so(gallery):
+    file = gallery.folder / FILE
+    whole = file.read_bytes()
+    for content in (whole[: len(whole) // 2], b"something else altogether" * 99, b""):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match=r"gallery.sqlite is (damaged or )?no gallery"):
+            len(Gallery(gallery.folder))
+
+
+def test_a_making_that_was_interrupted_is_completed(tmp_path, features):
+    (tmp_path / FILE).touch()
+    with pytest.raises(ValueError, match="made by indexing again"):
+        Gallery(tmp_path)
+    assert len(Gallery.create(tmp_path, HASH, DIM).add(tracklets(1), features[:1], HASH)) == 1
+
+
+def test_a_read_only_gallery_is_searched_but_not_changed(features):
+    with tempfile.TemporaryDirectory() as folder:  # tmp_path is for its owner alone
+        gallery = Gallery.create(folder, HASH, DIM)
+        gallery.add(tracklets(60), features, HASH)
+        gallery.save_index()
+        gallery.add(tracklets(1, start=60), features[:1], HASH)
+        for path in (*Path(folder).iterdir(), Path(folder)):
+            path.chmod(0o555)
+        former = os.geteuid()
+        if former == 0:  # whom no permission stops
+            os.seteuid(65534)
+        try:
+            opened = Gallery(folder)
+            assert len(opened.search(features[0], HASH, top=100)) == 61
+            with pytest.raises(OSError, match=r"gallery.sqlite cannot be used .*readonly"):
+                opened.remove([1])
+        finally:
+            os.seteuid(former)
+            Path(folder).chmod(0o755)

@@ -1,0 +1,138 @@
+"""Beyond one machine: galleries in a collection of Qdrant, a distributed vector engine.
+
+Several galleries, each filled on a machine of its own, may share a collection: a point is named by
+its gallery and its id there.
+"""
+
+from functools import cache
+from uuid import UUID, uuid5
+
+import numpy as np
+
+from torchreid_occ.search.gallery import Gallery, Match, check_same_model
+from torchreid_occ.search.tracklets import Tracklet
+from torchreid_occ.utils.dependencies import import_optional
+from torchreid_occ.utils.progress import progress
+
+BLOCK = 256  # points received at a time
+
+
+class QdrantCollection:
+    """Tracklets of galleries in a collection, searched by cosine distance as a `Gallery` is.
+
+    Args:
+        client: A ``qdrant_client.QdrantClient``, of a server or of Qdrant's embedded form.
+        name: Name of the collection, which is made when a gallery is first mirrored.
+    """
+
+    def __init__(self, client, name: str):
+        self._client, self._name = client, name
+        self._models = _qdrant().models
+
+    @classmethod
+    def at(cls, url: str, name: str):
+        """A collection of the server at a URL.
+
+        Raises:
+            ConnectionError: If no server answers there.
+        """
+        client = _qdrant().QdrantClient(url=url, check_compatibility=False)
+        try:
+            client.collection_exists(name)
+        except _qdrant().http.exceptions.ApiException as error:
+            raise ConnectionError(f"No Qdrant server answers at {url}: {error}.") from error
+        return cls(client, name)
+
+    def mirror(self, gallery: Gallery) -> tuple[int, int]:
+        """Brings the points of a gallery to what it holds, and leaves those of others alone.
+
+        Args:
+            gallery: The gallery.
+
+        Returns:
+            How many points were added and removed.
+
+        Raises:
+            ValueError: If the collection has features of another model.
+        """
+        if not self._client.collection_exists(self._name):
+            self._client.create_collection(
+                self._name,
+                vectors_config=self._models.VectorParams(
+                    size=gallery.feature_dim, distance=self._models.Distance.COSINE
+                ),
+                metadata={"checkpoint_hash": gallery.checkpoint_hash},
+            )
+        self.check_model(gallery.checkpoint_hash, gallery.feature_dim)
+        held, sent = set(gallery.ids().tolist()), self._sent(gallery)
+        missing, gone = held - sent, sent - held
+        points = (
+            self._models.PointStruct(
+                id=_point(gallery, number),
+                vector=feature.tolist(),
+                payload={"gallery": gallery.uuid, "id": number, **tracklet._asdict()},
+            )
+            for number, tracklet, feature in gallery.entries()
+            if number in missing
+        )
+        points = progress(points, "sending", len(missing), "tracklet")
+        self._client.upload_points(self._name, points, wait=True)
+        if gone:
+            self._client.delete(self._name, [_point(gallery, number) for number in gone])
+        return len(missing), len(gone)
+
+    def check_model(self, checkpoint_hash: str, feature_dim: int):
+        """As `Gallery.check_model` does."""
+        config = self._client.get_collection(self._name).config
+        own = config.metadata["checkpoint_hash"], config.params.vectors.size
+        check_same_model((checkpoint_hash, feature_dim), own, f"the collection {self._name}")
+
+    def search(
+        self,
+        feature: np.ndarray,
+        checkpoint_hash: str,
+        top: int = 10,
+        other_than_camera: int | None = None,
+    ) -> list[Match]:
+        """As `Gallery.search` does, over all galleries that were mirrored."""
+        feature = np.asarray(feature)
+        self.check_model(checkpoint_hash, len(feature))
+        excluded = None
+        if other_than_camera is not None:
+            excluded = self._models.Filter(must_not=[self._with("camera", other_than_camera)])
+        found = self._client.query_points(
+            self._name, feature, query_filter=excluded, limit=top, with_payload=True
+        )
+        return [_match(point) for point in found.points]
+
+    def _sent(self, gallery):
+        """Ids of a gallery's points."""
+        ids, following = set(), None
+        chosen = self._models.Filter(must=[self._with("gallery", gallery.uuid)])
+        while True:
+            points, following = self._client.scroll(
+                self._name, chosen, limit=BLOCK, offset=following, with_payload=["id"]
+            )
+            ids.update(point.payload["id"] for point in points)
+            if following is None:
+                return ids
+
+    def _with(self, key, value):
+        return self._models.FieldCondition(key=key, match=self._models.MatchValue(value=value))
+
+
+def _point(gallery, number):
+    return str(uuid5(UUID(gallery.uuid), str(number)))
+
+
+def _match(point):
+    payload = point.payload
+    tracklet = Tracklet(**{field: payload[field] for field in Tracklet._fields})
+    tracklet = tracklet._replace(frames=tuple(tracklet.frames))
+    return Match(payload["id"], 1 - point.score, tracklet)
+
+
+@cache
+def _qdrant():
+    (qdrant_client,) = import_optional("qdrant_client", extra="qdrant")
+    return qdrant_client

@@ -1,0 +1,103 @@
+"""Tracklets to be indexed: where their frames are, and what is known of them."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from torchreid_occ.data.datasets.base import list_frames, subfolders
+from torchreid_occ.data.tracklets import load_dataset, tracklets_of
+from torchreid_occ.footage.recording import RECORDINGS
+
+
+class Tracklet(NamedTuple):
+    """A tracklet of a gallery, in which its name is its own."""
+
+    name: str
+    frames: tuple[str, ...]  # absolute paths in temporal order
+    camera: int | None = None
+    start: float | None = None  # seconds of its recording
+    end: float | None = None
+
+
+def tracklets_in(folder: str | Path, camera: int | None = None) -> list[Tracklet]:
+    """A tracklet for each folder with images, at or below a folder; in natural order.
+
+    Names begin with the folder's own: ``gallery/anna/3_morning``. Times are known of what
+    ``tools/tracklets.py`` cut out of a video.
+
+    Args:
+        folder: The folder.
+        camera: Camera of all. Without it, a tracklet's folder that is named as in a
+            ``tracklet_folder`` dataset, ``3`` or ``3_morning``, says it.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If no folder has images, or a file of times is damaged.
+    """
+    folder = Path(folder).expanduser().absolute()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {folder}.")
+    times = _recorded_times(folder)
+    found = []
+    for own, frames in _folders_with_frames(folder):
+        numbered = re.fullmatch(r"(\d+)(_.*)?", own.name, re.DOTALL)
+        said = int(numbered.group(1)) if numbered else None
+        name = own.relative_to(folder.parent).as_posix()
+        seen = times.get(own, (None, None))
+        found.append(Tracklet(name, frames, said if camera is None else camera, *seen))
+    if not found:
+        raise ValueError(f"No folder at or below {folder} holds images.")
+    return found
+
+
+def tracklets_of_dataset(
+    name: str, root: str, subset: str = "gallery", split_id: int = 0
+) -> list[Tracklet]:
+    """The tracklets of a subset of a dataset.
+
+    They are named by the folders of their frames, or by their first frames where tracklets share
+    folders.
+
+    Args:
+        name: Name of the dataset.
+        root: Folder that holds the datasets.
+        subset: 'train', 'query' or 'gallery'.
+        split_id: Which split to read.
+    """
+    dataset = load_dataset(name, root, split_id)
+    items = tracklets_of(dataset)[subset]
+    folders = [str(Path(frames[0]).parent) for frames, *_ in items]
+    named_by = folders
+    if len(set(folders)) < len(folders):
+        named_by = [frames[0] for frames, *_ in items]
+    return [
+        Tracklet(
+            f"{name}/{os.path.relpath(path, dataset.dataset_dir)}",
+            tuple(map(os.path.abspath, frames)),
+            int(camid),
+        )
+        for path, (frames, _, camid, *_) in zip(named_by, items, strict=True)
+    ]
+
+
+def _folders_with_frames(folder):
+    if frames := list_frames(folder):
+        yield folder, frames
+    for below in subfolders(folder):
+        yield from _folders_with_frames(below)
+
+
+def _recorded_times(folder):
+    """First and last second of tracklets by their folders."""
+    times = {}
+    for dataset in (folder, *folder.parents[:2]):
+        for file in sorted((dataset / RECORDINGS).glob("*.json")):
+            try:
+                recorded = json.loads(file.read_text(encoding="utf-8"))["tracklets"]
+                for own, where in recorded.items():
+                    times[dataset / own] = where["seconds"][0], where["seconds"][-1]
+            except (ValueError, LookupError, TypeError, AttributeError) as error:
+                raise ValueError(f"{file} does not say what was recorded: {error!r}.") from error
+    return times
