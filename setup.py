@@ -50,7 +50,10 @@ setup(
         "footage": FOOTAGE,
         "search": SEARCH,
         "qdrant": QDRANT,
-        "dev": ["pytest>=8", "pytest-xdist>=3.8", "ruff>=0.12", *FOOTAGE, *SEARCH, *QDRANT],
+        "dev": [
+            *("hypothesis>=6.130", "pytest>=8", "pytest-xdist>=3.8", "ruff>=0.12"),
+            *(*FOOTAGE, *SEARCH, *QDRANT),
+        ],
     },
     classifiers=[
         "Programming Language :: Python :: 3.10",
