@@ -24,6 +24,7 @@ EXTRAS = {
 }
 DEV = [
     "docstring-parser>=0.16",
+    "hypothesis>=6.130",
     "markdown-it-py>=3",
     "pytest>=8",
     "pytest-xdist>=3.8",

@@ -9,11 +9,16 @@ from typing import NamedTuple
 
 from support import TINY, pairs, write_two_cameras
 
+from torchreid_occ import TrackletExtractor
 from torchreid_occ.config import load_config, merged, plain
+from torchreid_occ.data.datasets.base import frames_in
 from torchreid_occ.data.occwalk.build import build
 from torchreid_occ.data.occwalk.presets import Preset
 from torchreid_occ.pipelines import run_config
 from torchreid_occ.pipelines.phases import phase_configs
+from torchreid_occ.search import Gallery, Tracklet
+from torchreid_occ.search.pipeline import index_tracklets
+from torchreid_occ.utils.files import write_json
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SETTINGS = {
@@ -34,8 +39,9 @@ VRSTC = {
     "completion.generator": "{'width': 4}",
     "completion.discriminator": "{'channels': [4, 4, 4, 4, 4, 4]}",
     "completion.quantile": "0.2",
-    "phases.stcnet.train.max_epoch": "4",
+    "phases.stcnet.train.max_epoch": "3",
 }
+COPIES = 5  # of the tracklets that are indexed: more than a batch
 PRESET = Preset("hard_use", 4, 4, 0, 2, 2, 1, 1, frames=(4, 6), height=64, width=32)
 
 
@@ -75,6 +81,7 @@ def make_jobs(folder):
             ("copy/*/[0-9][0-9][0-9][0-9][0-9]/*",),
         ),
         "rendering": Job(_render, ()),
+        "indexing": Job(lambda place: _index(Path(vrstc.data.save_dir), root, place), ()),
     }
 
 
@@ -91,6 +98,24 @@ def _prepare(config):
 
 def _resume(config, folder):
     run_config(merged(plain(config), [{"data": {"save_dir": str(folder)}}], "hard use"), True)
+
+
+def _index(run, root, folder):
+    """Indexes a gallery in batches and says what it holds and finds."""
+    extractor = TrackletExtractor(run / "pretrain" / "model" / "model.pth.tar-1", workers=0)
+    frames = [frames_in(place) for place in sorted(root.glob("SDU-VID/sequences/*/*"))]
+    names = (f"{copy}/{number}" for copy in range(COPIES) for number in range(len(frames)))
+    tracklets = [*map(Tracklet, names, COPIES * frames)]
+    gallery = Gallery.create(folder, extractor.checkpoint_hash, extractor.feature_dim)
+    index_tracklets(gallery, extractor, tracklets)
+    entries = [*gallery.entries()]
+    nearest = gallery.search(entries[0][2], extractor.checkpoint_hash, top=5)
+    found = {
+        "entries": [[number, one.name, feature.tolist()] for number, one, feature in entries],
+        "nearest": [[match.id, match.distance] for match in nearest],
+        "files": sorted(file.suffix for file in folder.iterdir() if file.suffix != ".json"),
+    }
+    write_json(folder / "found.json", found)
 
 
 def _render(folder):

@@ -16,7 +16,7 @@ from support import same
 from stress.audit import watch
 
 # What differs between two runs of the same work, by name of a file or key of its content.
-_OWN_FILES = ("run.log", "events.out.tfevents.*", ".*.lock")
+_OWN_FILES = ("run.log", "events.out.tfevents.*", ".*.lock", "gallery.sqlite", "index-*.faiss")
 _OWN_KEYS = {"seconds", "estimated_training_seconds", "save_dir", "folder", "commit"}
 _MOST_KILLS = 4  # of one piece of work, before it may finish
 

@@ -1,5 +1,7 @@
 """The package's readers of files that may come from strangers, with malformed inputs for each."""
 
+import csv
+import io
 import json
 import math
 import tempfile
@@ -10,18 +12,22 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from hypothesis.strategies import SearchStrategy
+from hypothesis.strategies import SearchStrategy, binary, sampled_from
 from PIL import Image
+from scipy.io import savemat
+from small_videos import mot_lines
 from support import write_two_cameras
 
 from stress import containers, inputs
 from torchreid_occ.config import config_of, load_config, plain
+from torchreid_occ.data.datasets.matlab import read_matrix
 from torchreid_occ.data.datasets.splits import half_splits, load_split
 from torchreid_occ.data.datasets.video.completed import Completed, source_tracklets
 from torchreid_occ.data.datasets.video.tracklet_folder import TrackletFolder
 from torchreid_occ.data.download import unpack
 from torchreid_occ.data.images import read_image
 from torchreid_occ.data.supervision import Supervision
+from torchreid_occ.footage.boxes import read_mot
 from torchreid_occ.models import build_model
 from torchreid_occ.pipelines.build import load_trained_model
 from torchreid_occ.pipelines.completed_copy import discard_frames
@@ -179,10 +185,9 @@ def _scores():
     with tempfile.TemporaryDirectory() as folder:
         scores = {subset: [np.full((2, 3), 0.5)] for subset in SUBSETS}
         write_scores(Path(folder, "scores.csv"), _SCORED, scores)
-        lines = Path(folder, "scores.csv").read_text(encoding="utf-8")
-    return inputs.csv_files([[line.split(",") for line in lines.splitlines()]]) | inputs.damaged(
-        [lines.encode()]
-    )
+        content = Path(folder, "scores.csv").read_bytes()
+    rows = [*csv.reader(io.StringIO(content.decode(), newline=""))]
+    return inputs.csv_files([rows]) | inputs.damaged([content])
 
 
 def _read_scores(path):
@@ -204,6 +209,37 @@ def _state():
         for name, tensor in build_model("baseline", 2, **options).state_dict().items()
     }
     return {"config": plain(config), "num_classes": 2, "epoch": 1, "state_dict": weights}
+
+
+def _mot_files():
+    lines = mot_lines({1: 1, 2: 2}), mot_lines()
+    rows = [[line.split(",") for line in part[:6]] for part in lines]
+    return inputs.csv_files(rows) | inputs.damaged(["\n".join(part).encode() for part in lines])
+
+
+def _read_mot(path):
+    boxes = read_mot(path)
+    assert len(boxes) > 0 and (boxes.frame >= 1).all()
+    assert (np.diff(boxes.frame) >= 0).all()
+    assert np.isfinite(boxes.corners).all() and np.isfinite(boxes.score).all()
+
+
+def _matrices():
+    files = []
+    for compress in (False, True):
+        buffer = io.BytesIO()
+        rows = {"ls_set": np.arange(12).reshape(2, 6), "text": "x", "cells": np.array([{}, "a"])}
+        savemat(buffer, rows, do_compression=compress)
+        files.append(buffer.getvalue())
+    for wrong in (np.array([math.nan]), "text", {"a": 1}, np.array(["x", 1], object), 1j):
+        buffer = io.BytesIO()
+        savemat(buffer, {"ls_set": wrong})
+        files.append(buffer.getvalue())
+    return inputs.damaged(files) | sampled_from(files) | binary(max_size=200)
+
+
+def _read_matrix(path):
+    assert read_matrix(path, "ls_set").dtype == int
 
 
 def _small_states():
@@ -246,6 +282,8 @@ READERS = {
     "configurations": Reader("run.yaml", _configs, _read_config),
     "tracklet tables": Reader("tracklets.csv", _tracklet_tables, _read_tracklets, _write_frames),
     "scores": Reader("scores.csv", _scores, _read_scores),
+    "MOT text": Reader("boxes.txt", _mot_files, _read_mot),
+    "MATLAB matrices": Reader("splits.mat", _matrices, _read_matrix),
     "checkpoints": Reader(
         "weights.pth", lambda: containers.checkpoint_files(_small_states()), _read_checkpoint
     ),

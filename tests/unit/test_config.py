@@ -1,6 +1,6 @@
 import pytest
 
-from torchreid_occ.config import check_options, load_config, plain
+from torchreid_occ.config import check_options, config_of, load_config, plain
 
 
 @pytest.fixture
@@ -129,3 +129,27 @@ def test_torchreids_engine_learns_no_metric():
     with pytest.raises(ValueError, match=r"test\.dist_metric is 'xqda', but engine 'torchreid'"):
         load_config(None, ["engine", "torchreid", "test.select", "val", "test.dist_metric", "xqda"])
     assert load_config(None, ["test.dist_metric", "kissme"]).test.dist_metric == "kissme"
+
+
+@pytest.mark.parametrize("base", ["5", "[{}]", "''", '"\\0"', "null"])
+def test_a_base_must_be_a_name(write, base):
+    path = write("run.yaml", f"_BASE_: {base}\n")
+    with pytest.raises(ValueError, match=r"run\.yaml: _BASE_ is .* must name configuration files"):
+        load_config(path)
+
+
+@pytest.mark.parametrize("number", [".nan", ".inf", "-.inf", "1e999"])
+def test_numbers_are_finite(write, number):
+    path = write("run.yaml", f"train: {{lr: {number}}}\n")
+    with pytest.raises(ValueError, match=r"run\.yaml: train\.lr is .*, but must be of type float"):
+        load_config(path)
+
+
+def test_what_does_not_fit_together_is_said_with_the_file(write):
+    path = write("run.yaml", "data: {norm_mean: [0.5]}\n")
+    with pytest.raises(ValueError, match=r"run\.yaml: data\.norm_mean is \[0\.5\]"):
+        load_config(path)
+    with pytest.raises(ValueError, match=r"command line: data\.norm_mean is \[0\.5\]"):
+        load_config(None, ["data.norm_mean", "[0.5]"])
+    with pytest.raises(ValueError, match=r"model\.pth: expected `key: value` lines, but got None"):
+        config_of(None, origin="model.pth")

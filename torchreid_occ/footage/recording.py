@@ -21,6 +21,7 @@ from torchreid_occ.footage.detectors import HOG, build_detector
 from torchreid_occ.footage.linking import link
 from torchreid_occ.footage.tracks import long_enough, split_at_gaps, usable
 from torchreid_occ.footage.video import scan_video
+from torchreid_occ.utils.documents import read_json
 from torchreid_occ.utils.files import claim_folder, file_hash, write_text
 from torchreid_occ.version import __version__
 
@@ -117,7 +118,7 @@ def add_recording(
             claim_folder(workshop, {key: request[key] for key in ("video", "source")}, "recording")
             _make(workshop, video, source, options, name, request)
             _publish(workshop, dataset, name)
-    manifest = json.loads(final.read_text(encoding="utf-8"))
+    manifest = read_json(final)
     changed = [key for key in request if manifest[key] != request[key]]
     if changed:
         raise FileExistsError(

@@ -187,6 +187,28 @@ def test_links_inside_the_folder_are_kept(tmp_path):
     assert (tmp_path / "root/d/link").read_text() == "x"
 
 
+def test_members_below_a_link_are_refused(tmp_path):
+    """Chains of links have led Python's own check astray (CVE-2025-4517)."""
+    members = [link("d/link", "sub", tarfile.SYMTYPE), "d/link/1.png"]
+    archive = make_tar(tmp_path / "a.tar", members)
+    with pytest.raises(ValueError, match=r"member 'd/link/1.png' is below a link"):
+        unpack(archive, tmp_path / "root")
+    assert list((tmp_path / "root").iterdir()) == []
+
+
+def test_a_link_that_leads_nowhere_is_not_replaced(tmp_path):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "data").symlink_to("absent")
+    with pytest.raises(FileExistsError, match="data is already there"):
+        unpack(make_zip(tmp_path / "a.zip", ["data"]), tmp_path / "root")
+    assert (tmp_path / "root" / "data").is_symlink()
+
+
+def test_a_missing_archive_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"There is no archive .*absent\.zip"):
+        unpack(tmp_path / "absent.zip", tmp_path)
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive", "truncated"])
 def test_what_is_no_archive_is_named(tmp_path, content):
     archive = tmp_path / "a.tar.gz"

@@ -1,5 +1,8 @@
+import re
+
 import pytest
 import torch
+from support import REPOSITORY
 from torch import nn
 
 from torchreid_occ.utils.checkpoint import (
@@ -29,7 +32,7 @@ def test_latest_is_by_number_and_ignores_partial_files(tmp_path):
     assert load_checkpoint(latest) == {"epoch": 10}
 
 
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04half"])
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04half", b"\x80\x02b"])
 def test_damaged_files_are_named(tmp_path, content):
     path = tmp_path / "weights.pth"
     path.write_bytes(content)
@@ -97,3 +100,32 @@ def test_matching_weights_are_taken_and_the_rest_named(tmp_path):
     assert {name.split(".")[0] for name in new} == {"1", "2"}
     with pytest.raises(ValueError, match="has no weights that fit"):
         load_matching_weights(nn.Conv2d(1, 1, 1), tmp_path / "weights.pth")
+
+
+def test_keys_that_are_needed_are_named(tmp_path):
+    path = tmp_path / "weights.pth"
+    save_checkpoint({"epoch": 1}, path)
+    assert load_checkpoint(path, needed=("epoch",)) == {"epoch": 1}
+    with pytest.raises(ValueError, match=r"weights\.pth is no checkpoint .*: it lacks \['best'\]"):
+        load_checkpoint(path, needed=("best", "epoch"))
+
+
+def test_the_first_reason_of_a_failed_write_is_given(tmp_path, monkeypatch):
+    def fail(state, file):
+        try:
+            raise OSError(28, "No space left on device")
+        finally:
+            raise RuntimeError("unexpected pos 971264 vs 971160")
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(OSError, match=r"could not be written, .*: \[Errno 28\] No space left"):
+        save_checkpoint({}, tmp_path / "weights.pth")
+
+
+def test_strangers_files_are_unpickled_in_one_place():
+    for folder in ("torchreid_occ", "tools"):
+        for file in (REPOSITORY / folder).rglob("*.py"):
+            text = file.read_text(encoding="utf-8")
+            assert "torch.load(" not in text or file.name == "checkpoint.py"
+            assert not re.search(r"pickle\.loads?\(|allow_pickle|weights_only=False", text), file
+            assert "get_state_dict(" not in text or "weights_only=True" in text, file

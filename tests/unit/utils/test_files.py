@@ -6,6 +6,7 @@ import pytest
 from torchreid_occ.utils.files import (
     claim_folder,
     file_hash,
+    naming,
     remove_partial_files,
     replacing,
     write_json,
@@ -54,3 +55,24 @@ def test_a_folder_is_claimed_for_one_work(tmp_path):
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / ".plan.json.x.partial").touch()  # of a kill in the first moment
     claim_folder(tmp_path / "new", {}, "thing")
+
+
+def test_errors_of_the_system_get_the_name_they_lack():
+    with (
+        pytest.raises(OSError, match=r"\[Errno 28\] No space left on device: 'a/b'"),
+        naming("a/b"),
+    ):
+        raise OSError(28, "No space left on device")
+    with pytest.raises(FileNotFoundError, match="'other'"), naming("a/b"):
+        raise FileNotFoundError(2, "No such file", "other")
+    with pytest.raises(OSError, match=r"^no number$"), naming("a/b"):
+        raise OSError("no number")
+
+
+def test_a_plan_that_a_kill_left_half_written_is_no_hindrance(tmp_path):
+    (tmp_path / ".plan.json.x.partial").write_text("{")
+    claim_folder(tmp_path, {"seed": 1}, "copy")
+    assert [file.name for file in tmp_path.iterdir()] == ["plan.json"]
+    (tmp_path / "plan.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"plan\.json is no plan of a copy"):
+        claim_folder(tmp_path, {"seed": 1}, "copy")

@@ -1,8 +1,9 @@
 """iLIDS-VID."""
 
-from scipy.io import loadmat
+import numpy as np
 
 from torchreid_occ.data.datasets.base import Counts, Statistics, subfolders
+from torchreid_occ.data.datasets.matlab import read_matrix
 from torchreid_occ.data.datasets.video.two_cameras import TwoCameraDataset
 
 
@@ -54,13 +55,15 @@ class ILIDSVID(TwoCameraDataset):
         path = self.dataset_dir / "train-test people splits" / "train_test_splits_ilidsvid.mat"
         if not path.exists():
             return super().make_splits(identities)
-        rows = loadmat(path)["ls_set"].astype(int) - 1
+        rows = np.atleast_2d(read_matrix(path, "ls_set")) - 1
         half = rows.shape[1] // 2
         if rows.shape[1] != len(identities):
             raise ValueError(
                 f"{path} splits {rows.shape[1]} identities, but {len(identities)} are in both "
                 "cameras: the sequences are not complete."
             )
+        if (np.sort(rows) != np.arange(len(identities))).any():
+            raise ValueError(f"{path}: a split does not name each of the identities once.")
         # The first half tests, the second trains, as in the reference.
         return [
             {

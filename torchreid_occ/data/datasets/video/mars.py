@@ -3,9 +3,6 @@
 import warnings
 from pathlib import Path
 
-import numpy as np
-from scipy.io import loadmat
-
 from torchreid_occ.data.datasets.base import (
     Counts,
     Statistics,
@@ -13,6 +10,7 @@ from torchreid_occ.data.datasets.base import (
     natural_key,
     relabel,
 )
+from torchreid_occ.data.datasets.matlab import read_matrix
 
 JUNK = -1
 DISTRACTORS = 0
@@ -90,7 +88,8 @@ class Mars(TrackletDataset):
         """Lists the tracklets of the .mat files; ``query_IDX`` counts from 1."""
         train = self._tracklets("train")
         test = self._tracklets("test")
-        queries = (self._matrix("query_IDX.mat", "query_IDX").ravel() - 1).tolist()
+        info = self.dataset_dir / "info"
+        queries = (read_matrix(info / "query_IDX.mat", "query_IDX").ravel() - 1).tolist()
         if not set(queries) <= test.keys():
             raise ValueError(
                 f"{self.dataset_dir}/info/query_IDX.mat marks tracklets that "
@@ -102,7 +101,7 @@ class Mars(TrackletDataset):
     def _tracklets(self, part):
         """The tracklets by their row, without junk and those that have no frames."""
         source = f"tracks_{part}_info.mat"
-        rows = self._matrix(source, f"track_{part}_info")
+        rows = read_matrix(self.dataset_dir / "info" / source, f"track_{part}_info")
         names = (self.dataset_dir / "info" / f"{part}_name.txt").read_text().split()
         tracklets = {}
         for row, (start, end, pid, camera) in enumerate(rows.tolist()):
@@ -123,10 +122,3 @@ class Mars(TrackletDataset):
             paths = tuple(f"{folder}/{name}" for name in sorted(frames, key=natural_key))
             tracklets[row] = (paths, pid, camera - 1)
         return tracklets
-
-    def _matrix(self, file, key):
-        path = Path(self.dataset_dir, "info", file)
-        try:
-            return np.asarray(loadmat(path)[key]).astype(int)
-        except (KeyError, ValueError, NotImplementedError) as error:
-            raise ValueError(f"{path} is no MATLAB file with the matrix {key}: {error}.") from error
