@@ -51,7 +51,7 @@ def write_report(folder, root=None, queries=8, path=None):
         "title": _title(runs),
         "lead": _lead(runs, load_config(Path(folder) / "config.yaml")),
         "runs": runs,
-        "outcomes": {run.name: outcome(run) for run in runs},
+        "outcomes": {run.name: outcome(run) for run in runs if not run.is_training},
         "trainings": trainings,
         "headline": trainings[-1] if trainings else None,
         "targets": [],

@@ -72,15 +72,12 @@ def read_runs(folder):
 
 
 def outcome(run):
-    """What a run came to, in a line.
+    """What a task other than training came to, in a line.
 
     Args:
         run: A :class:`Run`.
     """
     results = run.results
-    if run.is_training:
-        target, checkpoints = next(iter(results["targets"].items()))
-        return f"mAP {100 * checkpoints['selected']['mAP']:.1f} % on {target}"
     if run.config.task == "score":
         line = f"regions below {results['threshold']:.3f} are occluded"
         truth = results.get("localisation", {}).get("query", {})
