@@ -175,6 +175,7 @@ addEventListener("load", () => {
   const pictures = [...document.images];
   parent.postMessage(JSON.stringify({
     width: innerWidth,
+    sideways: document.documentElement.scrollWidth - document.documentElement.clientWidth,
     overflowing: wide.map(element => element.outerHTML.slice(0, 80)),
     broken: pictures.filter(picture => !picture.naturalWidth).length,
     pictures: pictures.length,
@@ -211,6 +212,6 @@ def test_a_browser_shows_all_of_it(run, width, tmp_path):
     if browser is None:
         pytest.skip(f"needs one of the browsers {', '.join(BROWSERS)}")
     seen = look(browser, run / "report.html", width, tmp_path)
-    assert seen["width"] == width
+    assert seen["width"] == width and seen["sideways"] == 0
     assert seen["overflowing"] == [] and seen["requests"] == []
     assert seen["pictures"] > 40 and seen["broken"] == 0
