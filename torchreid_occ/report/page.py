@@ -55,7 +55,6 @@ def write_report(folder, root=None, queries=8, path=None):
         "trainings": trainings,
         "headline": trainings[-1] if trainings else None,
         "targets": [],
-        "pictured": None,
         "model_pictures": [],
         "scores": [region_scores(run) for run in runs if run.config.task == "score"],
         "completions": {
@@ -69,11 +68,7 @@ def write_report(folder, root=None, queries=8, path=None):
         "written_by": versions(),
     }
     if trainings:
-        model, config, found = search_again(trainings[-1], root)
-        content["targets"] = [_target(retrieval, queries) for retrieval in found]
-        number = next(iter(hardest(found[0].results, 1)), 0)
-        content["pictured"] = {"target": found[0].target, "number": number}
-        content["model_pictures"] = draw_model(model, config, found[0].query[number][0])
+        content |= _searched(trainings[-1], root, queries)
     path = Path(path) if path else Path(folder) / NAME
     write_text(path, render(content))
     return path
@@ -116,6 +111,18 @@ def _lead(runs, config):
 
 def _machine(hardware):
     return ", ".join(hardware["gpus"]) or f"{hardware['cores']} cores of {hardware['cpu']}"
+
+
+def _searched(run, root, count):
+    """What the page says about a run's targets, and the model's pictures of the hardest query."""
+    model, config, found = search_again(run, root)
+    first = found[0]
+    number = next(iter(hardest(first.results, 1)), 0)
+    return {
+        "targets": [_target(retrieval, count) for retrieval in found],
+        "pictured": {"target": first.target, "number": number},
+        "model_pictures": draw_model(model, config, first.query[number][0]),
+    }
 
 
 def _target(retrieval, count):

@@ -42,13 +42,12 @@ class Retrieval(NamedTuple):
     clean: "Retrieval | None" = None
 
 
-def search_again(run, root=None, length=10):
+def search_again(run, root=None):
     """Tests a run's checkpoint as the run did, and on OccWalk also without occluders.
 
     Args:
         run: A :class:`~torchreid_occ.report.run_folder.Run` that tested a model.
         root: Folder of the datasets, if it is not the run's any more.
-        length: Gallery items of each ranked list.
 
     Returns:
         The model on the CPU, its configuration, and a :class:`Retrieval` of each of the run's
@@ -72,7 +71,7 @@ def search_again(run, root=None, length=10):
     tested = {**data, "targets": [*dict.fromkeys([*targets, *beside])], "supervision": []}
     weights = {"pretrained": False, "start_from": "", "load_weights": str(run.checkpoint)}
     config = merged(plain(run.config), [{"data": tested, "model": weights}], "report")
-    model, found = _search(config, length)
+    model, found = _search(config)
     for name, rendering in renderings.items():
         if rendering is not None:
             labels = query_labels(_folder(rendering, data))
@@ -80,7 +79,7 @@ def search_again(run, root=None, length=10):
     return model, config, [found[name] for name in targets if name not in beside]
 
 
-def _search(config, length):
+def _search(config):
     """Tests a configuration's weights; the model, and a :class:`Retrieval` of each target."""
     datamanager = build_datamanager(config)
     model, _ = build_configured_model(config, datamanager.num_train_pids)
@@ -88,7 +87,7 @@ def _search(config, length):
     lists = {}
 
     def keep_lists(name, distmat, labels):
-        lists[name] = rank_lists(distmat, *labels, length=length)
+        lists[name] = rank_lists(distmat, *labels)
 
     engine.look_at_distances = keep_lists
     test = config.test
@@ -109,6 +108,8 @@ def _rendering_of(name, data):
     """The OccWalk rendering that a target shows, or shows completed; None of other data."""
     if name == "completed":
         manifest = Path(data["options"][name]["path"], MANIFEST)
+        if not manifest.is_file():
+            return None  # loading the copy will say that it is not there
         source = json.loads(manifest.read_text(encoding="utf-8"))["source"]
         return _rendering_of(source["name"], {"options": {source["name"]: source["options"]}})
     if not issubclass(dataset_class(name), OccWalk):

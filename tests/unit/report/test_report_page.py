@@ -140,6 +140,7 @@ def test_results_and_configuration_are_those_of_the_run(run, html):
     assert cells == [round(100 * value, 1) for value in (last["mAP"], *last["cmc"].values())]
     assert results["versions"]["torch"] in html and results["hardware"]["cpu"] in html
     assert "backbone: resnet18_x0_5" in html
+    assert f"mAP {100 * last['mAP']:.1f}&nbsp;%" in html and "The run itself had" not in html
     found = {
         name: int(count)
         for name, count in re.findall(
