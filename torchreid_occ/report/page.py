@@ -41,7 +41,7 @@ def write_report(folder, root=None, queries=8, path=None):
 
     Raises:
         FileNotFoundError: If there is no finished run, or its checkpoint or data are gone.
-        ValueError: If the folder holds a run over splits, or fewer than no queries are asked for.
+        ValueError: If the folder holds a run over splits, or ``queries`` is negative.
     """
     if queries < 0:
         raise ValueError(f"Received {queries} queries to show, but expected 0 or more.")
