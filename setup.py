@@ -40,9 +40,9 @@ setup(
     license="MIT",
     license_files=["LICENSE"],
     packages=find_packages(include=["torchreid_occ", "torchreid_occ.*"]),
-    # Compiled in place by torchreid_occ.ops.build.
     package_data={
-        "torchreid_occ.ops": ["csrc/*.h", "csrc/*/*"],
+        "torchreid_occ.ops": ["csrc/*.h", "csrc/*/*"],  # compiled in place by ops.build
+        "torchreid_occ.report": ["templates/*"],
         "torchreid_occ.search": ["page.html"],
     },
     python_requires=">=3.10",
@@ -55,6 +55,7 @@ setup(
         "numpy>=2.0",
         "scipy>=1.11",
         "h5py>=3.10",
+        "Jinja2>=3.1",
         "opencv-python>=4.10",
         "Pillow>=10",
         "PyYAML>=6",

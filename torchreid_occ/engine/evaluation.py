@@ -51,6 +51,7 @@ class EvaluationMixin:
         gallery = self.extract(gallery_loader, f"{dataset_name} gallery")
         distmat = distance_matrix(query, gallery, dist_metric, normalize_feature, rerank)
         labels = query.pids, gallery.pids, query.camids, gallery.camids
+        self.look_at_distances(dataset_name, distmat, labels)
         precisions = [None] * len(query.pids)
         if use_metric_cuhk03:  # draws galleries at random: no query has one average precision
             cmc, mAP = evaluate_rank(distmat, *labels, use_metric_cuhk03=True)  # noqa: N806
@@ -79,6 +80,9 @@ class EvaluationMixin:
                 topk=visrank_topk,
             )
         return float(cmc[0]), float(mAP)
+
+    def look_at_distances(self, dataset_name, distmat, labels):
+        """Called with the distances a target is ranked by, and pids and camids in their order."""
 
     def extract(self, loader, description):
         """Features of all tracklets of a loader that gives one item a tracklet.

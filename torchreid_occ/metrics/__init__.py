@@ -1,7 +1,7 @@
 """Ranking metrics with torchreid's signatures and numbers, and metrics that are learned."""
 
 from torchreid_occ.metrics.kissme import KISSME
-from torchreid_occ.metrics.rank import evaluate_rank, rank_queries
+from torchreid_occ.metrics.rank import evaluate_rank, rank_lists, rank_queries
 from torchreid_occ.metrics.rank_features import rank_features
 from torchreid_occ.metrics.re_ranking import re_rank
 from torchreid_occ.metrics.xqda import XQDA
@@ -14,6 +14,7 @@ __all__ = [
     "XQDA",
     "evaluate_rank",
     "rank_features",
+    "rank_lists",
     "rank_queries",
     "re_rank",
 ]

@@ -29,6 +29,14 @@ class QueryRanks(NamedTuple):
         return self.cmc.sum(0) / len(self.index), np.mean(self.average_precision)
 
 
+class RankedList(NamedTuple):
+    """What a query finds, nearest first; items of its identity and camera are left out."""
+
+    items: np.ndarray  # (length,) positions of the nearest gallery items
+    first_rank: int | None  # rank of the first match, from 1; None without a match
+    first_match: int | None  # its position in the gallery
+
+
 def rank_queries(distmat, q_pids, g_pids, q_camids, g_camids, max_rank=50):
     """Ranks the gallery for each query; items of the query's identity and camera are left out.
 
@@ -71,6 +79,39 @@ def rank_queries(distmat, q_pids, g_pids, q_camids, g_camids, max_rank=50):
         np.array(precisions),
         np.array(curves, dtype=np.float32).reshape(-1, max_rank),
     )
+
+
+def rank_lists(distmat, q_pids, g_pids, q_camids, g_camids, length=10):
+    """What each query finds, in the order that :func:`rank_queries` counts matches in.
+
+    Args:
+        distmat: Distances of queries to gallery items.
+        q_pids: Identities of the queries.
+        g_pids: Identities of the gallery items.
+        q_camids: Cameras of the queries.
+        g_camids: Cameras of the gallery items.
+        length: Items of each list, fewer where fewer are left.
+
+    Shape:
+        distmat: (Q, G); q_pids, q_camids: (Q,); g_pids, g_camids: (G,).
+
+    Returns:
+        A :class:`RankedList` of each query.
+
+    Raises:
+        ValueError: If shapes do not match, or a distance is NaN.
+    """
+    distmat = np.asarray(distmat)
+    q_pids, g_pids, q_camids, g_camids = map(np.asarray, (q_pids, g_pids, q_camids, g_camids))
+    _check(distmat, q_pids, g_pids, q_camids, g_camids)
+    lists = []
+    for distances, pid, camid in zip(distmat, q_pids, q_camids, strict=True):
+        order = np.argsort(distances)  # torchreid's, so that ties fall alike
+        order = order[(g_pids[order] != pid) | (g_camids[order] != camid)]
+        found = np.flatnonzero(g_pids[order] == pid)
+        first = (int(found[0]) + 1, int(order[found[0]])) if len(found) else (None, None)
+        lists.append(RankedList(order[:length], *first))
+    return lists
 
 
 def _positions(distances, items):

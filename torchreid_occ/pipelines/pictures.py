@@ -33,15 +33,29 @@ def draw_pictures(checkpoint, frame_paths, folder):
             f"{checkpoint} holds the model {config.model.name!r}, but pictures are drawn of "
             f"{sorted(PICTURES)}."
         )
-    data = config.data
-    frames = [read_image(path) for path in frame_paths]
-    clip, _, _ = build_test_transform(config)(frames)
-    size = (data.width, data.height)
-    shown = [np.asarray(frame.resize(size, Image.Resampling.BILINEAR)) for frame in frames]
     paths = []
-    for name, figure in PICTURES[config.model.name](model, clip[None], shown).items():
+    for name, figure in model_figures(model, config, frame_paths).items():
         path = Path(folder) / f"{name}.png"
         with replacing(path) as file:
             figure.savefig(file, format="png", dpi=110)
         paths.append(path)
     return paths
+
+
+def model_figures(model, config, frame_paths):
+    """Draws what a model does to a tracklet.
+
+    Args:
+        model: A model on the CPU, of a kind in ``PICTURES``.
+        config: Its configuration.
+        frame_paths: Paths of the tracklet's frames, in order.
+
+    Returns:
+        Matplotlib figures by name.
+    """
+    data = config.data
+    frames = [read_image(path) for path in frame_paths]
+    clip, _, _ = build_test_transform(config)(frames)
+    size = (data.width, data.height)
+    shown = [np.asarray(frame.resize(size, Image.Resampling.BILINEAR)) for frame in frames]
+    return PICTURES[config.model.name](model, clip[None], shown)

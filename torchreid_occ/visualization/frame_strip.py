@@ -9,6 +9,8 @@ from PIL import Image
 
 from torchreid_occ.data.frames import read_frame
 
+_GAP = 2  # white pixels between frames
+
 
 class Picture(NamedTuple):
     """What an ``<img>`` shows: a data URI and its size in pixels."""
@@ -33,10 +35,11 @@ def frame_strip(paths, num_frames=4, size=(128, 64), quality=80):
     """
     height, width = size
     shown = spread_frames(paths, num_frames)
-    strip = Image.new("RGB", (width * len(shown), height))
+    step = width + _GAP
+    strip = Image.new("RGB", (step * len(shown) - _GAP, height), "white")
     for place, path in enumerate(shown):
         frame = read_frame(path).resize((width, height), Image.Resampling.BICUBIC)
-        strip.paste(frame, (place * width, 0))
+        strip.paste(frame, (place * step, 0))
     return embedded(strip, "JPEG", quality=quality)
 
 

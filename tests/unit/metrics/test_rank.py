@@ -3,7 +3,7 @@ import inspect
 import numpy as np
 import pytest
 
-from torchreid_occ.metrics import evaluate_rank, rank_queries
+from torchreid_occ.metrics import evaluate_rank, rank_lists, rank_queries
 from torchreid_occ.registry import torchreid
 
 
@@ -75,6 +75,34 @@ def test_queries_without_a_match_are_left_out():
     ranks = rank_queries(distmat, [1, 5], [1, 2], [0, 0], [1, 1])
     assert ranks.index.tolist() == [0]
     assert ranks.average_precision.tolist() == [1.0]
+
+
+def test_lists_hold_what_the_metrics_count():
+    distmat, q_pids, g_pids, q_camids, g_camids = arguments = problem(2, decimals=1)
+    ranks = rank_queries(*arguments, max_rank=300)
+    lists = rank_lists(*arguments, length=300)
+    matched = [index for index, found in enumerate(lists) if found.first_rank is not None]
+    assert matched == ranks.index.tolist()
+    for row, index in enumerate(matched):
+        found = lists[index]
+        junk = (g_pids == q_pids[index]) & (g_camids == q_camids[index])
+        assert sorted(found.items) == np.flatnonzero(~junk).tolist()
+        assert (np.diff(distmat[index][found.items]) >= 0).all()
+        right = np.flatnonzero(g_pids[found.items] == q_pids[index])
+        precision = np.mean(np.arange(1, len(right) + 1) / (right + 1))
+        assert precision == pytest.approx(ranks.average_precision[row])
+        assert found.first_rank == right[0] + 1 == 301 - ranks.cmc[row].sum()
+        assert found.first_match == found.items[right[0]]
+    assert [len(found.items) for found in rank_lists(*arguments, length=4)] == [4] * 40
+
+
+def test_a_list_leaves_out_the_querys_own_pid_and_camid():
+    distmat = np.array([[0.1, 0.2, 0.3, 0.4]])
+    (found,) = rank_lists(distmat, [1], [1, 2, 2, 1], [0], [0, 0, 1, 1], length=2)
+    assert found.items.tolist() == [1, 2]
+    assert (found.first_rank, found.first_match) == (3, 3)
+    (found,) = rank_lists(distmat, [5], [1, 2, 2, 1], [0], [0, 0, 1, 1])
+    assert (found.first_rank, found.first_match) == (None, None)
 
 
 def test_errors():

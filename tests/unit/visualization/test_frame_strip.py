@@ -24,9 +24,10 @@ def pixels(strip):
 def test_frames_stand_side_by_side_in_order(paths):
     strip = frame_strip(paths, 3, size=(16, 8))
     shown = pixels(strip)
-    assert shown.shape == (16, 24, 3) and (strip.width, strip.height) == (24, 16)
-    grey = shown.reshape(16, 3, 8, 3)[:, :, 2:-2].mean((0, 2, 3))  # edges blur
+    assert shown.shape == (16, 28, 3) and (strip.width, strip.height) == (28, 16)
+    grey = [shown[:, start + 2 : start + 6].mean() for start in (0, 10, 20)]  # edges blur
     np.testing.assert_allclose(grey, [0, 100, 200], atol=3)
+    assert shown[:, 8:10].min() > 100  # a gap
 
 
 def test_frames_are_spread_over_the_tracklet():
