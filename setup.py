@@ -12,7 +12,7 @@ exec((here / "torchreid_occ" / "version.py").read_text(encoding="utf-8"), versio
 EXTRAS = {
     "export": ["onnx>=1.20", "onnxscript>=0.7", "onnxruntime>=1.23"],
     "footage": ["trackers>=2.6", "supervision>=0.31"],
-    "search": ["faiss-cpu>=1.12", "Jinja2>=3.1"],
+    "search": ["faiss-cpu>=1.12"],
     "qdrant": ["qdrant-client>=1.16"],
     "docs": [
         "furo>=2024.8.6",
