@@ -16,7 +16,7 @@ _MAX_NUMBER = 2**31
 class Boxes:
     """Boxes of a video, sorted by frame.
 
-    Attributes:
+    Args:
         frame: Numbers of the frames, from 1 on.
         track: What track each belongs to; -1 for none.
         corners: Left, top, right and bottom, in pixels of the frame.

@@ -62,6 +62,10 @@ def split_at_gaps(boxes: Boxes, video: Video, max_gap: float) -> Boxes:
 def long_enough(boxes: Boxes, min_length: int) -> Boxes:
     """Tracks of at least so many frames, counted from 1.
 
+    Args:
+        boxes: Boxes that belong to tracks.
+        min_length: The least number of frames.
+
     Raises:
         ValueError: If there is none; says how long the longest is.
     """

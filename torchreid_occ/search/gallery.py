@@ -99,6 +99,10 @@ class Gallery:
     def check_model(self, checkpoint_hash: str, feature_dim: int):
         """Refuses features that those in the gallery cannot be compared with.
 
+        Args:
+            checkpoint_hash: Of the checkpoint that the features come from.
+            feature_dim: Their length.
+
         Raises:
             ValueError: If they are of another checkpoint; names both.
         """

@@ -51,6 +51,10 @@ class FeatureIndex:
     def add(self, ids: np.ndarray, features: np.ndarray):
         """Adds features under ids that are new.
 
+        Args:
+            ids: Their ids.
+            features: The features, of any length.
+
         Shape:
             ids: ``(N,)``; features: ``(N, D)``.
         """

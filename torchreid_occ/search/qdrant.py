@@ -33,6 +33,10 @@ class QdrantCollection:
     def at(cls, url: str, name: str):
         """A collection of the server at a URL.
 
+        Args:
+            url: Such as ``http://localhost:6333``.
+            name: Of the collection.
+
         Raises:
             ConnectionError: If no server answers there.
         """

@@ -52,6 +52,11 @@ def export(part, tree):
 def write(exported, tree, folder):
     """Writes a part's file, and the patch of the factories if there is one; returns their paths.
 
+    Args:
+        exported: The part.
+        tree: The tree of torchreid that it was exported for.
+        folder: Where the files go.
+
     Raises:
         FileExistsError: If one of them is there already.
     """
