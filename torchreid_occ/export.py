@@ -83,7 +83,7 @@ def _program(model, size):
     from torch.export._patches import register_lstm_while_loop_decomposition
 
     free = {0: Dim("B"), 1: Dim("T")}
-    model.requires_grad_(False)
+    model.requires_grad_(False)  # what runs in a loop is traced once more for ONNX
     with torch.no_grad(), register_lstm_while_loop_decomposition():
         return torch.export.export(
             model, (torch.zeros(2, 3, 3, *size),), dynamic_shapes=(free,), strict=False
