@@ -7,6 +7,8 @@ from torchreid_occ.search.gallery import Gallery, Match
 from torchreid_occ.search.query import Query
 from torchreid_occ.search.tracklets import Tracklet
 
+_COLUMNS = ("id", "camera", "time", "frames", "name")
+
 
 def as_table(matches: Sequence[Match]) -> str:
     """Matches in the order of their ranks, a line each."""
@@ -46,9 +48,6 @@ def time_span(tracklet: Tracklet) -> str:
     if tracklet.start is None or tracklet.end is None:
         return ""
     return f"{_clock(tracklet.start)} to {_clock(tracklet.end)}"
-
-
-_COLUMNS = ("id", "camera", "time", "frames", "name")
 
 
 def _columns(number, tracklet):

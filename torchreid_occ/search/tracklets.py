@@ -41,7 +41,7 @@ def tracklets_in(folder: str | Path, camera: int | None = None) -> list[Tracklet
         raise FileNotFoundError(f"There is no folder {folder}.")
     times = _recorded_times(folder)
     found = []
-    for own, frames in _folders_with_frames(folder):
+    for own, frames in _folders_with_frames(folder, set()):
         numbered = re.fullmatch(r"(\d+)(_.*)?", own.name, re.DOTALL)
         said = int(numbered.group(1)) if numbered else None
         name = own.relative_to(folder.parent).as_posix()
@@ -82,11 +82,15 @@ def tracklets_of_dataset(
     ]
 
 
-def _folders_with_frames(folder):
+def _folders_with_frames(folder, seen):
+    """Folders that hold images, with these; one that several links lead to comes once."""
+    if (real := folder.resolve()) in seen:
+        return
+    seen.add(real)
     if frames := list_frames(folder):
         yield folder, frames
     for below in subfolders(folder):
-        yield from _folders_with_frames(below)
+        yield from _folders_with_frames(below, seen)
 
 
 def _recorded_times(folder):

@@ -23,6 +23,7 @@ def test_each_folder_with_images_is_a_tracklet(tmp_path, write_frames):
         for folder in ("gallery/anna/3_a b", "gallery/anna/10", "gallery/ü\n人", "gallery/.hidden")
     }
     (tmp_path / "gallery" / "empty").mkdir()
+    (tmp_path / "gallery" / "empty" / "loop").symlink_to(tmp_path / "gallery")
     cameras = {"gallery/anna/3_a b": 3, "gallery/anna/10": 10, "gallery/ü\n人": None}
     assert tracklets_in(tmp_path / "gallery") == [
         Tracklet(name, frames[name], camera) for name, camera in cameras.items()
