@@ -18,7 +18,8 @@ def read_matrix(path: str | Path, key: str) -> np.ndarray:
         ValueError: If the file can't be read or holds no such matrix.
     """
     try:
-        numbers = np.asarray(loadmat(path)[key], np.float64)
+        with Path(path).open("rb") as file:
+            numbers = np.asarray(loadmat(file)[key], np.float64)
         if not np.isfinite(numbers).all():
             raise ValueError("some of its numbers are not finite")
         return numbers.astype(int)
