@@ -25,7 +25,7 @@ def shares_by_camera(tracklets, found):
         found: Records of the frames by path, see `make_targets`.
 
     Returns:
-        `{camid: (number of frames, {name: share})}` with the names `FOUND` and `coverage`, the mean
+        ``{camid: (number of frames, {name: share})}`` with the names `FOUND` and `coverage`, the mean
         over frames with a foreground; the key `all` has all cameras.
     """
     cameras = {
@@ -80,7 +80,7 @@ def accuracy(paths, targets: Supervision, truth: Supervision):
         truth: What is known.
 
     Returns:
-        `{name: values}`: absolute errors of the lines, of rows in heights and of columns in widths
+        ``{name: values}``: absolute errors of the lines, of rows in heights and of columns in widths
         of the frame, and `foreground`, intersections over unions.
     """
     errors, overlaps = [], []
