@@ -25,8 +25,8 @@ def shares_by_camera(tracklets, found):
         found: Records of the frames by path, see `make_targets`.
 
     Returns:
-        ``{camid: (number of frames, {name: share})}`` with the names `FOUND` and `coverage`, the mean
-        over frames with a foreground; the key `all` has all cameras.
+        ``{camid: (number of frames, {name: share})}`` with the names `FOUND` and `coverage`, the
+        mean over frames with a foreground; the key `all` has all cameras.
     """
     cameras = {
         path: camid
@@ -80,8 +80,8 @@ def accuracy(paths, targets: Supervision, truth: Supervision):
         truth: What is known.
 
     Returns:
-        ``{name: values}``: absolute errors of the lines, of rows in heights and of columns in widths
-        of the frame, and `foreground`, intersections over unions.
+        ``{name: values}``: absolute errors of the lines, of rows in heights and of columns in
+        widths of the frame, and `foreground`, intersections over unions.
     """
     errors, overlaps = [], []
     for path in progress(paths, "truth", unit="frame"):
