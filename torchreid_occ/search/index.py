@@ -9,7 +9,7 @@ from torchreid_occ.utils.dependencies import import_optional
 
 KINDS = ("exact", "hnsw")
 LINKS = 16  # of a node of the graph, "M" of Malkov and Yashunin (TPAMI 2020)
-BREADTH_OF_ADDING, BREADTH_OF_SEARCH = 40, 128  # candidates kept, "efConstruction" and "efSearch"
+BREADTH_OF_ADDING, BREADTH_OF_SEARCH = 40, 512  # candidates kept, "efConstruction" and "efSearch"
 
 
 class FeatureIndex:
