@@ -71,7 +71,7 @@ def _fault(path, error):
     if not Path(path).stat().st_size:
         return "the file is empty"
     if isinstance(error, Image.UnidentifiedImageError):
-        return f"not in one of the formats {', '.join(FORMATS)}"
+        return f"not a format of frames, which are {', '.join(FORMATS)}"
     return str(error).rstrip(".") or type(error).__name__
 
 

@@ -13,6 +13,8 @@ LOADING_ERRORS = (
     OSError,
     RuntimeError,
     EOFError,
+    LookupError,  # what a broken pickle raises
+    ValueError,
     pickle.UnpicklingError,
     http.client.HTTPException,
 )

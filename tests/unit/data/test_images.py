@@ -63,8 +63,8 @@ def _noise(format):
 
 BROKEN = {
     "empty.jpg": (b"", "the file is empty"),
-    "text.jpg": (b"<html>404</html>", "not in one of the formats JPEG"),
-    "picture.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 1 1\n", "not in one of the"),
+    "text.jpg": (b"<html>404</html>", "not a format of frames"),
+    "picture.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 1 1\n", "not a format of frames"),
     "truncated.jpg": (_noise("JPEG")[:900], "truncated"),
     "truncated.png": (_noise("PNG")[:900], "truncated"),
     "header.png": (_noise("PNG")[:20], "[Tt]runcated"),
