@@ -3,6 +3,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+from unittest.mock import patch
 
 import pytest
 from documentation import PAGES, code_blocks, code_spans, named_tests
@@ -11,6 +12,8 @@ from support import REPOSITORY
 import torchreid_occ
 from torchreid_occ.config import load_config
 from torchreid_occ.defaults import DEFAULTS
+from torchreid_occ.losses import CRITERIA
+from torchreid_occ.models import MODELS
 from torchreid_occ.pipelines.build import check_parts
 from torchreid_occ.pipelines.phases import phase_configs
 
@@ -30,12 +33,13 @@ def test_examples_run(page, tmp_path, monkeypatch):
     """The blocks of a page run one after the other, as a reader would type them."""
     monkeypatch.chdir(tmp_path)
     names = {"__name__": page.stem}
-    for code in code_blocks(page, "python"):
-        compiled = compile(code, page.name, "exec")
-        if code.startswith(MARK):
-            check_calls(ast.parse(code), names)
-        else:
-            exec(compiled, names)
+    with patch.dict(MODELS), patch.dict(CRITERIA):  # what a reader adds stays with the page
+        for code in code_blocks(page, "python"):
+            compiled = compile(code, page.name, "exec")
+            if code.startswith(MARK):
+                check_calls(ast.parse(code), names)
+            else:
+                exec(compiled, names)
 
 
 def check_calls(tree, names):

@@ -12,7 +12,7 @@ from torchreid_occ.registry import torchreid
 from torchreid_occ.upstream import Tree, export, find_part, write
 
 EXPORTED = [
-    *("baseline", "rfcnet", "rru_stim", "trl_st2n", "vrstc"),
+    *("baseline", "qan", "rfcnet", "rru_stim", "trl_st2n", "vrstc"),
     *("dukemtmcvidreid", "ilidsvid", "mars", "occluded_dukemtmcreid", "occluded_dukemtmcvidreid"),
     *("prid2011", "sduvid", "tracklet_folder"),
 ]
