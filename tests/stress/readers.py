@@ -48,12 +48,14 @@ class Reader(NamedTuple):
         contents: Makes the strategy of malformed contents.
         read: Reads a path; an AssertionError says that what was read is wrong.
         prepare: Lays what belongs beside the file into a folder.
+        starts_processes: Whether it reads in a process of its own.
     """
 
     file: str
     contents: Callable[[], SearchStrategy[bytes]]
     read: Callable[[Path], None]
     prepare: Callable[[Path], None] = lambda folder: None
+    starts_processes: bool = False
 
 
 def _read_image(path):
@@ -283,7 +285,7 @@ READERS = {
     "tracklet tables": Reader("tracklets.csv", _tracklet_tables, _read_tracklets, _write_frames),
     "scores": Reader("scores.csv", _scores, _read_scores),
     "MOT text": Reader("boxes.txt", _mot_files, _read_mot),
-    "MATLAB matrices": Reader("splits.mat", _matrices, _read_matrix),
+    "MATLAB matrices": Reader("splits.mat", _matrices, _read_matrix, starts_processes=True),
     "checkpoints": Reader(
         "weights.pth", lambda: containers.checkpoint_files(_small_states()), _read_checkpoint
     ),

@@ -99,7 +99,7 @@ def _serve(reader, folder, connection):
             refuse(path)
 
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
-    watch(on_change, refuse)
+    watch(on_change, None if reader.starts_processes else refuse)
     while True:
         try:
             content = connection.recv_bytes()

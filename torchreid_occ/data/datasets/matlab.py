@@ -1,9 +1,20 @@
 """MATLAB files of whole numbers, which some datasets list their tracklets and splits in."""
 
+import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat
+
+# SciPy's parser dies of some damaged files, and a process of its own takes nobody with it.
+_PARSER = """
+import sys
+import numpy, scipy.io
+matrix = scipy.io.loadmat(sys.argv[1], appendmat=False)[sys.argv[2]]
+numpy.save(sys.stdout.buffer, numpy.asarray(matrix, numpy.float64))
+"""
 
 
 def read_matrix(path: str | Path, key: str) -> np.ndarray:
@@ -17,13 +28,20 @@ def read_matrix(path: str | Path, key: str) -> np.ndarray:
         FileNotFoundError: If there is no such file.
         ValueError: If the file can't be read or holds no such matrix.
     """
-    try:
-        with Path(path).open("rb") as file:
-            numbers = np.asarray(loadmat(file)[key], np.float64)
-        if not np.isfinite(numbers).all():
-            raise ValueError("some of its numbers are not finite")
-        return numbers.astype(int)
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # scipy's parser raises KeyError, TypeError, zlib.error, ...
-        raise ValueError(f"{path} is no MATLAB file with the matrix {key}: {error}.") from error
+    if not Path(path).exists():
+        raise FileNotFoundError(f"There is no file {path}.")
+    done = subprocess.run(
+        [sys.executable, "-c", _PARSER, os.fspath(path), key],
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        check=False,
+    )
+    if done.returncode:
+        message = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        fault = message or f"the parser ended with status {done.returncode}"
+    else:
+        numbers = np.load(io.BytesIO(done.stdout))
+        if np.isfinite(numbers).all():
+            return numbers.astype(int)
+        fault = "some of its numbers are not finite"
+    raise ValueError(f"{path} is no MATLAB file with the matrix {key}: {fault}.")
