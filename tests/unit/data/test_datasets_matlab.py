@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from torchreid_occ.data.datasets import matlab
 from torchreid_occ.data.datasets.matlab import read_matrix
 
 
@@ -24,3 +25,10 @@ def test_damaged_and_missing_files_are_named(tmp_path):
         read_matrix(tmp_path / "a.mat", "rows")
     with pytest.raises(FileNotFoundError, match="absent"):
         read_matrix(tmp_path / "absent.mat", "rows")
+
+
+def test_a_parser_that_dies_takes_nobody_with_it(tmp_path, monkeypatch):
+    savemat(tmp_path / "a.mat", {"rows": np.ones(2)})
+    monkeypatch.setattr(matlab, "_PARSER", "import os\nos.abort()")
+    with pytest.raises(ValueError, match=r"a\.mat is no .* the parser ended with status -6"):
+        read_matrix(tmp_path / "a.mat", "rows")
