@@ -54,9 +54,9 @@ def rank_queries(distmat, q_pids, g_pids, q_camids, g_camids, max_rank=50):
     Raises:
         ValueError: If shapes do not match, or a distance is NaN.
     """
-    distmat = np.asarray(distmat)
-    q_pids, g_pids, q_camids, g_camids = map(np.asarray, (q_pids, g_pids, q_camids, g_camids))
-    _check(distmat, q_pids, g_pids, q_camids, g_camids)
+    distmat, q_pids, g_pids, q_camids, g_camids = _checked(
+        distmat, q_pids, g_pids, q_camids, g_camids
+    )
     max_rank = min(max_rank, distmat.shape[1])
     index, precisions, curves = [], [], []
     for query in progress(range(len(q_pids)), "ranking", unit="query"):
@@ -101,9 +101,9 @@ def rank_lists(distmat, q_pids, g_pids, q_camids, g_camids, length=10):
     Raises:
         ValueError: If shapes do not match, or a distance is NaN.
     """
-    distmat = np.asarray(distmat)
-    q_pids, g_pids, q_camids, g_camids = map(np.asarray, (q_pids, g_pids, q_camids, g_camids))
-    _check(distmat, q_pids, g_pids, q_camids, g_camids)
+    distmat, q_pids, g_pids, q_camids, g_camids = _checked(
+        distmat, q_pids, g_pids, q_camids, g_camids
+    )
     lists = []
     for distances, pid, camid in zip(distmat, q_pids, q_camids, strict=True):
         order = np.argsort(distances)  # torchreid's, so that ties fall alike
@@ -172,7 +172,9 @@ def evaluate_rank(
     return rank_queries(distmat, q_pids, g_pids, q_camids, g_camids, max_rank).mean()
 
 
-def _check(distmat, q_pids, g_pids, q_camids, g_camids):
+def _checked(*arguments):
+    """Distances and labels as arrays that fit together."""
+    distmat, q_pids, g_pids, q_camids, g_camids = arrays = [*map(np.asarray, arguments)]
     expected = (len(q_pids), len(g_pids))
     if distmat.shape != expected or len(q_camids) != expected[0] or len(g_camids) != expected[1]:
         raise ValueError(
@@ -181,3 +183,4 @@ def _check(distmat, q_pids, g_pids, q_camids, g_camids):
         )
     if np.isnan(distmat).any():
         raise ValueError("distmat holds NaN: some features are not finite.")
+    return arrays
