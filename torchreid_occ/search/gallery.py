@@ -216,9 +216,7 @@ class Gallery:
         """
         feature = np.asarray(feature)
         self.check_model(checkpoint_hash, len(feature))
-        _check_finite(feature)
-        if top < 1:
-            raise ValueError(f"Received top {top}, but expected to be at least 1.")
+        check_query(feature, top)
         self._refresh()
         allowed = self._allowed
         if other_than_camera is not None:
@@ -302,6 +300,21 @@ def check_same_model(given: tuple[str, int], own: tuple[str, int], place: str):
             f"has those of checkpoint {own[0]} with {own[1]}: use that checkpoint, or begin anew "
             "elsewhere."
         )
+
+
+def check_query(feature: np.ndarray, top: int):
+    """Refuses what no search can answer.
+
+    Args:
+        feature: What is searched for.
+        top: How many are to be found.
+
+    Raises:
+        ValueError: If the feature is not finite, or `top` is less than 1.
+    """
+    _check_finite(feature)
+    if top < 1:
+        raise ValueError(f"Received top {top}, but expected to be at least 1.")
 
 
 def _check_finite(features):

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 
 import numpy as np
 
-from torchreid_occ.search.gallery import Gallery, Match, check_same_model
+from torchreid_occ.search.gallery import Gallery, Match, check_query, check_same_model
 from torchreid_occ.search.tracklets import Tracklet
 from torchreid_occ.utils.dependencies import import_optional
 from torchreid_occ.utils.progress import progress
@@ -101,6 +101,7 @@ class QdrantCollection:
         """As `Gallery.search` does, over all galleries that were mirrored."""
         feature = np.asarray(feature)
         self.check_model(checkpoint_hash, len(feature))
+        check_query(feature, top)
         excluded = None
         if other_than_camera is not None:
             excluded = self._models.Filter(must_not=[self._with("camera", other_than_camera)])

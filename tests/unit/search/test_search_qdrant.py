@@ -68,6 +68,14 @@ def test_another_model_is_refused_with_both_hashes(collection, features, tmp_pat
         collection.search(features[0], "b2" * 32)
 
 
+def test_queries_that_nothing_can_answer_are_refused(collection, features, tmp_path):
+    collection.mirror(fill(tmp_path / "a", "a", features))
+    with pytest.raises(ValueError, match="Received top 0, but expected to be at least 1"):
+        collection.search(features[0], HASH, top=0)
+    with pytest.raises(ValueError, match="not finite"):
+        collection.search(features[0] * float("nan"), HASH)
+
+
 def test_a_server_that_does_not_answer_is_named():
     with pytest.raises(ConnectionError, match=r"No Qdrant server answers at http://127.0.0.1:9"):
         QdrantCollection.at("http://127.0.0.1:9", "people")
