@@ -18,100 +18,10 @@
 #include <vector>
 
 #include "../exact.h"
+#include "box_sums.h"
 
 namespace torchreid_occ {
 namespace {
-
-struct Map {
-  int64_t height, width, radius;
-  int64_t positions() const { return height * width; }
-};
-
-// Whether the column of each position still lies in the map when moved by an offset.
-template <typename T>
-std::vector<T> column_masks(const Map& map) {
-  std::vector<T> masks((2 * map.radius + 1) * map.positions(), T(0));
-  for (int64_t offset = -map.radius; offset <= map.radius; ++offset)
-    for (int64_t q = 0; q < map.positions(); ++q) {
-      const int64_t column = q % map.width + offset;
-      masks[(offset + map.radius) * map.positions() + q] = column >= 0 && column < map.width;
-    }
-  return masks;
-}
-
-// First half of T for one row: the sum over vertical offsets.
-template <typename T>
-void sum_rows(const Map& map, const T* matrix, int64_t p, T* __restrict result) {
-  const int64_t n = map.positions();
-  std::copy(matrix + p * n, matrix + (p + 1) * n, result);
-  for (int64_t offset = 1; offset <= map.radius; ++offset) {
-    const int64_t step = offset * map.width;
-    if (p - step >= 0) {
-      const T* __restrict other = matrix + (p - step) * n;
-      for (int64_t q = step; q < n; ++q) result[q] += other[q - step];
-    }
-    if (p + step < n) {
-      const T* __restrict other = matrix + (p + step) * n;
-      for (int64_t q = 0; q < n - step; ++q) result[q] += other[q + step];
-    }
-  }
-}
-
-// Second half of T for one row: the sum over horizontal offsets.
-template <typename T>
-void sum_columns(
-    const Map& map, const std::vector<T>& masks, const T* matrix, int64_t p, T* __restrict result) {
-  const int64_t n = map.positions(), column = p % map.width;
-  std::copy(matrix + p * n, matrix + (p + 1) * n, result);
-  for (int64_t offset = 1; offset <= map.radius; ++offset) {
-    if (column - offset >= 0) {
-      const T* __restrict other = matrix + (p - offset) * n;
-      const T* __restrict mask = masks.data() + (map.radius - offset) * n;
-      for (int64_t q = offset; q < n; ++q) result[q] += mask[q] * other[q - offset];
-    }
-    if (column + offset < map.width) {
-      const T* __restrict other = matrix + (p + offset) * n;
-      const T* __restrict mask = masks.data() + (map.radius + offset) * n;
-      for (int64_t q = 0; q < n - offset; ++q) result[q] += mask[q] * other[q + offset];
-    }
-  }
-}
-
-// T of a matrix; `spare` holds its first half, and each finished row is handed to `finish`.
-template <typename T, typename Finish>
-void diagonal_box_sum(
-    const Map& map,
-    const std::vector<T>& masks,
-    const T* matrix,
-    T* spare,
-    T* result,
-    const Finish& finish) {
-  const int64_t n = map.positions();
-  for (int64_t p = 0; p < n; ++p) sum_rows(map, matrix, p, spare + p * n);
-  for (int64_t p = 0; p < n; ++p) {
-    sum_columns(map, masks, spare, p, result + p * n);
-    finish(p, result + p * n);
-  }
-}
-
-// The sum of each patch of a map, zeros outside.
-template <typename T>
-std::vector<T> box_sum(const Map& map, const std::vector<T>& values) {
-  std::vector<T> sums(map.positions(), T(0));
-  for (int64_t row = 0; row < map.height; ++row)
-    for (int64_t column = 0; column < map.width; ++column) {
-      T sum = 0;
-      for (int64_t i = std::max<int64_t>(0, row - map.radius);
-           i <= std::min(map.height - 1, row + map.radius);
-           ++i)
-        for (int64_t j = std::max<int64_t>(0, column - map.radius);
-             j <= std::min(map.width - 1, column + map.radius);
-             ++j)
-          sum += values[i * map.width + j];
-      sums[row * map.width + column] = sum;
-    }
-  return sums;
-}
 
 template <typename T>
 std::vector<T> inverse_norms(const Map& map, const at::Tensor& columns) {
@@ -148,14 +58,13 @@ struct Operator {
       const bool* allowed,
       const std::vector<T>& left,
       const std::vector<T>& right,
-      at::Tensor& result,
       at::Tensor& spare,
+      at::Tensor& result,
       const Finish& finish) const {
     const int64_t n = map.positions();
-    at::mm_out(result, query.t(), key);
+    at::mm_out(spare, query.t(), key);
     diagonal_box_sum(
-        map, masks, result.const_data_ptr<T>(), spare.data_ptr<T>(), result.data_ptr<T>(),
-        [&](int64_t p, T* row) {
+        map, masks, spare.const_data_ptr<T>(), result.data_ptr<T>(), [&](int64_t p, T* row) {
           const T factor = scale * left[p];
           for (int64_t q = 0; q < n; ++q) row[q] *= factor * right[q];
           if (allowed != nullptr)
@@ -166,11 +75,10 @@ struct Operator {
   }
 
   // What each position takes of each key when whole patches are pasted.
-  void paste(const at::Tensor& attention, at::Tensor& spare, at::Tensor& result) const {
+  void paste(const at::Tensor& attention, at::Tensor& result) const {
     const int64_t n = map.positions();
     diagonal_box_sum(
-        map, masks, attention.const_data_ptr<T>(), spare.data_ptr<T>(), result.data_ptr<T>(),
-        [&](int64_t p, T* row) {
+        map, masks, attention.const_data_ptr<T>(), result.data_ptr<T>(), [&](int64_t p, T* row) {
           const T factor = T(1) / counts[p];
           for (int64_t q = 0; q < n; ++q) row[q] *= factor;
         });
@@ -184,11 +92,13 @@ struct Operator {
       T* log_sum,
       std::vector<at::Tensor>& space) const {
     const int64_t n = map.positions();
-    auto &weights = space[0], &spare = space[1];
+    auto &spare = space[0], &weights = space[1];
     const auto left = inverse_norms<T>(map, query), right = inverse_norms<T>(map, key);
-    logits(query, key, allowed, left, right, weights, spare, [&](int64_t p, T* row) {
+    logits(query, key, allowed, left, right, spare, weights, [&](int64_t p, T* row) {
       // The row's own maximum: a fixed one is safe for small scales only.
-      T most = *std::max_element(row, row + n);
+      T most = -std::numeric_limits<T>::infinity();
+#pragma omp simd reduction(max : most)
+      for (int64_t q = 0; q < n; ++q) most = std::max(most, row[q]);
       log_sum[p] = most;
       if (most > -std::numeric_limits<T>::infinity())
         for (int64_t q = 0; q < n; ++q) row[q] -= most;
@@ -197,13 +107,14 @@ struct Operator {
     T* row = weights.data_ptr<T>();
     for (int64_t p = 0; p < n; ++p, row += n) {
       T sum = 0;
+#pragma omp simd reduction(+ : sum)
       for (int64_t q = 0; q < n; ++q) sum += row[q];
       log_sum[p] += std::log(sum);
       const T factor = sum > 0 ? T(1) / sum : T(0);
       for (int64_t q = 0; q < n; ++q) row[q] *= factor;
     }
-    if (overlap) paste(weights, spare, weights);
-    at::mm_out(output, key, weights.t());
+    if (overlap) paste(weights, spare);
+    at::mm_out(output, key, (overlap ? spare : weights).t());
   }
 
   void backward(
@@ -216,53 +127,58 @@ struct Operator {
       at::Tensor key_gradient,
       std::vector<at::Tensor>& space) const {
     const int64_t n = map.positions();
-    auto &similar = space[0], &attention = space[1], &slope = space[2], &spare = space[3];
+    auto &spare = space[0], &similar = space[1], &attention = space[2], &slope = space[3];
     const auto left = inverse_norms<T>(map, query), right = inverse_norms<T>(map, key);
     T* attended = attention.data_ptr<T>();
-    logits(query, key, allowed, left, right, similar, spare, [&](int64_t p, T* row) {
+    logits(query, key, allowed, left, right, spare, similar, [&](int64_t p, T* row) {
       const bool nothing = log_sum[p] == -std::numeric_limits<T>::infinity();
-      for (int64_t q = 0; q < n; ++q)
-        attended[p * n + q] = nothing ? row[q] : row[q] - log_sum[p];
+      const T less = nothing ? T(0) : log_sum[p];
+      for (int64_t q = 0; q < n; ++q) attended[p * n + q] = row[q] - less;
+      for (int64_t q = 0; q < n; ++q) row[q] = std::max(row[q], std::numeric_limits<T>::lowest());
     });
     attention.exp_();
 
     // Through the pasting, ...
     auto received = upstream;
     if (overlap) {
-      paste(attention, spare, slope);
-      at::mm_out(key_gradient, upstream, slope);
+      paste(attention, spare);
+      at::mm_out(key_gradient, upstream, spare);
       received = upstream / at::from_blob(const_cast<T*>(counts.data()), {n}, query.options());
     } else {
       at::mm_out(key_gradient, upstream, attention);
     }
-    at::mm_out(slope, received.t(), key);
+    at::mm_out(spare, received.t(), key);
     // ... the softmax, ...
     std::vector<T> query_dots(n, T(0)), key_dots(n, T(0));
-    const auto through_softmax = [&](int64_t p, T* row) {
+    const auto through_softmax = [&](int64_t p, T* __restrict row) {
       const T* __restrict weight = attended + p * n;
       const T* __restrict logit = similar.const_data_ptr<T>() + p * n;
-      T mean = 0;
+      T* __restrict dots = key_dots.data();
+      T mean = 0, dot = 0;
+#pragma omp simd reduction(+ : mean)
       for (int64_t q = 0; q < n; ++q) mean += row[q] * weight[q];
       const T factor = scale * left[p];
-      T dot = 0;
+#pragma omp simd reduction(+ : dot)
       for (int64_t q = 0; q < n; ++q) {
-        const T change = weight[q] * (row[q] - mean);
-        const T moved = weight[q] > 0 ? change * logit[q] : T(0);  // its logit may be -inf
+        const T change = weight[q] * (row[q] - mean), moved = change * logit[q];
         dot += moved;
-        key_dots[q] += moved;
+        dots[q] += moved;
         row[q] = change * factor * right[q];
       }
       query_dots[p] = dot;
     };
-    T* row = slope.data_ptr<T>();
-    if (overlap)
-      diagonal_box_sum(map, masks, row, spare.data_ptr<T>(), row, through_softmax);
-    else
-      for (int64_t p = 0; p < n; ++p) through_softmax(p, row + p * n);
+    if (overlap) {
+      diagonal_box_sum(
+          map, masks, spare.const_data_ptr<T>(), slope.data_ptr<T>(), through_softmax);
+    } else {
+      std::swap(spare, slope);
+      for (int64_t p = 0; p < n; ++p) through_softmax(p, slope.data_ptr<T>() + p * n);
+    }
     // ... the inner products, ...
-    diagonal_box_sum(map, masks, row, spare.data_ptr<T>(), row, [](int64_t, T*) {});
-    at::mm_out(query_gradient, key, slope.t());
-    key_gradient.addmm_(query, slope);
+    diagonal_box_sum(
+        map, masks, slope.const_data_ptr<T>(), spare.data_ptr<T>(), [](int64_t, T*) {});
+    at::mm_out(query_gradient, key, spare.t());
+    key_gradient.addmm_(query, spare);
     // ... and the norms.
     subtract_norms(query_gradient, query, left, query_dots);
     subtract_norms(key_gradient, key, right, key_dots);
