@@ -7,7 +7,7 @@ from scipy.stats import mannwhitneyu
 from torch.nn import functional as F
 
 from torchreid_occ.losses.rfcnet import keypoint_labels
-from torchreid_occ.pipelines.oracles import HIDDEN
+from torchreid_occ.pipelines.true_regions import HIDDEN
 from torchreid_occ.utils.progress import progress
 
 SEEN_PERSON, HIDDEN_PERSON = "foreground where visible", "foreground where hidden"

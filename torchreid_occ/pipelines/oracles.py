@@ -21,11 +21,11 @@ from torchreid_occ.metrics import rank_queries
 from torchreid_occ.models.layers.apu import AdaptivePartition
 from torchreid_occ.models.layers.foreground import ForegroundHead
 from torchreid_occ.models.layers.partition import cut_regions, region_layout
+from torchreid_occ.pipelines.true_regions import HIDDEN
 from torchreid_occ.utils.documents import read_json
 from torchreid_occ.utils.progress import progress
 
 TRUTHS = ("foreground", "lines")
-HIDDEN = 0.5  # a region counts as occluded if more of its person than this is hidden
 SURE = 1e-3  # a true foreground map says "certainly" by this probability of the opposite
 
 

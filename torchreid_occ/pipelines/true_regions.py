@@ -7,7 +7,7 @@ from torchreid_occ.data.regions import REGIONS, region_rows
 from torchreid_occ.utils.progress import progress
 
 PERSON = 128  # grey level of a mask from which on it shows the person
-HIDDEN = 0.2  # a region is occluded if more of its person than this is hidden
+HIDDEN = 0.5  # a region counts as occluded if more of its person than this is hidden
 LEAST = 8  # pixels of the person that a region must have for anything of it to be hidden
 
 
