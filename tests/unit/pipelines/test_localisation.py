@@ -126,7 +126,7 @@ def test_visible_shares_of_regions():
 
 
 def test_precision_and_recall():
-    shares = [np.array([[1.0, 0.7, 0.2], [0.9, 0.85, 0.0]])]
+    shares = [np.array([[1.0, 0.4, 0.2], [0.9, 0.6, 0.0]])]  # the 0.6 is hidden by less than half
     flagged = [np.array([[True, True, True], [False, False, False]])]
     precision, recall = precision_and_recall(flagged, shares)
     assert (precision, recall) == (0.667, 0.667)
