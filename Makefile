@@ -25,7 +25,7 @@ compare: install
 
 compare-systems: install
 	$(COMPARE) --suite configs/compare/systems/*.yaml --folder log/systems \
-		--phases pretrain discarded completed joint
+		--phases discarded completed joint
 
 # A process for each core, each with one thread; what a module's tests share is made once. Whole
 # runs, few and long, come first in the order of folders: reordered, they would wait to the end.

@@ -134,6 +134,7 @@ struct Operator {
       const bool nothing = log_sum[p] == -std::numeric_limits<T>::infinity();
       const T less = nothing ? T(0) : log_sum[p];
       for (int64_t q = 0; q < n; ++q) attended[p * n + q] = row[q] - less;
+      // -inf has no attention; times zero it would be NaN further down.
       for (int64_t q = 0; q < n; ++q) row[q] = std::max(row[q], std::numeric_limits<T>::lowest());
     });
     attention.exp_();
