@@ -7,6 +7,7 @@ their first match, what becomes of mAP, and seconds.
 """
 
 import argparse
+import statistics
 import time
 
 import numpy as np
@@ -30,37 +31,58 @@ def main():
     parser.add_argument("checkpoint", metavar="CHECKPOINT")
     parser.add_argument("--precision", default="bfloat16", choices=list(PRECISIONS))
     parser.add_argument("--root", metavar="DIR", help="folder of the datasets")
-    parser.add_argument("--split", type=int, metavar="N", help="rendering; the training's if left")
+    parser.add_argument(
+        "--splits", nargs="+", type=int, metavar="N",
+        help="renderings that are tested one after the other; the training's if left",
+    )  # fmt: skip
     parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
     arguments = parser.parse_args()
     model, config = load_trained_model(arguments.checkpoint)
-    own = {"root": arguments.root, "split_id": arguments.split}
-    given = {name: value for name, value in own.items() if value is not None}
-    config = merged(plain(config), [{"data": given}], "the command line")
     model = model.cuda() if torch.cuda.is_available() else model
-    found = {}
-    for precision in ("float32", arguments.precision):
-        start = time.perf_counter()
-        query, gallery = extract(model, config, precision)
-        seconds = time.perf_counter() - start
-        distances = distance_matrix(query, gallery, "cosine")
-        labels = query.pids, gallery.pids, query.camids, gallery.camids
-        features = torch.cat((query.features, gallery.features))
-        first = first_matches(distances, query, gallery)
-        found[precision] = features, first, float(evaluate_rank(distances, *labels)[1]), seconds
-    (exact, matches, _, _), (half, others, _, _) = found.values()
-    numbers = {
-        "cosine": F.cosine_similarity(exact, half).mean().item(),
-        "queries": len(matches),
-        "changed first matches": int((matches != others).sum()),
-        "mAP": {precision: values[2] for precision, values in found.items()},
-        "seconds": {precision: values[3] for precision, values in found.items()},
-    }
+    parts = [compare(model, config, arguments, split) for split in arguments.splits or [None]]
+    numbers = total(parts, arguments.precision)
     for name, value in numbers.items():
         print(f"{name}: {value}")
     if arguments.json:
         about = {"hardware": hardware(torch.cuda.is_available()), "versions": versions()}
         write_json(arguments.json, {"options": vars(arguments), **numbers, **about})
+
+
+def compare(model, config, arguments, split):
+    """Numbers of one rendering in both precisions: what half precision changes, mAP, seconds."""
+    own = {"root": arguments.root, "split_id": split}
+    given = {name: value for name, value in own.items() if value is not None}
+    config = merged(plain(config), [{"data": given}], "the command line")
+    features, first, mAP, seconds = {}, {}, {}, {}  # noqa: N806  the field writes mAP
+    for precision in ("float32", arguments.precision):
+        start = time.perf_counter()
+        query, gallery = extract(model, config, precision)
+        seconds[precision] = time.perf_counter() - start
+        distances = distance_matrix(query, gallery, "cosine")
+        labels = query.pids, gallery.pids, query.camids, gallery.camids
+        features[precision] = torch.cat((query.features, gallery.features))
+        first[precision] = first_matches(distances, query, gallery)
+        mAP[precision] = float(evaluate_rank(distances, *labels)[1])
+    exact, half = (features[precision] for precision in features)
+    return {
+        "cosines": F.cosine_similarity(exact, half),
+        "changed": first["float32"] != first[arguments.precision],
+        "mAP": mAP,
+        "seconds": seconds,
+    }
+
+
+def total(parts, precision):
+    """The numbers of all renderings together."""
+    names = ("float32", precision)
+    changed = np.concatenate([part["changed"] for part in parts])
+    return {
+        "cosine": torch.cat([part["cosines"] for part in parts]).mean().item(),
+        "queries": len(changed),
+        "changed first matches": int(changed.sum()),
+        "mAP": {name: statistics.mean(part["mAP"][name] for part in parts) for name in names},
+        "seconds": {name: sum(part["seconds"][name] for part in parts) for name in names},
+    }
 
 
 def extract(model, config, precision):

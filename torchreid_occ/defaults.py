@@ -60,7 +60,7 @@ DEFAULTS = {
         "lr": 0.0003,
         "weight_decay": 0.0005,
         "max_epoch": 150,
-        "max_iter": 0,  # where not 0: steps in place of epochs
+        "max_iter": 0,  # where not 0: steps in place of epochs, also to the scheduler
         "batch_size": 32,
         "fixbase_epoch": 0,
         "open_layers": ["classifier"],

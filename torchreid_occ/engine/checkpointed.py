@@ -18,6 +18,7 @@ from torchreid_occ.utils.checkpoint import (
 from torchreid_occ.utils.files import naming, remove_partial_files
 from torchreid_occ.utils.layout import lay_out_channels_last
 from torchreid_occ.utils.logs import logger
+from torchreid_occ.utils.memory import keep_freed_memory
 from torchreid_occ.utils.processes import is_first_process, wait_for_all
 from torchreid_occ.utils.progress import progress
 from torchreid_occ.utils.randomness import seed_everything
@@ -71,7 +72,8 @@ class CheckpointedEngine(torchreid.engine.Engine):
         Args:
             save_dir: Folder of the run.
             max_epoch: Epochs in total.
-            max_iter: Where not 0, steps in total instead; the last epoch ends with the last step.
+            max_iter: Where not 0, steps in total instead; the last epoch ends with the last step,
+                and schedulers count steps.
             checkpoint_freq: Epochs between checkpoints; the last epoch always has one.
             print_freq: Batches between lines of the log.
             fixbase_epoch: First epochs in which only ``open_layers`` train.
@@ -88,6 +90,8 @@ class CheckpointedEngine(torchreid.engine.Engine):
         self.save_dir, self.max_epoch, self.max_iter = save_dir, max_epoch, max_iter
         if test_only:
             return {"last": self._tested(test_options)}
+        if not self.use_gpu:
+            keep_freed_memory()
         start_epoch = self.resume(save_dir)
         # Steps an interrupted run logged after its last checkpoint are logged again.
         if is_first_process():
@@ -134,9 +138,11 @@ class CheckpointedEngine(torchreid.engine.Engine):
             if done % print_freq == 0 or last:
                 self._log_line(losses, (time.perf_counter() - start) / done)
             if last:
+                self._record("Train/lr", self.get_current_lr(), self.step)
+            if self.max_iter or last:
+                self.update_lr()
+            if last:
                 break
-        self._record("Train/lr", self.get_current_lr(), self.step)
-        self.update_lr()
 
     def prepare_epoch(self):
         """Called once the layers that an epoch trains are open."""

@@ -12,6 +12,8 @@ from torchvision.models.resnet import BasicBlock
 from torchreid_occ.utils.checkpoint import load_weights
 from torchreid_occ.utils.weights import WeightsUnavailable, torchvision_weights
 
+PIXELS = 8 * 256 * 128  # of the frames that pass through a stage at a time on a CPU
+
 
 class _Spec(NamedTuple):
     """How a torchvision network is cut: the names of its children and the channels, by stage."""
@@ -52,6 +54,31 @@ BACKBONES = {
     "googlenet": _Spec(_GOOGLENET_STAGES, (192, 480, 832, 1024), is_inception=True),
     "inception_v3": _Spec(_INCEPTION_V3_STAGES, (192, 288, 768, 2048), is_inception=True),
 }
+
+
+class Stage(nn.Sequential):
+    """A part of a trunk.
+
+    Where each frame is by itself and a CPU computes, frames pass few at a time: the maps of more
+    would neither stay in its cache nor fit into memory that is already the process's own.
+
+    Args:
+        layers: The layers by name.
+        stride: Down-sampling of what comes in against the frames.
+    """
+
+    def __init__(self, layers, stride):
+        super().__init__(layers)
+        self.stride = stride
+
+    def forward(self, maps):
+        """Returns the last layer's map."""
+        run = super().forward
+        whole = self.training or torch.is_grad_enabled() or torch.compiler.is_compiling()
+        if whole or maps.device.type != "cpu":
+            return run(maps)
+        few = max(1, PIXELS // (maps.shape[2] * maps.shape[3] * self.stride**2))
+        return torch.cat([run(part) for part in maps.split(few)])
 
 
 class Backbone(nn.Module):
@@ -154,11 +181,12 @@ def build_backbone(name, pretrained=False, last_stride=2, rescale=True):
         _remove_last_stride(network.layer4[0])
     if spec.is_inception:
         network.input_scaling = _InceptionInput() if rescale else nn.Identity()
+    strides = (4, 8, 16, 16 * last_stride)
     stages = [
-        nn.Sequential(OrderedDict((child, getattr(network, child)) for child in children))
-        for children in spec.stages
+        Stage(OrderedDict((child, getattr(network, child)) for child in children), stride)
+        for children, stride in zip(spec.stages, (1, *strides), strict=False)
     ]
-    backbone = Backbone(stages, spec.channels, (4, 8, 16, 16 * last_stride))
+    backbone = Backbone(stages, spec.channels, strides)
     if isinstance(pretrained, str):
         load_weights(backbone, pretrained, part="backbone.")
     return backbone

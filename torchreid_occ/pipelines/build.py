@@ -152,13 +152,7 @@ def build_engine(config, datamanager, model, metadata, clip_engine=ClipEngine):
         if process_count() > 1:  # statistics of the whole batch; parameters stay the same objects
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
     optimizer = torchreid.optim.build_optimizer(model, **_optimizer_arguments(config))
-    scheduler = torchreid.optim.build_lr_scheduler(
-        optimizer,
-        lr_scheduler=config.train.lr_scheduler,
-        stepsize=config.train.stepsize,
-        gamma=config.train.gamma,
-        max_epoch=config.train.max_epoch,
-    )
+    scheduler = build_scheduler(config, optimizer)
     options = plain(config.loss.options)
     if config.engine == "torchreid":
         engine = TORCHREID_ENGINES[config.loss.name]
@@ -182,6 +176,18 @@ def build_engine(config, datamanager, model, metadata, clip_engine=ClipEngine):
         precision=config.train.precision,
         test_precision=config.test.precision,
         compile_test=config.test.compile,
+    )
+
+
+def build_scheduler(config, optimizer):
+    """The configured scheduler, which counts epochs or, with ``train.max_iter``, steps."""
+    train = config.train
+    return torchreid.optim.build_lr_scheduler(
+        optimizer,
+        lr_scheduler=train.lr_scheduler,
+        stepsize=train.stepsize,
+        gamma=train.gamma,
+        max_epoch=train.max_iter or train.max_epoch,
     )
 
 

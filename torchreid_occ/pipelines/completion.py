@@ -20,7 +20,12 @@ from torchreid_occ.losses.completion import CompletionLoss
 from torchreid_occ.models.discriminator import Discriminator
 from torchreid_occ.models.id_guider import IdGuider
 from torchreid_occ.models.stcnet import STCnet
-from torchreid_occ.pipelines.build import build_test_transform, load_trained_model, use_gpu
+from torchreid_occ.pipelines.build import (
+    build_scheduler,
+    build_test_transform,
+    load_trained_model,
+    use_gpu,
+)
 from torchreid_occ.pipelines.completed_copy import complete_frames, discard_frames
 from torchreid_occ.pipelines.experiment import check_save_dir
 from torchreid_occ.pipelines.localisation import (
@@ -246,7 +251,8 @@ def build_completion_engine(config, datamanager):
 
     def optimised(module, lr):
         module = module.cuda() if gpu else module
-        return module, torch.optim.Adam(module.parameters(), lr, betas)
+        optimizer = torch.optim.Adam(module.parameters(), lr, betas)
+        return module, optimizer, build_scheduler(config, optimizer)
 
     return CompletionEngine(
         datamanager,

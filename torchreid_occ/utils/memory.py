@@ -1,10 +1,29 @@
-"""How much memory a piece of work takes, by Linux's account of this process."""
+"""How a process holds memory, and how much of it a piece of work takes."""
 
+import ctypes
 from pathlib import Path
+
+# Of glibc's mallopt: from what size on memory is asked of the kernel and given back on its own,
+# and how much freed memory is kept.
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
+_ALL = 2**31 - 1
+
+
+def keep_freed_memory():
+    """Lets this process reuse the memory of large tensors instead of giving it back to the kernel.
+
+    The kernel clears whatever it hands out, page by page, which takes longer than many layers do:
+    on a CPU a training step of ResNet-50 takes half the time without. What memory the process
+    holds stays at its peak. Elsewhere than under glibc nothing is done.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, _ALL)
+        mallopt(_TRIM_THRESHOLD, _ALL)
 
 
 def added_mebibytes(work):
-    """By how much work raises the memory of this process at its peak.
+    """By how much work raises the memory of this process at its peak, by Linux's account.
 
     Memory that the process has freed but still holds counts as there, even where work takes from
     it: call it in a fresh process that has done the same on something small. GPUs' memory does not

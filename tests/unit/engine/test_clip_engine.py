@@ -127,6 +127,18 @@ def test_steps_can_be_counted_instead_of_epochs(tmp_path):
     assert torch.equal(weights(again), weights(built))
 
 
+def test_schedulers_count_what_the_run_counts(tmp_path):
+    rates = {}
+    for name, length in {"epochs": {"max_epoch": 2}, "steps": {"max_iter": 5}}.items():
+        built = engine()
+        built.run(str(tmp_path / name), checkpoint_freq=1, **length)
+        rates[name] = built.scheduler.last_epoch
+        resumed = engine()
+        resumed.run(str(tmp_path / name), checkpoint_freq=1, **length)
+        assert resumed.scheduler.last_epoch == built.scheduler.last_epoch
+    assert rates == {"epochs": 2, "steps": 5}  # epochs have three steps
+
+
 @pytest.mark.parametrize("by", ["value", "norm"])
 def test_gradients_are_clipped(by, tmp_path):
     built = engine(clip_grad=1e-3, clip_grad_by=by)

@@ -47,11 +47,16 @@ def make_engine(kind="temporal", names=("local", "global"), guider=None, lr=1e-3
     discriminators = {}
     for name in names:
         module = Discriminator(*SIZE, channels=(4,) * 6)
-        discriminators[name] = (module, torch.optim.Adam(module.parameters(), lr))
-    optimizer = torch.optim.Adam(generator.parameters(), lr)
+        discriminators[name] = (module, *falling(module, lr))
     criterion = CompletionLoss(lambda_adversarial=0.1)
-    networks = (generator, optimizer, discriminators, criterion, guider)
+    networks = (generator, *falling(generator, lr), discriminators, criterion, guider)
     return CompletionEngine(datamanager, *networks, use_gpu=False, **options)
+
+
+def falling(module, lr):
+    """An optimiser whose rate is halved every third step."""
+    optimizer = torch.optim.Adam(module.parameters(), lr)
+    return optimizer, torch.optim.lr_scheduler.StepLR(optimizer, 3, 0.5)
 
 
 def weights(engine):
@@ -117,7 +122,7 @@ def test_all_losses_are_reported_and_total_as_weighted():
 def test_discriminators_learn_from_their_own_loss_alone():
     engine = make_engine(names=("local",))
     engine.set_model_mode("train")
-    module, _ = engine.discriminators["local"]
+    module, *_ = engine.discriminators["local"]
     batch = make_batch(1)
     completed = engine.generator(
         *(batch[name] for name in ("img", "mask", "previous", "following"))

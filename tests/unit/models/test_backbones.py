@@ -4,7 +4,7 @@ import pytest
 import torch
 import torchvision
 
-from torchreid_occ.models import build_model
+from torchreid_occ.models import backbones, build_model
 from torchreid_occ.models.backbones import BACKBONES, WeightsUnavailable, build_backbone
 
 
@@ -23,6 +23,24 @@ def test_stages_have_the_stated_channels_strides_and_sizes(name):
             maps = stage(maps)
             assert maps.shape == (1, channels, *size)
             assert size == (128 // stride, 64 // stride)
+
+
+def test_few_frames_pass_at_a_time_where_each_is_by_itself(monkeypatch):
+    trunk = build_backbone("resnet18_x0_5")
+    frames, seen = torch.rand(5, 3, 64, 32), []
+    trunk.stages[2].layer3.register_forward_pre_hook(lambda _, maps: seen.append(len(maps[0])))
+    monkeypatch.setattr(backbones, "PIXELS", 2 * 64 * 32)
+    with torch.no_grad():
+        trunk(frames)  # statistics are those of the batch
+    trunk.eval()(frames)  # gradients need all maps anyway
+    assert seen == [5, 5]
+    with torch.no_grad():
+        parts = trunk(frames)
+        assert seen == [5, 5, 2, 2, 1]
+        monkeypatch.setattr(backbones, "PIXELS", 5 * 64 * 32)
+        torch.testing.assert_close(trunk(frames), parts)
+        monkeypatch.setattr(backbones, "PIXELS", 1)
+        torch.testing.assert_close(trunk(frames), parts)
 
 
 def test_map_sizes_of_odd_frames_are_the_real_ones():

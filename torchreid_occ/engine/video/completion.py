@@ -29,7 +29,9 @@ class CompletionEngine(CheckpointedEngine):
         datamanager: Its batches have ``img``, ``mask``, ``previous``, ``following`` and ``pid``.
         generator: Maps frame, mask, previous and following frame to a ``Completion``.
         optimizer: Its optimiser.
-        discriminators: ``{name: (module, optimiser)}``, names of ``VIEWS``; may be empty.
+        scheduler: Its scheduler, or None.
+        discriminators: ``{name: (module, optimiser, scheduler)}``, names of ``VIEWS``; may be
+            empty.
         criterion: A ``CompletionLoss``.
         guider: Maps completed frames to logits of identities, or None.
         seed: Seed of the run.
@@ -43,6 +45,7 @@ class CompletionEngine(CheckpointedEngine):
         datamanager,
         generator,
         optimizer,
+        scheduler,
         discriminators,
         criterion,
         guider=None,
@@ -54,9 +57,9 @@ class CompletionEngine(CheckpointedEngine):
         super().__init__(datamanager, seed, use_gpu, metadata, precision)
         self.generator, self.optimizer = generator, optimizer
         self.discriminators, self.criterion, self.guider = discriminators, criterion, guider
-        self.register_model("generator", generator, optimizer)
-        for name, (module, its_optimizer) in discriminators.items():
-            self.register_model(f"{name}_discriminator", module, its_optimizer)
+        self.register_model("generator", generator, optimizer, scheduler)
+        for name, parts in discriminators.items():
+            self.register_model(f"{name}_discriminator", *parts)
         self._steps_at_floor = dict.fromkeys(discriminators, 0)
 
     def forward_backward(self, batch):
@@ -70,10 +73,10 @@ class CompletionEngine(CheckpointedEngine):
             f"{name}_discriminator": self._teach(name, frame, final.detach(), mask)
             for name in self.discriminators
         }
-        with _frozen(module for module, _ in self.discriminators.values()):
+        with _frozen(module for module, *_ in self.discriminators.values()):
             judgements = {
                 name: self._computed(module, VIEWS[name](final, mask))
-                for name, (module, _) in self.discriminators.items()
+                for name, (module, *_) in self.discriminators.items()
             }
             guess = None if self.guider is None else self._computed(self.guider, final)
             losses = self.criterion(completion, frame, judgements, guess, pids)
@@ -107,7 +110,7 @@ class CompletionEngine(CheckpointedEngine):
 
     def _teach(self, name, frame, completed, mask):
         """One step of a discriminator; returns its loss."""
-        module, optimizer = self.discriminators[name]
+        module, optimizer, _ = self.discriminators[name]
         real, fake = (
             self._computed(module, VIEWS[name](shown, mask)) for shown in (frame, completed)
         )
