@@ -90,6 +90,7 @@ DEFAULTS = {
         "height": 128,
         "width": 64,
         "max_masked": 1,  # of a training frame's three regions; the paper masks one
+        "max_gap": 0,  # frames that are passed over for a training frame's neighbours, at most
         "generator": {},  # keyword arguments of STCnet
         "discriminators": ["local", "global"],
         "discriminator": {},  # keyword arguments of Discriminator
@@ -136,6 +137,7 @@ LEAST = {
     "data.width": 1,
     "completion.height": 4,
     "completion.width": 4,
+    "completion.max_gap": 0,
     "data.workers": 0,
     "data.split_id": 0,
     "sampler.num_instances": 1,

@@ -17,7 +17,8 @@ class CompletionItems(Dataset):
     """Unoccluded frames, each with regions to complete at random; indexed by :class:`ItemKey`.
 
     Reference: VRSTC, Section 5.2: only unoccluded frames have a known truth. The paper masks one
-    region, so that a frame with several is unlike all that was trained on.
+    region, so that a frame with several is unlike all that was trained on, and takes the nearest
+    neighbours, which are nearer than those of a frame in the middle of an occlusion.
 
     Args:
         tracklets: torchreid tuples ``(img_paths, pid, camid, dsetid)``.
@@ -26,6 +27,8 @@ class CompletionItems(Dataset):
         width: Width of the frames.
         seed: Seed of the run, not negative.
         max_masked: The most regions of a frame to complete.
+        max_gap: The most frames on either side that are passed over for its neighbours, as if the
+            occlusion lasted so long; it is drawn for each item.
 
     Raises:
         ValueError: If every frame has an occluded region, or there are fewer regions.
@@ -39,13 +42,14 @@ class CompletionItems(Dataset):
         width: int,
         seed: int,
         max_masked: int = 1,
+        max_gap: int = 0,
     ):
         if not 1 <= max_masked <= len(REGIONS):
             raise ValueError(
                 f"completion.max_masked is {max_masked}, but must be from 1 to {len(REGIONS)}."
             )
         self.tracklets, self.size, self.seed = tracklets, (height, width), seed
-        self.max_masked = max_masked
+        self.max_masked, self.max_gap = max_masked, max_gap
         self.occluded = [flags.any(1) for flags in occluded]
         self.frames = [
             (index, int(frame))
@@ -68,7 +72,8 @@ class CompletionItems(Dataset):
         regions = np.zeros(len(REGIONS), bool)
         count = rng.integers(1, self.max_masked, endpoint=True)
         regions[rng.permutation(len(REGIONS))[:count]] = True
-        places = (frame, *neighbours(self.occluded[index], frame))
+        passed = rng.integers(0, self.max_gap, endpoint=True)
+        places = (frame, *neighbours(pass_over(self.occluded[index], frame, passed), frame))
         img, previous, following = (read_frame(paths[place], self.size) for place in places)
         return {
             "img": img,
@@ -93,6 +98,18 @@ def neighbours(occluded: np.ndarray, frame: int) -> tuple[int, int]:
     previous = before[-1] if len(before) else after[0] if len(after) else frame
     following = after[0] if len(after) else previous
     return int(previous), int(following)
+
+
+def pass_over(occluded: np.ndarray, frame: int, count: int) -> np.ndarray:
+    """Lets frames on either side of one count as occluded, unless none would be left to see.
+
+    Args:
+        occluded: Whether each frame of the tracklet has an occluded region.
+        frame: The frame.
+        count: How many on either side.
+    """
+    passed = occluded | (np.abs(np.arange(len(occluded)) - frame) <= count)
+    return occluded if passed.all() else passed
 
 
 def read_frame(path: str, size: tuple[int, int]) -> torch.Tensor:
@@ -121,6 +138,7 @@ class CompletionDataManager:
         use_gpu: Prepare batches for a GPU.
         num_measured: Held-out frames that are used, evenly taken.
         max_masked: The most regions of a frame to complete.
+        max_gap: See `CompletionItems`; the same for frames that are measured.
     """
 
     def __init__(
@@ -136,13 +154,14 @@ class CompletionDataManager:
         use_gpu: bool = False,
         num_measured: int = 512,
         max_masked: int = 1,
+        max_gap: int = 0,
     ):
         options = {
             "num_workers": workers,
             "pin_memory": use_gpu,
             "generator": torch.Generator(),  # seeds the workers, which read no seed
         }
-        items = CompletionItems(train, occluded[0], height, width, seed, max_masked)
+        items = CompletionItems(train, occluded[0], height, width, seed, max_masked, max_gap)
         if len(items) < batch_size:
             raise ValueError(
                 f"{len(items)} training frames count as unoccluded, fewer than a batch of "
@@ -159,7 +178,7 @@ class CompletionDataManager:
             persistent_workers=workers > 0,
             **options,
         )
-        measured = CompletionItems(held_out, occluded[1], height, width, seed, max_masked)
+        measured = CompletionItems(held_out, occluded[1], height, width, seed, max_masked, max_gap)
         step = max(1, len(measured) // num_measured)
         chosen = range(0, len(measured), step)
         keys = [ItemKey(0, place, index) for place, index in enumerate(chosen)]

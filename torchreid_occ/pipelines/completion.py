@@ -118,6 +118,7 @@ def train_completion(config, resume=False):
             config.train.seed,
             use_gpu(config),
             max_masked=own.max_masked,
+            max_gap=own.max_gap,
         )
         engine = build_completion_engine(config, datamanager)
         train = config.train

@@ -8,6 +8,7 @@ from torchreid_occ.data.completion import (
     CompletionDataManager,
     CompletionItems,
     neighbours,
+    pass_over,
     read_frame,
 )
 from torchreid_occ.data.regions import region_mask, region_rows
@@ -78,6 +79,30 @@ def test_several_regions_may_be_to_complete(tracklets):
     assert masks == {(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1)}
     with pytest.raises(ValueError, match=r"max_masked is 4, but must be from 1 to 3"):
         CompletionItems(tracklets, occluded, 12, 8, seed=3, max_masked=4)
+
+
+@pytest.mark.parametrize(
+    ("occluded", "count", "expected"),
+    [
+        ([0, 0, 0, 0, 0], 0, (1, 3)),
+        ([0, 0, 0, 0, 0], 1, (0, 4)),
+        ([0, 1, 0, 0, 0], 1, (0, 4)),
+        ([1, 0, 0, 0, 0], 1, (4, 4)),
+        ([0, 0, 0, 0, 0], 2, (1, 3)),  # none would be left
+    ],
+)
+def test_frames_beside_one_are_passed_over(occluded, count, expected):
+    flags = np.array(occluded, bool)
+    assert neighbours(pass_over(flags, 2, count), 2) == expected
+    assert flags.tolist() == [bool(flag) for flag in occluded]
+
+
+def test_neighbours_may_be_far(tracklets):
+    occluded = [np.zeros((4, 3), bool) for _ in tracklets]
+    items = CompletionItems(tracklets, occluded, 12, 8, seed=3, max_gap=1)
+    found = [items[ItemKey(epoch, 0, 1)] for epoch in range(30)]  # frame 1 of the first tracklet
+    pairs = {(level(item["previous"]), level(item["following"])) for item in found}
+    assert pairs == {(0, 20), (30, 30)}
 
 
 def test_nothing_to_learn_from_is_an_error(tracklets):
