@@ -70,7 +70,6 @@ def rfcnet(
     foreground=True,
     region_feature="paper",
     initial_scale=0.0,
-    rectify=False,
     position="center",
     assignment="both",
     scaled_attention=False,
@@ -99,7 +98,6 @@ def rfcnet(
             `RegionBranch`.
         initial_scale: How loudly blocks start to speak, from 0 (released code) to 1, see
             `RegionBranch`.
-        rectify: Whether region features are positive in TRFC, see `RegionBranch`.
         position: 'center' (paper) or 'official_topleft' (released code).
         assignment: 'both', 'appearance' (SRFC-A), 'position' (SRFC-P) or 'fixed'
             (Keypoint-Select).
@@ -128,7 +126,6 @@ def rfcnet(
             foreground=foreground,
             region_feature=region_feature,
             initial_scale=initial_scale,
-            rectify=rectify,
             position=position,
             assignment=assignment,
             scaled_attention=scaled_attention,

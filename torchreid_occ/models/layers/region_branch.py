@@ -24,8 +24,6 @@ class RegionBranch(nn.Module):
             so that the foreground barely acts.
         initial_scale: What the scale of the last normalisation starts at: 0, as in the released
             code, so that a block starts as the identity, or up to 1, the scale of the map.
-        rectify: Whether a ReLU follows the reduction, so that regions' features are positive, as
-            those of the map itself are.
 
     Shape:
         maps: `(F, C, H, W)`; masks: `(F, N, H, W)`; foreground: `(F, 1, H, W)`.
@@ -34,9 +32,7 @@ class RegionBranch(nn.Module):
         ValueError: If the region feature is not one of the allowed.
     """
 
-    def __init__(
-        self, channels, completion, region_feature="paper", initial_scale=0.0, rectify=False
-    ):
+    def __init__(self, channels, completion, region_feature="paper", initial_scale=0.0):
         super().__init__()
         if region_feature not in REGION_FEATURES:
             raise ValueError(
@@ -45,7 +41,6 @@ class RegionBranch(nn.Module):
             )
         self.region_feature = region_feature
         self.reduce = nn.Conv2d(channels, channels // 2, 1)
-        self.activation = nn.ReLU() if rectify else nn.Identity()
         self.completion = completion
         self.extend = nn.Sequential(nn.Conv2d(channels // 2, channels, 1), nn.BatchNorm2d(channels))
         self.reduce.apply(initialise)
@@ -67,8 +62,7 @@ class RegionBranch(nn.Module):
         if foreground is not None and self.region_feature == "official":
             maps = maps * (1 + foreground / foreground.sum((2, 3), keepdim=True))
             foreground = None
-        reduced = self.activation(self.reduce(maps))
-        pooled = pool_regions(reduced, masks, foreground, self.region_feature == "masked")
+        pooled = pool_regions(self.reduce(maps), masks, foreground, self.region_feature == "masked")
         completion = self.completion(pooled, context)
         return self.extend(project_regions(completion.completed, masks)), completion
 

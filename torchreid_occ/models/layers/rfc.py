@@ -48,7 +48,6 @@ class RFC(nn.Module):
         foreground: Whether a foreground map weights the region features.
         region_feature: 'paper', 'masked' or 'official', see `RegionBranch`.
         initial_scale: See `RegionBranch`.
-        rectify: Of TRFC's, see `RegionBranch`.
         position: 'center' or 'official_topleft', see `region_positions`.
         assignment: 'both', 'appearance', 'position' or 'fixed', see `SRFC`.
         scaled_attention: See `TRFC`.
@@ -73,7 +72,6 @@ class RFC(nn.Module):
         foreground=True,
         region_feature="paper",
         initial_scale=0.0,
-        rectify=False,
         position="center",
         assignment="both",
         scaled_attention=False,
@@ -98,7 +96,7 @@ class RFC(nn.Module):
             self.spatial = RegionBranch(channels, srfc, region_feature, initial_scale)
         if "T" in arrangement:
             trfc = TRFC(channels // 2, scaled_attention, gate)
-            self.temporal = RegionBranch(channels, trfc, region_feature, initial_scale, rectify)
+            self.temporal = RegionBranch(channels, trfc, region_feature, initial_scale)
 
     def forward(self, maps, num_frames=1):
         """Returns the completed maps of clips of `num_frames` frames each, and `RfcOutput`."""
