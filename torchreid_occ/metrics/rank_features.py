@@ -9,6 +9,7 @@ from torchreid_occ.utils.progress import progress
 
 DIST_METRICS = ("cosine", "euclidean")
 BLOCK = (1024, 16384)  # queries and gallery items whose distances are in memory at a time
+LEAST_ROWS = 16  # of the queries' side of a product, which is one of matrices then
 
 
 def rank_features(
@@ -73,20 +74,27 @@ class _ByIdentity:
         self.features, self.dist_metric, self.device = features, dist_metric, device
         self.order = np.argsort(pids, kind="stable")
         self.pids, self.camids = pids[self.order], camids[self.order]
-        self.starts = range(0, len(pids), size)
-        self.size = size
+        self.size = max(1, min(size, len(pids)))
+        self.starts = range(0, len(pids), self.size)
 
     def distances(self, start, query):
-        """Indices of a block's items and their distances, `(Q, block)`: NumPy sorts fastest."""
+        """Indices of a block's items and their distances, `(Q, block)`: NumPy sorts fastest.
+
+        All products are of matrices of one size: the last block's size, and a lone query's vector,
+        would round differently and part what is tied.
+        """
         index = self.order[start : start + self.size]
         items = torch.as_tensor(self.features[index]).to(self.device, torch.float32)
         if not torch.isfinite(items).all():
             raise ValueError("Some gallery features are not finite.")
-        items = _prepared(items, self.dist_metric)
+        items = _lengthened(_prepared(items, self.dist_metric), self.size)
+        rows, query = len(query), _lengthened(query, LEAST_ROWS)
         if self.dist_metric == "cosine":
-            return index, (1 - query @ items.T).cpu().numpy()
-        squares = query.square().sum(1, keepdim=True) + items.square().sum(1)
-        return index, torch.addmm(squares, query, items.T, alpha=-2).cpu().numpy()
+            found = 1 - query @ items.T
+        else:
+            squares = query.square().sum(1, keepdim=True) + items.square().sum(1)
+            found = torch.addmm(squares, query, items.T, alpha=-2)
+        return index, found[:rows, : len(index)].cpu().numpy()
 
 
 class _Own:
@@ -151,6 +159,10 @@ def _summary(chosen, ranks, counts, max_rank):
     precision = np.arange(1, ranks.shape[1] + 1) / (ranks + 1)  # 0 at infinite ranks
     curves = np.arange(max_rank) >= ranks[:, :1]
     return chosen[valid], precision.sum(1) / counts, curves.astype(np.float32)
+
+
+def _lengthened(features, rows):
+    return F.pad(features, (0, 0, 0, max(0, rows - len(features))))
 
 
 def _prepared(features, dist_metric):
