@@ -31,6 +31,7 @@ def main():
     parser.add_argument("checkpoint", metavar="CHECKPOINT")
     parser.add_argument("--precision", default="bfloat16", choices=list(PRECISIONS))
     parser.add_argument("--root", metavar="DIR", help="folder of the datasets")
+    parser.add_argument("--target", metavar="NAME", help="dataset; the training's first if left")
     parser.add_argument(
         "--splits", nargs="+", type=int, metavar="N",
         help="renderings that are tested one after the other; the training's if left",
@@ -50,7 +51,8 @@ def main():
 
 def compare(model, config, arguments, split):
     """Numbers of one rendering in both precisions: what half precision changes, mAP, seconds."""
-    own = {"root": arguments.root, "split_id": split}
+    target = arguments.target and [arguments.target]
+    own = {"root": arguments.root, "split_id": split, "targets": target}
     given = {name: value for name, value in own.items() if value is not None}
     config = merged(plain(config), [{"data": given}], "the command line")
     features, first, mAP, seconds = {}, {}, {}, {}  # noqa: N806  the field writes mAP
