@@ -1,6 +1,7 @@
 """How a process holds memory, and how much of it a piece of work takes."""
 
 import ctypes
+import platform
 from pathlib import Path
 
 # Of glibc's mallopt: from what size on memory is asked of the kernel and given back on its own,
@@ -16,10 +17,10 @@ def keep_freed_memory():
     on a CPU a training step of ResNet-50 takes half the time without. What memory the process
     holds stays at its peak. Elsewhere than under glibc nothing is done.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_MMAP_THRESHOLD, _ALL)
-        mallopt(_TRIM_THRESHOLD, _ALL)
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_MMAP_THRESHOLD, _ALL)
+        libc.mallopt(_TRIM_THRESHOLD, _ALL)
 
 
 def added_mebibytes(work):
