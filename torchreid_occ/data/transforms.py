@@ -6,10 +6,18 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-TRANSFORMS = ("random_flip", "random_crop", "color_jitter", "random_erase", "random_erase_frames")
+TRANSFORMS = (
+    "random_flip",
+    "random_crop",
+    "color_jitter",
+    "random_erase",
+    "random_erase_frames",
+    "random_paint_frames",
+)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 _ERASING = {"p": 0.5, "scale": (0.02, 0.4), "ratio": (0.3, 1 / 0.3)}
+_BLOTCH = 4  # pixels from one random value of a painted rectangle to the next
 
 
 class ClipTransform:
@@ -19,7 +27,8 @@ class ClipTransform:
     order: ``random_crop`` (frames are resized to 1.125 times the size, then cropped),
     ``random_flip``, ``color_jitter``, ``random_erase`` (the same rectangle in every frame, filled
     with the mean). ``random_erase_frames`` erases frame by frame instead, as if something were
-    passing: what one frame lacks another shows.
+    passing: what one frame lacks another shows. ``random_paint_frames`` does the same in colours
+    drawn at random instead of the mean, as what passes has some colour.
 
     Args:
         height: Height of the output.
@@ -61,7 +70,9 @@ class ClipTransform:
         if "random_erase" in chosen:
             steps.append(_ClipErasing(**_ERASING))
         if "random_erase_frames" in chosen:
-            steps.append(_FrameErasing(**_ERASING))
+            steps.append(_FrameByFrame(_ClipErasing(**_ERASING)))
+        if "random_paint_frames" in chosen:
+            steps.append(_FrameByFrame(_Painting(**_ERASING)))
         self._steps = v2.Compose(steps)
 
     def __call__(self, frames, keypoints=None, foregrounds=None, seed: int = 0):
@@ -116,16 +127,31 @@ class _ClipErasing(v2.RandomErasing):
         if params["v"] is None or isinstance(inpt, tv_tensors.KeyPoints):
             return inpt
         top, left = params["i"], params["j"]
-        inpt[..., top : top + params["h"], left : left + params["w"]] = 0
+        fill = 0 if isinstance(inpt, tv_tensors.Mask) else params["v"]
+        inpt[..., top : top + params["h"], left : left + params["w"]] = fill
         return inpt
 
 
-class _FrameErasing(nn.Module):
-    """Random erasing with a draw for each frame of a clip."""
+class _Painting(_ClipErasing):
+    """Fills the rectangle with a random colour, more or less blotched, instead of the mean."""
 
-    def __init__(self, **options):
+    def make_params(self, flat_inputs):
+        params = super().make_params(flat_inputs)
+        if params["v"] is not None:
+            size = params["h"], params["w"]
+            colour = torch.empty(3, 1, 1).uniform_(-2.1, 2.4)  # black to white, normalised
+            blotches = torch.randn(1, 3, *(length // _BLOTCH + 1 for length in size))
+            blotches = nn.functional.interpolate(blotches, size, mode="bilinear")[0]
+            params["v"] = colour + blotches * torch.empty(()).uniform_(0, 0.7)
+        return params
+
+
+class _FrameByFrame(nn.Module):
+    """Erases each frame of a clip by a draw of its own."""
+
+    def __init__(self, erase):
         super().__init__()
-        self._erase = _ClipErasing(**options)
+        self._erase = erase
 
     def forward(self, sample):
         """Erases frames and their foreground maps; key point lines stay."""

@@ -136,6 +136,23 @@ def test_frames_are_erased_one_by_one():
     assert shared == 0
 
 
+def test_frames_are_painted_one_by_one_in_colours_of_their_own():
+    transform = ClipTransform(HEIGHT, WIDTH, ("random_paint_frames",), training=True)
+    frames = [Image.new("RGB", (WIDTH, HEIGHT), "white")] * 4
+    foregrounds = [Image.new("L", (WIDTH, HEIGHT), 255)] * 4
+    white = ClipTransform(HEIGHT, WIDTH)(frames)
+    colours = []
+    for seed in range(40):
+        img, _, foreground = transform(frames, None, foregrounds, seed)
+        hidden = foreground[:, 0] == 0
+        assert torch.equal((img != white[0]).any(1), hidden)
+        colours += [
+            frame[:, mask].mean(1) for frame, mask in zip(img, hidden, strict=True) if mask.any()
+        ]
+    assert 50 <= len(colours) <= 110  # p = 0.5 for each of 160 frames
+    assert torch.stack(colours).std(0).min() > 0.8
+
+
 def test_colour_jitter_is_shared_and_leaves_the_foreground():
     transform = ClipTransform(HEIGHT, WIDTH, ("color_jitter",), training=True, **PLAIN)
     frames = [Image.new("RGB", (WIDTH, HEIGHT), (100, 100, 100))] * 2
