@@ -30,10 +30,13 @@ class Baseline(ClipModel):
         """Returns a `ClipOutput`."""
         return ClipOutput(*self.head(self.backbone(clip.flatten(0, 1)), clip.shape[1]))
 
-    def head(self, maps, num_frames):
-        """Turns the last maps of clips of `num_frames` frames each into logits and features."""
+    def head(self, maps, num_frames, weights=None):
+        """Turns the last maps of clips of `num_frames` frames each into logits and features.
+
+        Frames count by their `weights`, `(B, T, 1)`, or all alike.
+        """
         frames = maps.mean((2, 3)).unflatten(0, (-1, num_frames))
-        features = self.neck(frames.mean(1))
+        features = self.neck(frames.mean(1) if weights is None else (weights * frames).sum(1))
         return self.classifier(features), features
 
 

@@ -1,10 +1,9 @@
 """Quality weighting: frames of a clip count by how good the network finds them."""
 
-from torch import nn
-
 from torchreid_occ.models.backbones import build_backbone
 from torchreid_occ.models.baseline import Baseline
 from torchreid_occ.models.clip_model import ClipOutput
+from torchreid_occ.models.layers.quality import FrameQuality
 
 
 class QAN(Baseline):
@@ -24,9 +23,7 @@ class QAN(Baseline):
 
     def __init__(self, backbone, num_classes, neck=True):
         super().__init__(backbone, num_classes, neck)
-        self.quality = nn.Linear(backbone.channels[2], 1)
-        nn.init.zeros_(self.quality.weight)  # at first, all frames are equal: the baseline
-        nn.init.zeros_(self.quality.bias)
+        self.quality = FrameQuality(backbone.channels[2])
 
     def forward_clip(self, clip):
         """Returns a `ClipOutput`."""
@@ -34,10 +31,7 @@ class QAN(Baseline):
         maps = clip.flatten(0, 1)
         for stage in lower:
             maps = stage(maps)
-        quality = self.quality(maps.mean((2, 3))).sigmoid().unflatten(0, clip.shape[:2])
-        frames = last(maps).mean((2, 3)).unflatten(0, clip.shape[:2])
-        features = self.neck((quality * frames).sum(1) / quality.sum(1))
-        return ClipOutput(self.classifier(features), features)
+        return ClipOutput(*self.head(last(maps), clip.shape[1], self.quality(maps, clip.shape[1])))
 
 
 def qan(

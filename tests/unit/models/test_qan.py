@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch.nn.functional import linear
 
 from torchreid_occ.models import build_model
 
@@ -34,7 +35,8 @@ def test_features_are_the_mean_weighted_by_quality(judging):
         middle = clip.flatten(0, 1)
         for stage in judging.backbone.stages[:3]:
             middle = stage(middle)
-        quality = torch.sigmoid(judging.quality(middle.mean((2, 3)))).view(2, 3)
+        scores = linear(middle.mean((2, 3)), judging.quality.weight, judging.quality.bias)
+        quality = torch.sigmoid(scores).view(2, 3)
         frames = judging.backbone.stages[3](middle).mean((2, 3)).view(2, 3, -1)
         expected = torch.stack(
             [
