@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torchreid_occ.models.backbones import build_backbone
 from torchreid_occ.models.baseline import Baseline
 from torchreid_occ.models.layers.foreground_mask import ForegroundMask
+from torchreid_occ.models.layers.quality import FrameQuality
 from torchreid_occ.models.layers.rfc import ARRANGEMENTS, RFC, RfcOutput
 
 
@@ -28,13 +29,16 @@ class RFCnet(Baseline):
         blocks: Block by the number of the stage (from 1) that it follows.
         num_classes: Number of training identities.
         size: Height and width of the frames.
+        weigh_frames: Whether frames count by their quality, as in `QAN`, or all alike.
 
     Raises:
         ValueError: When called with frames of another size.
     """
 
-    def __init__(self, backbone, blocks, num_classes, size):
+    def __init__(self, backbone, blocks, num_classes, size, weigh_frames=False):
         super().__init__(backbone, num_classes)
+        # Differs from paper: there is no such weighting; off unless asked for.
+        self.quality = FrameQuality(backbone.channels[-2]) if weigh_frames else None
         self.blocks = nn.ModuleDict({str(stage): block for stage, block in blocks.items()})
         self.size = tuple(size)
 
@@ -46,13 +50,15 @@ class RFCnet(Baseline):
                 f"for {self.size[0]}x{self.size[1]}: build it with the height and width of the data"
             )
         num_frames = clip.shape[1]
-        maps, found = clip.flatten(0, 1), []
+        maps, weights, found = clip.flatten(0, 1), None, []
         for number, stage in enumerate(self.backbone.stages, start=1):
+            if self.quality is not None and number == len(self.backbone.stages):
+                weights = self.quality(maps, num_frames)
             maps = stage(maps)
             if str(number) in self.blocks:
                 maps, output = self.blocks[str(number)](maps, num_frames)
                 found.append(output)
-        return RfcnetOutput(*self.head(maps, num_frames), tuple(found))
+        return RfcnetOutput(*self.head(maps, num_frames, weights), tuple(found))
 
 
 def rfcnet(
@@ -70,10 +76,12 @@ def rfcnet(
     foreground=True,
     region_feature="paper",
     initial_scale=0.0,
+    projection="random",
     position="center",
     assignment="both",
     scaled_attention=False,
     gate="scalar",
+    weigh_frames=False,
 ):
     """Builds RFCnet, or any variant of the paper's Tables 8 and 9 and Fig. 7.
 
@@ -97,12 +105,15 @@ def rfcnet(
         region_feature: 'paper' (Eq. 2), 'masked' (Section 3.4) or 'official' (released code), see
             `RegionBranch`.
         initial_scale: How loudly blocks start to speak, from 0 (released code) to 1, see
+            `RegionBranch`; one number, or one for each letter of the arrangement.
+        projection: How a block's projections start, 'random' (released code) or 'paired', see
             `RegionBranch`.
         position: 'center' (paper) or 'official_topleft' (released code).
         assignment: 'both', 'appearance' (SRFC-A), 'position' (SRFC-P) or 'fixed'
             (Keypoint-Select).
         scaled_attention: Whether TRFC divides similarities by the square root of the channels.
         gate: 'scalar' or 'channel' weights in TRFC.
+        weigh_frames: Whether frames count by their quality, as in `QAN` (not in the paper).
 
     Raises:
         ValueError: If an option is not one of the allowed, or the frames are too small.
@@ -126,12 +137,13 @@ def rfcnet(
             foreground=foreground,
             region_feature=region_feature,
             initial_scale=initial_scale,
+            projection=projection,
             position=position,
             assignment=assignment,
             scaled_attention=scaled_attention,
             gate=gate,
         )
-    return RFCnet(trunk, blocks, num_classes, (height, width))
+    return RFCnet(trunk, blocks, num_classes, (height, width), weigh_frames)
 
 
 def _check_blocks(stages, num_stages, arrangement, foreground):

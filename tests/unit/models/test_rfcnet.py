@@ -70,6 +70,8 @@ SWITCHES = [
     ({"allow_empty": True}, ALL),
     ({"region_feature": "official", "position": "official_topleft"}, ALL),
     ({"scaled_attention": True, "gate": "channel"}, ALL),
+    ({"projection": "paired", "initial_scale": [0.5, 1.0]}, ALL),
+    ({"weigh_frames": True}, ALL),
     ({"last_stride": 2}, ALL),
 ]
 
@@ -102,6 +104,18 @@ def test_a_new_rfcnet_is_the_baseline():
     clip = torch.randn(2, 3, 3, 64, 32)
     with torch.no_grad():
         assert torch.equal(model(clip), baseline(clip))
+
+
+def test_weighed_frames_count_by_their_quality_as_in_qan():
+    model = small(weigh_frames=True).eval()
+    nn.init.normal_(model.quality.weight)
+    qan = build_model("qan", 4, **SMALL).eval()
+    qan.load_state_dict({name: model.state_dict()[name] for name in qan.state_dict()})
+    clip = torch.randn(2, 3, 3, 64, 32)
+    with torch.no_grad():
+        assert torch.equal(model(clip), qan(clip))
+        model.quality.weight.zero_()
+        assert not torch.allclose(model(clip), qan(clip))
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 3, 7])
@@ -186,6 +200,8 @@ def test_frames_of_another_size_are_refused():
         ({"arrangement": "SRFC"}, r'arrangement "SRFC".*S-T.*foreground'),
         ({"arrangement": "foreground", "foreground": False}, "foreground False, but arrangement"),
         ({"assignment": "none"}, r'assignment "none".*both'),
+        ({"projection": "tied"}, r'projection "tied".*paired'),
+        ({"initial_scale": [0.0, 0.5, 1.0]}, r'initial_scale .* "S-T" needs one number, or 2'),
         ({"backbone": "vgg16"}, r'backbone "vgg16".*resnet50'),
         ({"height": 32, "width": 16}, "feature map of 2x1, but body regions need at least 4x2"),
     ],

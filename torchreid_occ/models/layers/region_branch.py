@@ -6,6 +6,7 @@ from torch import nn
 from torchreid_occ.models.layers.initialise import initialise
 
 REGION_FEATURES = ("paper", "masked", "official")
+PROJECTIONS = ("random", "paired")
 EPS = 1e-6  # weight below which a region counts as empty; its feature is then zero
 
 
@@ -24,20 +25,36 @@ class RegionBranch(nn.Module):
             so that the foreground barely acts.
         initial_scale: What the scale of the last normalisation starts at: 0, as in the released
             code, so that a block starts as the identity, or up to 1, the scale of the map.
+        projection: How the two projections start (the paper is silent): 'random', as in the
+            released code; or 'paired', which adds pairs of channels and gives each its pair's sum
+            back. Then region features are positive, as Section 3.4 presumes of those that are to
+            close the gate when they are small, and what a block adds are means of the map itself,
+            which a network that was trained without blocks can read.
 
     Shape:
         maps: `(F, C, H, W)`; masks: `(F, N, H, W)`; foreground: `(F, 1, H, W)`.
 
     Raises:
-        ValueError: If the region feature is not one of the allowed.
+        ValueError: If the region feature or the projection is not one of the allowed.
     """
 
-    def __init__(self, channels, completion, region_feature="paper", initial_scale=0.0):
+    def __init__(
+        self,
+        channels,
+        completion,
+        region_feature="paper",
+        initial_scale=0.0,
+        projection="random",
+    ):
         super().__init__()
         if region_feature not in REGION_FEATURES:
             raise ValueError(
                 f'Received region_feature "{region_feature}", but expected to be one of '
                 f"{REGION_FEATURES}"
+            )
+        if projection not in PROJECTIONS:
+            raise ValueError(
+                f'Received projection "{projection}", but expected to be one of {PROJECTIONS}'
             )
         self.region_feature = region_feature
         self.reduce = nn.Conv2d(channels, channels // 2, 1)
@@ -45,6 +62,8 @@ class RegionBranch(nn.Module):
         self.extend = nn.Sequential(nn.Conv2d(channels // 2, channels, 1), nn.BatchNorm2d(channels))
         self.reduce.apply(initialise)
         self.extend.apply(initialise)
+        if projection == "paired":
+            _pair_channels(self.reduce, self.extend[0])
         nn.init.constant_(self.extend[1].weight, initial_scale)
 
     def forward(self, maps, masks, foreground, context):
@@ -65,6 +84,15 @@ class RegionBranch(nn.Module):
         pooled = pool_regions(self.reduce(maps), masks, foreground, self.region_feature == "masked")
         completion = self.completion(pooled, context)
         return self.extend(project_regions(completion.completed, masks)), completion
+
+
+@torch.no_grad()
+def _pair_channels(reduce, extend):
+    pairs = torch.eye(reduce.out_channels).repeat_interleave(2, dim=1) * 0.5**0.5  # orthonormal
+    reduce.weight.copy_(pairs[..., None, None])
+    extend.weight.copy_(pairs.T[..., None, None])
+    reduce.bias.zero_()
+    extend.bias.zero_()
 
 
 def pool_regions(maps, masks, foreground=None, by_area=False):

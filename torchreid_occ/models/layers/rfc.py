@@ -47,7 +47,8 @@ class RFC(nn.Module):
         allow_empty: Whether the predicted lines may leave regions empty; needs 'apu'.
         foreground: Whether a foreground map weights the region features.
         region_feature: 'paper', 'masked' or 'official', see `RegionBranch`.
-        initial_scale: See `RegionBranch`.
+        initial_scale: See `RegionBranch`; one number, or one for each letter of the arrangement.
+        projection: 'random' or 'paired', see `RegionBranch`.
         position: 'center' or 'official_topleft', see `region_positions`.
         assignment: 'both', 'appearance', 'position' or 'fixed', see `SRFC`.
         scaled_attention: See `TRFC`.
@@ -72,6 +73,7 @@ class RFC(nn.Module):
         foreground=True,
         region_feature="paper",
         initial_scale=0.0,
+        projection="random",
         position="center",
         assignment="both",
         scaled_attention=False,
@@ -91,12 +93,13 @@ class RFC(nn.Module):
         self.partition = _partition(partition, channels, height, width, num_regions, allow_empty)
         self.foreground = ForegroundHead(channels) if foreground else None
         self.spatial = self.temporal = None
+        scales = _scales(initial_scale, arrangement)
         if "S" in arrangement:
             srfc = SRFC(channels // 2, num_regions, assignment)
-            self.spatial = RegionBranch(channels, srfc, region_feature, initial_scale)
+            self.spatial = RegionBranch(channels, srfc, region_feature, scales["S"], projection)
         if "T" in arrangement:
             trfc = TRFC(channels // 2, scaled_attention, gate)
-            self.temporal = RegionBranch(channels, trfc, region_feature, initial_scale)
+            self.temporal = RegionBranch(channels, trfc, region_feature, scales["T"], projection)
 
     def forward(self, maps, num_frames=1):
         """Returns the completed maps of clips of `num_frames` frames each, and `RfcOutput`."""
@@ -108,7 +111,7 @@ class RFC(nn.Module):
         branches = {"S": self.spatial, "T": self.temporal}
         outputs = {"S": None, "T": None}
         source = completed = maps
-        for name in self.arrangement[::2]:  # the letters, without what joins them
+        for name in _letters(self.arrangement):
             residual, outputs[name] = branches[name](
                 source, regions.masks, probability, context[name]
             )
@@ -116,6 +119,26 @@ class RFC(nn.Module):
             if "+" not in self.arrangement:
                 source = completed
         return completed, RfcOutput(regions, logits, outputs["S"], outputs["T"])
+
+
+def _letters(arrangement):
+    return arrangement[::2]  # without what joins them
+
+
+def _scales(initial_scale, arrangement):
+    """The initial scale of each letter of the arrangement."""
+    letters = _letters(arrangement)
+    scales = (
+        initial_scale
+        if isinstance(initial_scale, (list, tuple))
+        else [initial_scale] * len(letters)
+    )
+    if len(scales) != len(letters):
+        raise ValueError(
+            f'Received initial_scale {initial_scale}, but arrangement "{arrangement}" needs one '
+            f"number, or {len(letters)}"
+        )
+    return dict(zip(letters, scales, strict=True))
 
 
 def _partition(name, channels, height, width, num_regions, allow_empty):

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 
 from torchreid_occ.models.layers.foreground_mask import ForegroundMask
 from torchreid_occ.models.layers.region_branch import RegionBranch, pool_regions, project_regions
@@ -127,6 +128,24 @@ def test_blocks_may_start_loud():
     # Two branches, each normalised over frames and units to a variance of one.
     spread = added.var((0, 2, 3), correction=0)
     assert ((spread > 0.5) & (spread < 4)).all()
+
+
+@pytest.mark.parametrize("arrangement", ["S-T", "T-S", "S+T"])
+def test_each_module_may_start_as_loud_as_it_should(arrangement):
+    by_letter = dict(zip(arrangement[::2], (0.0, 1.0), strict=True))
+    module = block(arrangement=arrangement, initial_scale=(0.0, 1.0))
+    for branch, letter in ((module.spatial, "S"), (module.temporal, "T")):
+        assert (branch.extend[1].weight == by_letter[letter]).all()
+
+
+def test_paired_projections_give_each_channel_the_mean_of_its_pair():
+    torch.manual_seed(0)
+    x = maps(1).abs()
+    branch = RegionBranch(CHANNELS, nn.Identity(), projection="paired")
+    pairs = x.unflatten(1, (-1, 2)).mean(2).repeat_interleave(2, dim=1)
+    torch.testing.assert_close(branch.extend[0](branch.reduce(x)), pairs)
+    with pytest.raises(ValueError, match='Received projection "tied"'):
+        RegionBranch(CHANNELS, nn.Identity(), projection="tied")
 
 
 def test_without_foreground_region_features_are_plain_means():
