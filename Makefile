@@ -15,8 +15,8 @@ install: .venv/installed
 demo: install
 	$(BIN)/python tools/demo.py
 
-# Each takes as many runs at once as JOBS says.
-JOBS ?= 1
+# Each takes as many runs at once as JOBS says, with its share of the cores.
+JOBS ?= 2
 COMPARE := $(BIN)/python tools/compare.py --pretrain configs/pretrain/occwalk_small.yaml \
 	--seeds 200 201 202 --splits 200 201 202 --jobs $(JOBS)
 

@@ -1,6 +1,6 @@
 """Says what a model would gain if one part of it were perfect, and what its blocks do.
 
-    python tools/diagnose.py log/compare/rfcnet/seed_200/model/model.pth.tar-16
+    python tools/diagnose.py log/compare/rfcnet/seed_200/model/model.pth.tar-8
     python tools/diagnose.py --train configs/compare/rfcnet.yaml --truth foreground lines
 
 The first tests a model trained on OccWalk while ground truth takes the place of one thing at a
