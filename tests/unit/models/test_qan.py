@@ -55,7 +55,8 @@ def test_one_frame_counts_whole_however_bad_it_is(judging):
         torch.testing.assert_close(judging(frame), judging(frame.expand(-1, 4, -1, -1, -1)))
 
 
-def test_every_parameter_learns(model):
-    outputs = model.train()(torch.rand(4, 2, 3, 64, 32))
+def test_every_parameter_learns(judging):
+    outputs = judging.train()(torch.rand(4, 2, 3, 64, 32))
     (outputs.logits.square().sum() + outputs.features[:, 0].sum()).backward()
-    assert [name for name, p in model.named_parameters() if not p.grad.abs().sum() > 0] == []
+    # Above rounding: of equal frames, the qualities' common bias would have no gradient at all.
+    assert [name for name, p in judging.named_parameters() if not p.grad.abs().max() > 1e-5] == []

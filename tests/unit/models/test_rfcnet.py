@@ -30,9 +30,11 @@ def step(model, data, **loss_options):
 
 
 def wake(model):
-    """Perturbs what starts at zero, without which nothing reaches the blocks."""
-    for name, parameter in model.blocks.named_parameters():
-        if name.endswith(("extend.1.weight", "box_head.weight")):
+    """Perturbs what starts at zero, without which nothing reaches the blocks and the common bias
+    of frames' qualities.
+    """
+    for name, parameter in model.named_parameters():
+        if name.endswith(("extend.1.weight", "box_head.weight", "quality.weight")):
             nn.init.normal_(parameter, std=0.1)
     return model
 

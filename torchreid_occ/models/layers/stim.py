@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class StimState(NamedTuple):
@@ -35,12 +36,12 @@ class STIM(nn.Module):
     def __init__(self, channels, features=256):
         super().__init__()
         self.feature_dim = features
-        self.reduce = _block(channels, features, 1)
-        self.integrate = _block(features, features, 3)
+        self.reduce = _block(channels, features, 1, padding=0)
+        self.integrate = _block(features, features, 3, padding=(0, 1, 1))
 
     def forward(self, maps):
         """Returns the feature of whole sequences."""
-        return self.integrate(self.reduce(maps.transpose(1, 2))).mean((2, 3, 4))
+        return self._integrated(self.reduce(maps.transpose(1, 2))).mean((2, 3, 4))
 
     def extend(self, state, maps):
         """Takes the next part of a sequence in; in eval mode parts give what the whole gives.
@@ -60,18 +61,23 @@ class STIM(nn.Module):
             joined = torch.cat((state.reduced, joined), dim=2)
         last = joined.shape[2] - 1
         if last > waiting:
-            total = total + self.integrate(joined)[:, :, waiting:last].mean((3, 4)).sum(2)
+            total = total + self._integrated(joined)[:, :, waiting:last].mean((3, 4)).sum(2)
         return StimState(joined[:, :, -2:], total, num_frames)
 
     def finish(self, state):
         """The feature of a sequence, once all of it has been taken in."""
-        last = self.integrate(state.reduced)[:, :, -1].mean((2, 3))
+        last = self._integrated(state.reduced)[:, :, -1].mean((2, 3))
         return (state.total + last) / state.num_frames
 
+    def _integrated(self, reduced):
+        # Time is padded here and not by the convolution: of sequences shorter than its kernel,
+        # oneDNN leaves parts of the weights' gradient in bfloat16 as they were in memory.
+        return self.integrate(functional.pad(reduced, (0, 0, 0, 0, 1, 1)))
 
-def _block(before, after, kernel):
+
+def _block(before, after, kernel, padding):
     return nn.Sequential(
-        nn.Conv3d(before, after, kernel, padding=kernel // 2, bias=False),
+        nn.Conv3d(before, after, kernel, padding=padding, bias=False),
         nn.BatchNorm3d(after),
         nn.ReLU(),
     )

@@ -129,6 +129,20 @@ def test_stim_is_two_convolutions_and_a_mean(maps):
     torch.testing.assert_close(stim(maps), outputs.mean((2, 3, 4)))
 
 
+@pytest.mark.parametrize("num_frames", [1, 2, 3, 4])
+def test_stim_learns_from_short_clips_in_half_precision(num_frames, maps):
+    torch.manual_seed(1)
+    stim, gradients = STIM(SIZE[0], 64).eval(), []
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            feature = stim(maps[:, :num_frames].float())
+        feature.float().square().sum().backward()
+        gradients.append(stim.integrate[0].weight.grad)
+        stim.zero_grad()
+    full, half = gradients
+    assert (half - full).norm() < 0.05 * full.norm()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"attention": "all"}, "'both', 'spatial'"), ({"inputs": "all"}, "'differences'")],
