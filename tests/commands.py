@@ -17,7 +17,7 @@ from pathlib import Path
 from support import REPOSITORY
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["torchreid_occ.pipelines", "torchreid_occ.visualization.rfcnet"])
+_FORKS.set_forkserver_preload(["torchreid_occ.runs", "torchreid_occ.visualization.rfcnet"])
 TIMEOUT = 300
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from torchreid_occ.engine.video import ClipEngine
+from torchreid_occ.engine import ClipEngine
 
 
 class Output(NamedTuple):

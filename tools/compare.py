@@ -8,9 +8,10 @@ import argparse
 from pathlib import Path
 
 from torchreid_occ.config import load_config
-from torchreid_occ.pipelines.comparison import run_all, run_suite
-from torchreid_occ.pipelines.comparison_speed import frames_per_second
-from torchreid_occ.pipelines.comparison_tables import (
+from torchreid_occ.studies.comparison import run_all, run_suite
+from torchreid_occ.studies.comparison_plots import draw_cmc, draw_cost, draw_labels, styles
+from torchreid_occ.studies.comparison_speed import frames_per_second
+from torchreid_occ.studies.comparison_tables import (
     by_label,
     csv_table,
     label_table,
@@ -19,7 +20,6 @@ from torchreid_occ.pipelines.comparison_tables import (
 )
 from torchreid_occ.utils.environment import hardware, versions
 from torchreid_occ.utils.files import replacing, write_json, write_text
-from torchreid_occ.visualization.comparison import draw_cmc, draw_cost, draw_labels, styles
 
 
 def main():

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from torchreid_occ.config import load_config
 from torchreid_occ.data.tracklets import load_dataset
-from torchreid_occ.pipelines import run_experiment
-from torchreid_occ.pipelines.experiment import read_results
-from torchreid_occ.pipelines.pictures import draw_pictures
+from torchreid_occ.runs.run import read_results, run_experiment
 from torchreid_occ.utils.checkpoint import latest_checkpoint
 from torchreid_occ.utils.files import write_text
+from torchreid_occ.visualization.pictures import draw_pictures
 
 FOLDER = Path("log/demo")
 CONFIGS = {

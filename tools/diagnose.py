@@ -11,10 +11,10 @@ import argparse
 import functools
 
 from torchreid_occ.config import load_config
-from torchreid_occ.pipelines import run_experiment
-from torchreid_occ.pipelines.build import load_trained_model
-from torchreid_occ.pipelines.diagnosis import measure_blocks
-from torchreid_occ.pipelines.oracles import (
+from torchreid_occ.runs.builders import load_trained_model
+from torchreid_occ.runs.run import run_experiment
+from torchreid_occ.studies.diagnosis import measure_blocks
+from torchreid_occ.studies.oracles import (
     ORACLES,
     TRUTHS,
     OracleEngine,

@@ -46,9 +46,9 @@ def main(arguments=None):
 
 def fuzz(arguments):
     """Feeds readers with malformed files."""
-    from stress.fuzzing import fuzz as feed
-    from stress.readers import READERS
-    from stress.sandbox import READ, REFUSED
+    from nightly.fuzzing import fuzz as feed
+    from nightly.readers import READERS
+    from nightly.sandbox import READ, REFUSED
 
     measured, failures = {}, {}
     print("| reader | inputs | read | refused | failed | seconds |\n|---|---|---|---|---|---|")
@@ -70,8 +70,8 @@ def fuzz(arguments):
 
 def kills(arguments):
     """Kills long work, which then goes on."""
-    from stress.jobs import make_jobs
-    from stress.killing import kill_repeatedly
+    from nightly.jobs import make_jobs
+    from nightly.killing import kill_repeatedly
 
     measured = {}
     with tempfile.TemporaryDirectory(prefix="hard-use-") as folder:

@@ -64,7 +64,8 @@ def overrides_of(arguments):
 
 def run(arguments, config, path, overrides):
     """Runs the configuration, over splits where they are asked for."""
-    from torchreid_occ.pipelines import run_config, run_splits
+    from torchreid_occ.runs.phases import run_config
+    from torchreid_occ.runs.splits import run_splits
 
     if arguments.splits:
         numbers = None if arguments.splits == ["all"] else [int(n) for n in arguments.splits]
@@ -83,8 +84,8 @@ def main():
     overrides = overrides_of(arguments)
     try:
         from torchreid_occ.config import load_config
-        from torchreid_occ.pipelines.experiment import describe
-        from torchreid_occ.pipelines.phases import phase_configs
+        from torchreid_occ.runs.phases import phase_configs
+        from torchreid_occ.runs.run import describe
         from torchreid_occ.utils.processes import joined_processes
 
         if arguments.resume and not Path(arguments.resume).is_dir():

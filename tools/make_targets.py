@@ -13,8 +13,8 @@ import logging
 import sys
 from pathlib import Path
 
+from torchreid_occ.annotate import PersonFinder, load_detector, make_targets, write_report
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
-from torchreid_occ.targets import PersonFinder, load_detector, make_targets, write_report
 from torchreid_occ.utils.weights import WeightsUnavailable
 
 

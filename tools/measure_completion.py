@@ -21,19 +21,19 @@ from pathlib import Path
 
 import torch
 
+from torchreid_occ.completion.figures import draw_completions
+from torchreid_occ.completion.tasks import load_generator, load_guider
+from torchreid_occ.completion.truth import HIDDEN, hidden_person, visible_shares
 from torchreid_occ.config import config_of
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
-from torchreid_occ.pipelines.completion import load_generator, load_guider
-from torchreid_occ.pipelines.completion_quality import (
+from torchreid_occ.studies.completion_quality import (
     FILLERS,
     OccludedTracklets,
     by_generator,
     measure_quality,
 )
-from torchreid_occ.pipelines.true_regions import HIDDEN, hidden_person, visible_shares
 from torchreid_occ.utils.checkpoint import load_checkpoint
 from torchreid_occ.utils.files import replacing, write_json
-from torchreid_occ.visualization.vrstc import draw_completions
 
 # Titles and digits behind the point.
 COLUMNS = {

@@ -10,9 +10,9 @@ import argparse
 import logging
 import sys
 
-from torchreid_occ.data.occwalk.presets import PRESETS
-from torchreid_occ.targets.networks import HEADS
-from torchreid_occ.targets.small_detectors import OccWalkPeople, train_small_detector
+from torchreid_occ.annotate.networks import HEADS
+from torchreid_occ.annotate.small_detectors import OccWalkPeople, train_small_detector
+from torchreid_occ.occwalk.presets import PRESETS
 from torchreid_occ.utils.checkpoint import save_checkpoint
 
 

@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from torchreid_occ.registry import torchreid
+from torchreid_occ._torchreid import torchreid
 from torchreid_occ.upstream import Tree, export, find_part, try_out, write
 
 

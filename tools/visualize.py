@@ -10,8 +10,8 @@ from pathlib import Path
 from torchreid_occ.config import plain
 from torchreid_occ.data.datasets.base import frames_in
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
-from torchreid_occ.pipelines.build import load_trained_model
-from torchreid_occ.pipelines.pictures import draw_pictures
+from torchreid_occ.runs.builders import load_trained_model
+from torchreid_occ.visualization.pictures import draw_pictures
 
 
 def parse_arguments(arguments=None):

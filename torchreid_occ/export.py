@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch.export import Dim
 
-from torchreid_occ.pipelines.build import load_trained_model
+from torchreid_occ.runs.builders import load_trained_model
 from torchreid_occ.utils.dependencies import import_optional
 from torchreid_occ.utils.files import file_hash, replacing
 from torchreid_occ.utils.progress import progress

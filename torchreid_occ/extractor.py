@@ -5,7 +5,7 @@ from torchreid_occ.data.clips import ConsecutiveClips
 from torchreid_occ.data.frames import frames_of
 from torchreid_occ.data.loaders import every_frame_loader
 from torchreid_occ.engine.extraction import TrackletFeatures
-from torchreid_occ.pipelines import build
+from torchreid_occ.runs import builders
 from torchreid_occ.utils.files import file_hash
 
 
@@ -33,20 +33,20 @@ class TrackletExtractor:
     """
 
     def __init__(self, checkpoint, *, use_gpu=None, batch_size=None, workers=None, precision=None):
-        model, config = build.load_trained_model(checkpoint)
+        model, config = builders.load_trained_model(checkpoint)
         given = {
             "use_gpu": use_gpu,
             "data": {"workers": workers},
             "test": {"batch_size": batch_size, "precision": precision},
         }
         self._config = merged(plain(config), [_without_none(given)], "TrackletExtractor")
-        self._use_gpu, test = build.use_gpu(self._config), self._config.test
+        self._use_gpu, test = builders.use_gpu(self._config), self._config.test
         if self._use_gpu:
             model = model.cuda()
         self._features_of = TrackletFeatures(
             model, self._use_gpu, test.flip, test.precision, test.compile
         )
-        self._transform = build.build_test_transform(self._config)
+        self._transform = builders.build_test_transform(self._config)
         self.feature_dim = model.feature_dim
         self.checkpoint_hash = file_hash(checkpoint)
 

@@ -11,11 +11,11 @@ from support import REPOSITORY
 
 import torchreid_occ
 from torchreid_occ.config import load_config
-from torchreid_occ.defaults import DEFAULTS
+from torchreid_occ.config.schema import DEFAULTS
 from torchreid_occ.losses import CRITERIA
 from torchreid_occ.models import MODELS
-from torchreid_occ.pipelines.build import check_parts
-from torchreid_occ.pipelines.phases import phase_configs
+from torchreid_occ.runs.builders import check_parts
+from torchreid_occ.runs.phases import phase_configs
 
 WITH_CODE = [page for page in PAGES if code_blocks(page, "python")]
 # How a block begins that needs what a reader has made before, or takes long.
@@ -25,7 +25,7 @@ CONFIGS = sorted(
 )
 FILES = (".csv", ".html", ".json", ".md", ".py", ".txt", ".yaml")
 # No part of the reference: what may change at any time.
-INTERNAL = ("torchreid_occ.utils", "torchreid_occ.data.occwalk", "torchreid_occ.version")
+INTERNAL = ("torchreid_occ.utils", "torchreid_occ.occwalk", "torchreid_occ.version")
 
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.stem)

@@ -89,7 +89,7 @@ def test_commands_parse(page):
         "python tools/compare.py --sweet configs/rfcnet.yaml",
         "python tools/main.py --config-file configs/no_such.yaml",
         "python tools/main.py --config-file configs/rfcnet.yaml train.no_such 1",
-        "python -m torchreid_occ.data.occwalk --preset occwalk_none",
+        "python -m torchreid_occ.occwalk --preset occwalk_none",
     ],
 )
 def test_wrong_commands_do_not(command):

@@ -8,11 +8,11 @@ import torch
 from commands import run_tool, start_and_kill
 from support import REPOSITORY
 
+from torchreid_occ.annotate.networks import HEADS, Network
+from torchreid_occ.annotate.quality import accuracy
+from torchreid_occ.annotate.small_detectors import OccWalkPeople, train_small_detector
 from torchreid_occ.data.supervision import Supervision, foreground_path
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
-from torchreid_occ.targets.networks import HEADS, Network
-from torchreid_occ.targets.quality import accuracy
-from torchreid_occ.targets.small_detectors import OccWalkPeople, train_small_detector
 
 TINY = Network("resnet18", 8, (8,), 64)
 

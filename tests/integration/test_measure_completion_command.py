@@ -7,10 +7,10 @@ import torch
 from commands import run_tool
 from support import REPOSITORY
 
+from torchreid_occ.completion.network import STCnet
 from torchreid_occ.config import load_config, plain
 from torchreid_occ.models import build_model
-from torchreid_occ.models.stcnet import STCnet
-from torchreid_occ.pipelines.completion_quality import FILLERS
+from torchreid_occ.studies.completion_quality import FILLERS
 
 OVERRIDES = [
     "model.options.backbone", "resnet18_x0_5", "data.sources", "['occwalk_tiny']",

@@ -7,12 +7,12 @@ import pytest
 import torch
 from support import TINY, pairs, write_two_cameras
 
+from torchreid_occ.completion.scores import read_scores, write_scores
 from torchreid_occ.config import load_config
 from torchreid_occ.data.datasets.video.tracklet_folder import TrackletFolder
 from torchreid_occ.data.images import read_image
-from torchreid_occ.pipelines import run_config
-from torchreid_occ.pipelines.build import load_trained_model
-from torchreid_occ.pipelines.localisation import read_scores, write_scores
+from torchreid_occ.runs.builders import load_trained_model
+from torchreid_occ.runs.phases import run_config
 from torchreid_occ.utils.checkpoint import load_checkpoint, save_checkpoint
 from torchreid_occ.utils.documents import read_json
 from torchreid_occ.utils.files import write_json

@@ -8,13 +8,13 @@ import pytest
 import torch
 from support import REPOSITORY, training_batch
 
+from torchreid_occ.completion.loss import CompletionLoss
+from torchreid_occ.completion.tasks import build_completion_engine
 from torchreid_occ.config import load_config, plain
 from torchreid_occ.losses import CRITERIA, build_criterion
-from torchreid_occ.losses.completion import CompletionLoss
 from torchreid_occ.models import MODELS
-from torchreid_occ.pipelines.build import build_configured_model, check_parts
-from torchreid_occ.pipelines.completion import build_completion_engine
-from torchreid_occ.pipelines.phases import phase_configs
+from torchreid_occ.runs.builders import build_configured_model, check_parts
+from torchreid_occ.runs.phases import phase_configs
 
 CONFIGS = REPOSITORY / "configs"
 ROWS = sorted(

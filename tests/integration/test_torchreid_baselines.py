@@ -2,9 +2,9 @@ import pytest
 import torch
 from support import REPOSITORY, TINY, pairs, write_two_cameras
 
+from torchreid_occ._torchreid import torchreid
 from torchreid_occ.config import load_config
-from torchreid_occ.pipelines import run_experiment
-from torchreid_occ.registry import torchreid
+from torchreid_occ.runs.run import run_experiment
 
 SETTINGS = {
     key: value for key, value in TINY.items() if key.split(".")[0] in ("train", "sampler", "data")

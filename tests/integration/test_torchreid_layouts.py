@@ -18,7 +18,8 @@ torchreid.__version__ = "1.4.0"
 USE = """
 import torch
 import torchreid, torchreid_occ
-from torchreid_occ.registry import dataset_class, register
+from torchreid_occ.data.datasets import dataset_class
+from torchreid_occ.registry import register
 
 register()  # doing so twice changes nothing
 model = torchreid.models.build_model("rfcnet", 5, loss="triplet", pretrained=False, use_gpu=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support import REPOSITORY, write_upstreams_torchreid
 
-from torchreid_occ.registry import torchreid
+from torchreid_occ._torchreid import torchreid
 from torchreid_occ.upstream import Tree, export, find_part, try_out
 from torchreid_occ.upstream.part import TABLES
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from torchreid_occ.data import ClipDataManager
-from torchreid_occ.engine.video import ClipEngine
+from torchreid_occ.engine import ClipEngine
 from torchreid_occ.losses import build_criterion
 from torchreid_occ.models import build_model
 from torchreid_occ.utils.processes import gather_objects, is_first_process, joined_processes

@@ -15,9 +15,9 @@ from torch import nn
 from torchreid_occ import TrackletExtractor
 from torchreid_occ.config import load_config, plain
 from torchreid_occ.data import ClipDataManager
-from torchreid_occ.engine.video import ClipEngine
+from torchreid_occ.engine import ClipEngine
 from torchreid_occ.models import build_model
-from torchreid_occ.pipelines.build import build_datamanager
+from torchreid_occ.runs.builders import build_datamanager
 from torchreid_occ.utils.checkpoint import save_checkpoint
 
 SIZE = {"height": 64, "width": 32}

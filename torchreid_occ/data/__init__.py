@@ -1,8 +1,8 @@
 """The path of frames from tracklets on disk to clip batches."""
 
 from torchreid_occ.data.clips import ItemKey, TestClips, TrainClips, collate
-from torchreid_occ.data.datamanager import ClipDataManager
 from torchreid_occ.data.images import read_image, verify_images
+from torchreid_occ.data.manager import ClipDataManager
 from torchreid_occ.data.sampling import sample_clip, split_into_clips
 from torchreid_occ.data.supervision import Supervision
 from torchreid_occ.data.transforms import ClipTransform

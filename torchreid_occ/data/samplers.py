@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
+from torchreid_occ._torchreid import torchreid
 from torchreid_occ.data.clips import ItemKey
-from torchreid_occ.registry import torchreid
 from torchreid_occ.utils.processes import process_count, process_rank
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from torchvision.transforms.functional import pil_to_tensor
 
+from torchreid_occ.data.datasets import dataset_class
 from torchreid_occ.data.datasets.base import absence_message
-from torchreid_occ.registry import dataset_class
 
 # What the data manager passes itself, or what torchreid's own data managers would.
 _MANAGED = {"self", "root", "split_id", "transform", "k_tfm", "mode", "combineall", "verbose"}

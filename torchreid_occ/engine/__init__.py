@@ -1,1 +1,5 @@
-"""Engines on torchreid's: one for clip models, torchreid's own kept comparable."""
+"""Engines on torchreid's: one for clip models, and torchreid's own behind the same interface."""
+
+from torchreid_occ.engine.clip import ClipEngine
+
+__all__ = ["ClipEngine"]

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from torchreid_occ._torchreid import torchreid
 from torchreid_occ.metrics import evaluate_rank, rank_queries, re_rank
-from torchreid_occ.registry import torchreid
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.progress import progress
 

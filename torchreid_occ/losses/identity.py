@@ -2,9 +2,11 @@
 
 from torch import nn
 
+from torchreid_occ._registry import register_criterion
 from torchreid_occ.losses.triplet import BatchHardTriplet
 
 
+@register_criterion("identity")
 class IdentityLoss(nn.Module):
     """Cross-entropy on the logits plus the triplet loss on the features.
 

@@ -3,6 +3,7 @@
 import torch
 from torch.nn import functional as F
 
+from torchreid_occ._registry import register_criterion
 from torchreid_occ.losses.identity import IdentityLoss
 
 IGNORED = -100  # class label of a key point without annotation
@@ -10,6 +11,7 @@ SCALES = ("official", "literal")
 RESIZINGS = ("official", "area")
 
 
+@register_criterion("rfcnet")
 class RfcnetLoss(IdentityLoss):
     """Identity loss plus key point, foreground and assignment terms, each a mean over blocks.
 

@@ -3,9 +3,11 @@
 import torch
 from torch import nn
 
+from torchreid_occ._registry import register_criterion
 from torchreid_occ.losses.triplet import BatchHardTriplet
 
 
+@register_criterion("rru_stim")
 class RruStimLoss(nn.Module):
     """Cross-entropies Lc, ranking of video features Lv, ranking of strip features Lp.
 

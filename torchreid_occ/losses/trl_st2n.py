@@ -2,7 +2,10 @@
 
 from torch import nn
 
+from torchreid_occ._registry import register_criterion
 
+
+@register_criterion("trl_st2n")
 class TrlSt2nLoss(nn.Module):
     """Cross-entropy of the main stream plus that of the alignment stream.
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from torchreid_occ.registry import torchreid
+from torchreid_occ._torchreid import torchreid
 from torchreid_occ.utils.progress import progress
 
 

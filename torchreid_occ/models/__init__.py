@@ -1,5 +1,9 @@
 """Clip models and their table."""
 
+from typing import Any
+
+from torchreid_occ._registry import MODELS
+from torchreid_occ._torchreid import factory_table, torchreid
 from torchreid_occ.models.baseline import baseline
 from torchreid_occ.models.clip_model import ClipModel, ClipOutput
 from torchreid_occ.models.qan import qan
@@ -9,19 +13,31 @@ from torchreid_occ.models.trl_st2n import trl_st2n
 from torchreid_occ.models.vrstc import vrstc
 from torchreid_occ.utils.weights import WeightsUnavailable
 
-MODELS = {
-    "baseline": baseline,
-    "qan": qan,
-    "rfcnet": rfcnet,
-    "rru_stim": rru_stim,
-    "trl_st2n": trl_st2n,
-    "vrstc": vrstc,
-}
+__all__ = [
+    "MODELS",
+    "ClipModel",
+    "ClipOutput",
+    "WeightsUnavailable",
+    "baseline",
+    "build_model",
+    "list_models",
+    "qan",
+    "rfcnet",
+    "rru_stim",
+    "torchreid_models",
+    "trl_st2n",
+    "vrstc",
+]
 
-__all__ = ["MODELS", "ClipModel", "ClipOutput", "WeightsUnavailable", "build_model"]
 
-
-def build_model(name, num_classes, pretrained=False, height=256, width=128, **options):
+def build_model(
+    name: str,
+    num_classes: int,
+    pretrained: bool | str = False,
+    height: int = 256,
+    width: int = 128,
+    **options: Any,
+) -> ClipModel:
     """Builds a clip model by name.
 
     Args:
@@ -35,6 +51,14 @@ def build_model(name, num_classes, pretrained=False, height=256, width=128, **op
     Raises:
         KeyError: If there is no such model.
     """
-    if name not in MODELS:
-        raise KeyError(f'Received model "{name}", but expected to be one of {sorted(MODELS)}')
     return MODELS[name](num_classes, pretrained, height, width, **options)
+
+
+def list_models() -> list[str]:
+    """Returns the names that `build_model` takes."""
+    return sorted(MODELS)
+
+
+def torchreid_models() -> list[str]:
+    """Returns the names of torchreid's own models, without those that this package registered."""
+    return sorted(factory_table(torchreid.models, "__model_factory").keys() - MODELS.keys())

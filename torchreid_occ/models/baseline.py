@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from torchreid_occ._registry import register_model
 from torchreid_occ.models.backbones import build_backbone
 from torchreid_occ.models.clip_model import ClipModel, ClipOutput
 
@@ -40,6 +41,7 @@ class Baseline(ClipModel):
         return self.classifier(features), features
 
 
+@register_model("baseline")
 def baseline(
     num_classes,
     pretrained=False,

@@ -1,5 +1,6 @@
 """Quality weighting: frames of a clip count by how good the network finds them."""
 
+from torchreid_occ._registry import register_model
 from torchreid_occ.models.backbones import build_backbone
 from torchreid_occ.models.baseline import Baseline
 from torchreid_occ.models.clip_model import ClipOutput
@@ -34,6 +35,7 @@ class QAN(Baseline):
         return ClipOutput(*self.head(last(maps), clip.shape[1], self.quality(maps, clip.shape[1])))
 
 
+@register_model("qan")
 def qan(
     num_classes,
     pretrained=False,

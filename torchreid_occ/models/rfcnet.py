@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from torchreid_occ._registry import register_model
 from torchreid_occ.models.backbones import build_backbone
 from torchreid_occ.models.baseline import Baseline
 from torchreid_occ.models.layers.foreground_mask import ForegroundMask
@@ -61,6 +62,7 @@ class RFCnet(Baseline):
         return RfcnetOutput(*self.head(maps, num_frames, weights), tuple(found))
 
 
+@register_model("rfcnet")
 def rfcnet(
     num_classes,
     pretrained=False,

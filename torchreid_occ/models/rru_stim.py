@@ -5,6 +5,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torchvision.models.inception import InceptionAux
 
+from torchreid_occ._registry import register_model
 from torchreid_occ.models.backbones import build_backbone
 from torchreid_occ.models.clip_model import ClipModel
 from torchreid_occ.models.layers.integration import LstmMean, MapMean
@@ -105,6 +106,7 @@ class RruStim(ClipModel):
         return self.auxiliary(maps).unflatten(0, (-1, num_frames))
 
 
+@register_model("rru_stim")
 def rru_stim(
     num_classes,
     pretrained=False,

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from torchreid_occ._registry import register_model
 from torchreid_occ.models.backbones import build_backbone
 from torchreid_occ.models.clip_model import ClipModel
 from torchreid_occ.models.layers.st2n import ST2N
@@ -105,6 +106,7 @@ def _stream(stages, low, num_frames):
     return high.unflatten(0, (-1, num_frames)), features.unflatten(0, (-1, num_frames))
 
 
+@register_model("trl_st2n")
 def trl_st2n(
     num_classes,
     pretrained=False,

@@ -3,6 +3,7 @@
 from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from torchreid_occ._registry import register_model
 from torchreid_occ.models.backbones import build_backbone
 from torchreid_occ.models.baseline import Baseline
 from torchreid_occ.models.clip_model import ClipOutput
@@ -42,6 +43,7 @@ class VRSTC(Baseline):
         return ClipOutput(*self.head(maps, num_frames))
 
 
+@register_model("vrstc")
 def vrstc(
     num_classes,
     pretrained=False,

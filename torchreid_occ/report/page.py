@@ -16,7 +16,7 @@ from torchreid_occ.report.queries import (
     show_query,
 )
 from torchreid_occ.report.retrieval import search_again
-from torchreid_occ.report.run_folder import outcome, read_curves, read_runs
+from torchreid_occ.runs.folder import outcome, read_curves, read_runs
 from torchreid_occ.utils.environment import versions
 from torchreid_occ.utils.files import write_text
 

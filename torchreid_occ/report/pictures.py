@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from torchreid_occ.data.datasets.video.completed import MANIFEST
-from torchreid_occ.data.occwalk import OccWalk
+from torchreid_occ.completion.dataset import MANIFEST
+from torchreid_occ.data.datasets import dataset_class
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
-from torchreid_occ.pipelines.pictures import model_figures
-from torchreid_occ.registry import dataset_class
+from torchreid_occ.occwalk import OccWalk
 from torchreid_occ.utils.logs import printed_lines_logged
 from torchreid_occ.visualization import PICTURES
 from torchreid_occ.visualization.frame_strip import Picture, embedded, frame_strip, spread_frames
+from torchreid_occ.visualization.pictures import model_figures
 
 _FRAMES = 8
 _CAPTIONS = {
@@ -68,7 +68,7 @@ def region_scores(run):
     """The picture of region scores that a task 'score' left in its folder.
 
     Args:
-        run: A :class:`~torchreid_occ.report.run_folder.Run` of that task.
+        run: A :class:`~torchreid_occ.runs.folder.Run` of that task.
     """
     caption = (
         f"Region scores by {run.name}: the query with most occluded regions, which are red; a "
@@ -81,7 +81,7 @@ def completions(run, root=None, count=4):
     """Queries of a completed copy with most completed frames.
 
     Args:
-        run: A :class:`~torchreid_occ.report.run_folder.Run` of task 'copy' that completes.
+        run: A :class:`~torchreid_occ.runs.folder.Run` of task 'copy' that completes.
         root: Folder of the datasets, if it is not the run's any more.
         count: How many queries.
     """

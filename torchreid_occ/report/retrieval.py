@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from torchreid_occ.completion.dataset import MANIFEST
 from torchreid_occ.config import merged, plain
-from torchreid_occ.data.datasets.video.completed import MANIFEST
-from torchreid_occ.data.occwalk import OccWalk
-from torchreid_occ.data.occwalk.stats import query_labels
+from torchreid_occ.data.datasets import dataset_class
 from torchreid_occ.data.tracklets import load_dataset
 from torchreid_occ.metrics import rank_lists
-from torchreid_occ.pipelines.build import build_configured_model, build_datamanager, build_engine
-from torchreid_occ.registry import dataset_class
+from torchreid_occ.occwalk import OccWalk
+from torchreid_occ.occwalk.stats import query_labels
+from torchreid_occ.runs.builders import build_configured_model, build_datamanager, build_engine
 from torchreid_occ.utils.logs import printed_lines_logged
 
 RANKS = range(1, 21)
@@ -46,7 +46,7 @@ def search_again(run, root=None):
     """Tests a run's checkpoint as the run did, and on OccWalk also without occluders.
 
     Args:
-        run: A :class:`~torchreid_occ.report.run_folder.Run` that tested a model.
+        run: A :class:`~torchreid_occ.runs.folder.Run` that tested a model.
         root: Folder of the datasets, if it is not the run's any more.
 
     Returns:

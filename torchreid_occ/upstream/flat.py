@@ -8,11 +8,11 @@ from graphlib import TopologicalSorter
 from operator import attrgetter
 from typing import NamedTuple
 
-from torchreid_occ.registry import torchreid
+from torchreid_occ._torchreid import torchreid
 from torchreid_occ.upstream.source import ModuleSource
 
 PACKAGE = "torchreid_occ"
-TORCHREID = ("torchreid_occ.registry", "torchreid")  # where the package reaches torchreid
+TORCHREID = ("torchreid_occ._torchreid", "torchreid")  # where the package reaches torchreid
 
 read_module = functools.cache(ModuleSource)
 

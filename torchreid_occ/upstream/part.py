@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
+from torchreid_occ.completion.dataset import Completed
 from torchreid_occ.data.datasets import IMAGE_DATASETS, VIDEO_DATASETS
-from torchreid_occ.data.datasets.video import Completed
-from torchreid_occ.data.occwalk import OccWalk
 from torchreid_occ.models import MODELS
+from torchreid_occ.occwalk import OccWalk
 
 TABLES = {"model": MODELS, "video": VIDEO_DATASETS, "image": IMAGE_DATASETS}
 REFUSED = {

@@ -29,6 +29,10 @@ class ModuleSource:
     def _read(self, statement):
         match statement:
             case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                # torchreid has tables in place of our decorators.
+                statement.decorator_list = [
+                    one for one in statement.decorator_list if not _registers(one)
+                ]
                 self.definitions[name] = statement
             case ast.Assign(targets=[target]):
                 names = [node.id for node in ast.walk(target) if isinstance(node, ast.Name)]
@@ -55,9 +59,16 @@ class ModuleSource:
 
     def _text_of(self, statement):
         decorators = getattr(statement, "decorator_list", ())
-        first = min(node.lineno for node in (statement, *decorators)) - 1
-        while self._lines[first - 1].startswith("#"):
+        start = min(node.lineno for node in (statement, *decorators)) - 1
+        first = start
+        while self._lines[first - 1].startswith(("#", "@register_")):
             first -= 1
         while not self._lines[first - 1]:
             first -= 1
-        return "\n".join(self._lines[first : statement.end_lineno])
+        above = [line for line in self._lines[first:start] if not line.startswith("@register_")]
+        return "\n".join([*above, *self._lines[start : statement.end_lineno]])
+
+
+def _registers(decorator):
+    """Whether a decorator is one of ``torchreid_occ._registry``."""
+    return isinstance(decorator, ast.Call) and ast.unparse(decorator.func).startswith("register_")

@@ -2,7 +2,6 @@
 
 import importlib
 import importlib.metadata
-import warnings
 
 
 def explain_import_failure(error):
@@ -32,25 +31,6 @@ def explain_import_failure(error):
             "torchreid_occ with its dependencies (`pip install torchreid-occ`)."
         )
     return None
-
-
-def import_torchreid():
-    """Imports torchreid, and what it needs, with known failures explained.
-
-    Raises:
-        ImportError: With one line that says what to install.
-    """
-    try:
-        with warnings.catch_warnings():
-            # It recommends a compiled ranking that neither PyPI's torchreid nor we use.
-            warnings.filterwarnings("ignore", message="Cython evaluation")
-            import torchreid
-    except (ImportError, RuntimeError) as error:
-        explanation = explain_import_failure(error)
-        if explanation is None:
-            raise
-        raise ImportError(explanation) from error
-    return torchreid
 
 
 def import_optional(*packages, extra):

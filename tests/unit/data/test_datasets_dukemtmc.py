@@ -5,11 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from torchreid_occ.data.datasets import (
-    DukeMTMCVidReID,
-    OccludedDukeMTMCreID,
-    OccludedDukeMTMCVidReID,
-)
+from torchreid_occ.data.datasets.image import OccludedDukeMTMCreID
+from torchreid_occ.data.datasets.video import DukeMTMCVidReID, OccludedDukeMTMCVidReID
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*differs from the published data")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from torchreid_occ.data.datasets import Mars
+from torchreid_occ.data.datasets.video import Mars
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*differs from the published data")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from torchreid_occ.data.datasets import TrackletFolder
+from torchreid_occ.data.datasets.video import TrackletFolder
 from torchreid_occ.data.tracklets import load_dataset
 
 FRAMES = [

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
-from torchreid_occ.data.datasets import ILIDSVID, PRID2011, SDUVID
-from torchreid_occ.registry import torchreid
+from torchreid_occ._torchreid import torchreid
+from torchreid_occ.data.datasets.video import ILIDSVID, PRID2011, SDUVID
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*differs from the published data")
 

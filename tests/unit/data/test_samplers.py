@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from torchreid_occ._torchreid import torchreid
 from torchreid_occ.data.clips import ItemKey
 from torchreid_occ.data.samplers import ClipBatchSampler, EpochSampler, build_epoch_sampler
-from torchreid_occ.registry import torchreid
 
 
 def tracklets(counts, cams=2):

@@ -1,5 +1,6 @@
 import pytest
 
+from torchreid_occ._torchreid import torchreid
 from torchreid_occ.data.datasets import VIDEO_DATASETS
 from torchreid_occ.data.tracklets import (
     hold_out_identities,
@@ -7,7 +8,6 @@ from torchreid_occ.data.tracklets import (
     load_dataset,
     tracklets_of,
 )
-from torchreid_occ.registry import torchreid
 
 
 class ToyVideo(torchreid.data.VideoDataset):
@@ -34,7 +34,7 @@ def test_unknown_options_list_the_allowed(monkeypatch):
 
 
 def test_unknown_datasets_are_listed():
-    with pytest.raises(ValueError, match=r"'nope': expected one of .*'market1501'"):
+    with pytest.raises(ValueError, match='"nope", but expected to be one of .*market1501'):
         load_dataset("nope")
 
 

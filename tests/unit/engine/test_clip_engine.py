@@ -5,7 +5,7 @@ import torch
 from small_engine import Criterion, FrameMean, Manager, engine
 from torch import nn
 
-from torchreid_occ.engine.video import ClipEngine
+from torchreid_occ.engine import ClipEngine
 from torchreid_occ.utils.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 
 

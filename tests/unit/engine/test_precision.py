@@ -6,10 +6,10 @@ from support import REPOSITORY, training_batch
 from torch import nn
 
 from torchreid_occ.config import load_config, plain
+from torchreid_occ.engine import ClipEngine
 from torchreid_occ.engine.precision import Precision, full_precision
-from torchreid_occ.engine.video import ClipEngine
 from torchreid_occ.losses import build_criterion
-from torchreid_occ.pipelines.build import build_configured_model
+from torchreid_occ.runs.builders import build_configured_model
 
 SIZE = (64, 32)
 TINY = [

@@ -9,7 +9,7 @@ import pytest
 from small_videos import FPS, FRAMES, SIZE, colour_of, corners, mot_lines, write_video
 from support import REPOSITORY
 
-from torchreid_occ.data.datasets import TrackletFolder
+from torchreid_occ.data.datasets.video import TrackletFolder
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.footage import Options, Source, add_recording, recording
 
@@ -62,7 +62,7 @@ def test_a_recording_is_a_gallery_that_loads(add, tmp_path):
 
 
 def test_a_gallery_alone_is_neither_trained_nor_tested_on(add, tmp_path):
-    from torchreid_occ.data.datamanager import ClipDataManager
+    from torchreid_occ.data.manager import ClipDataManager
 
     add()
     root = str(tmp_path / "data")

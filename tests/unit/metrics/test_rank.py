@@ -3,8 +3,8 @@ import inspect
 import numpy as np
 import pytest
 
+from torchreid_occ._torchreid import torchreid
 from torchreid_occ.metrics import evaluate_rank, rank_lists, rank_queries
-from torchreid_occ.registry import torchreid
 
 
 def problem(seed, num_q=40, num_g=300, ids=25, cams=4, decimals=None, dtype=np.float32):

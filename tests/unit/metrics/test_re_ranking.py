@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from torchreid_occ._torchreid import torchreid
 from torchreid_occ.engine.evaluation import Features, distance_matrix
 from torchreid_occ.metrics import re_rank
-from torchreid_occ.registry import torchreid
 
 
 def problem(num_queries=12, num_items=90, people=9):

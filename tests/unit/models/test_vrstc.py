@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from torchreid_occ.completion.guider import IdGuider
 from torchreid_occ.models import build_model
-from torchreid_occ.models.id_guider import IdGuider
 from torchreid_occ.models.layers.non_local import NonLocal
 
 

@@ -15,8 +15,8 @@ import pytest
 from support import REPOSITORY, TINY, pairs
 
 from torchreid_occ.config import load_config
-from torchreid_occ.data.occwalk.presets import PRESETS
-from torchreid_occ.pipelines import run_experiment
+from torchreid_occ.occwalk.presets import PRESETS
+from torchreid_occ.runs.run import run_experiment
 
 SETTINGS = {
     **TINY,

@@ -7,14 +7,14 @@ import torch
 from PIL import Image
 from support import write_two_cameras
 
+from torchreid_occ.completion.copy import complete_frames
+from torchreid_occ.completion.dataset import source_tracklets
+from torchreid_occ.completion.network import Completion
 from torchreid_occ.config import load_config
 from torchreid_occ.data.datasets.base import SUBSETS
-from torchreid_occ.data.datasets.video.completed import source_tracklets
 from torchreid_occ.models import build_model
-from torchreid_occ.models.stcnet import Completion
-from torchreid_occ.pipelines.completed_copy import complete_frames
 from torchreid_occ.report.pictures import completions, draw_model, region_scores
-from torchreid_occ.report.run_folder import Run
+from torchreid_occ.runs.folder import Run
 
 
 def pixels(picture):

@@ -9,7 +9,7 @@ from torchreid_occ.search.index import KINDS, FeatureIndex
 
 @pytest.fixture(scope="module")
 def tool():
-    return runpy.run_path(str(REPOSITORY / "tools" / "benchmark_search.py"))
+    return runpy.run_path(str(REPOSITORY / "tools" / "benchmarks" / "search.py"))
 
 
 @pytest.fixture(scope="module")

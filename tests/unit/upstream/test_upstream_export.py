@@ -8,7 +8,7 @@ import pytest
 from support import write_upstreams_torchreid
 
 import torchreid_occ.upstream.part as parts
-from torchreid_occ.registry import torchreid
+from torchreid_occ._torchreid import torchreid
 from torchreid_occ.upstream import Tree, export, find_part, write
 
 EXPORTED = [

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from torchreid_occ._torchreid import torchreid
 from torchreid_occ.models.layers.trfc import TRFC
-from torchreid_occ.registry import torchreid
 from torchreid_occ.upstream import flat
 from torchreid_occ.upstream.flat import flatten
 from torchreid_occ.upstream.source import ModuleSource
@@ -78,7 +78,7 @@ def test_only_what_is_needed_comes_along_in_an_order_that_works(package):
 def test_classes_of_torchreid_lose_their_path(package):
     package(
         "reader",
-        "from torchreid_occ.registry import torchreid\n\n\n"
+        "from torchreid_occ._torchreid import torchreid\n\n\n"
         "class Reader(torchreid.data.VideoDataset):\n    pass\n",
     )
     taken = flatten(("torchreid_occ.reader", "Reader"))

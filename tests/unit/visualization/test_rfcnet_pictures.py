@@ -6,11 +6,11 @@ from PIL import Image
 
 from torchreid_occ.config import load_config, plain
 from torchreid_occ.models import build_model
-from torchreid_occ.pipelines.build import load_trained_model
-from torchreid_occ.pipelines.pictures import draw_pictures
+from torchreid_occ.runs.builders import load_trained_model
 from torchreid_occ.utils.checkpoint import save_checkpoint
 from torchreid_occ.utils.layout import lay_out_channels_last
 from torchreid_occ.visualization import draw_rfcnet
+from torchreid_occ.visualization.pictures import draw_pictures
 
 SIZE = {"height": 64, "width": 32}
 PICTURES = ("partition", "foreground", "assignment", "temporal")

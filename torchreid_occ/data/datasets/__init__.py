@@ -1,42 +1,32 @@
 """Datasets by name; those of a name torchreid has too are corrected readers of the same data."""
 
+from typing import Any
+
+from torchreid_occ._registry import IMAGE_DATASETS, VIDEO_DATASETS, unknown_name
+from torchreid_occ._torchreid import factory_table, torchreid
+from torchreid_occ.data.datasets import image, video  # noqa: F401  importing these fills the tables
 from torchreid_occ.data.datasets.base import TrackletDataset
-from torchreid_occ.data.datasets.image import OccludedDukeMTMCreID
-from torchreid_occ.data.datasets.video import (
-    ILIDSVID,
-    PRID2011,
-    SDUVID,
-    Completed,
-    DukeMTMCVidReID,
-    Mars,
-    OccludedDukeMTMCVidReID,
-    TrackletFolder,
-)
-from torchreid_occ.data.occwalk import (
-    OccWalkFull,
-    OccWalkFullClean,
-    OccWalkSmall,
-    OccWalkSmallClean,
-    OccWalkTiny,
-    OccWalkTinyClean,
-)
 
-VIDEO_DATASETS = {
-    "completed": Completed,
-    "dukemtmcvidreid": DukeMTMCVidReID,
-    "ilidsvid": ILIDSVID,
-    "mars": Mars,
-    "occluded_dukemtmcvidreid": OccludedDukeMTMCVidReID,
-    "occwalk_full": OccWalkFull,
-    "occwalk_full.clean": OccWalkFullClean,
-    "occwalk_small": OccWalkSmall,
-    "occwalk_small.clean": OccWalkSmallClean,
-    "occwalk_tiny": OccWalkTiny,
-    "occwalk_tiny.clean": OccWalkTinyClean,
-    "prid2011": PRID2011,
-    "sduvid": SDUVID,
-    "tracklet_folder": TrackletFolder,
-}
-IMAGE_DATASETS = {"occluded_dukemtmcreid": OccludedDukeMTMCreID}
+__all__ = ["IMAGE_DATASETS", "VIDEO_DATASETS", "TrackletDataset", "dataset_class"]
 
-__all__ = ["IMAGE_DATASETS", "VIDEO_DATASETS", "TrackletDataset"]
+
+def dataset_class(name: str) -> type[Any]:
+    """Returns the dataset class of a name: ours first, then torchreid's.
+
+    Args:
+        name: Name of a video or image dataset.
+
+    Raises:
+        ValueError: If neither has the name; lists the names there are.
+    """
+    tables = (
+        VIDEO_DATASETS,
+        IMAGE_DATASETS,
+        factory_table(torchreid.data.datasets, "__video_datasets"),
+        factory_table(torchreid.data.datasets, "__image_datasets"),
+    )
+    for table in tables:
+        if name in table:
+            return table[name]
+    known = {known for table in tables for known in table}
+    raise ValueError(unknown_name("dataset", name, known))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from torchvision.transforms.functional import pil_to_tensor
 
-from torchreid_occ.registry import torchreid
+from torchreid_occ._torchreid import torchreid
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 

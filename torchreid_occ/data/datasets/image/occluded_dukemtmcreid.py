@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from torchreid_occ._registry import register_dataset
+from torchreid_occ._torchreid import torchreid
 from torchreid_occ.data.datasets.base import (
     Counts,
     DatasetReader,
@@ -10,9 +12,9 @@ from torchreid_occ.data.datasets.base import (
     frames_in,
     relabel,
 )
-from torchreid_occ.registry import torchreid
 
 
+@register_dataset("occluded_dukemtmcreid", kind="image")
 class OccludedDukeMTMCreID(DatasetReader, torchreid.data.ImageDataset):
     """Occluded-DukeMTMC: DukeMTMC-reID selected so that every query is occluded.
 

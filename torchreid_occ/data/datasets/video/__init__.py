@@ -1,6 +1,5 @@
 """Video datasets: items are tracklets, frames in temporal order."""
 
-from torchreid_occ.data.datasets.video.completed import Completed
 from torchreid_occ.data.datasets.video.dukemtmcvidreid import DukeMTMCVidReID
 from torchreid_occ.data.datasets.video.ilidsvid import ILIDSVID
 from torchreid_occ.data.datasets.video.mars import Mars
@@ -13,7 +12,6 @@ __all__ = [
     "ILIDSVID",
     "PRID2011",
     "SDUVID",
-    "Completed",
     "DukeMTMCVidReID",
     "Mars",
     "OccludedDukeMTMCVidReID",

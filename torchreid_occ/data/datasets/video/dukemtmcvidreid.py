@@ -4,6 +4,7 @@ import re
 import warnings
 from pathlib import Path
 
+from torchreid_occ._registry import register_dataset
 from torchreid_occ.data.datasets.base import (
     Counts,
     Statistics,
@@ -18,6 +19,7 @@ from torchreid_occ.data.datasets.base import (
 FRAME_NAME = re.compile(r"-?\d+_?C(\d+)_?F(\d+)_?X(\d+)\.\w+", re.IGNORECASE)
 
 
+@register_dataset("dukemtmcvidreid")
 class DukeMTMCVidReID(TrackletDataset):
     """DukeMTMC-VideoReID: eight outdoor cameras, tracklets of about 168 frames.
 

@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from torchreid_occ._registry import register_dataset
 from torchreid_occ.data.datasets.base import Counts, Statistics, subfolders
 from torchreid_occ.data.datasets.matlab import read_matrix
 from torchreid_occ.data.datasets.video.two_cameras import TwoCameraDataset
 
 
+@register_dataset("ilidsvid")
 class ILIDSVID(TwoCameraDataset):
     """iLIDS-VID: an airport arrival hall, heavily occluded.
 

@@ -3,6 +3,7 @@
 import warnings
 from pathlib import Path
 
+from torchreid_occ._registry import register_dataset
 from torchreid_occ.data.datasets.base import (
     Counts,
     Statistics,
@@ -20,6 +21,7 @@ GALLERIES = {
 }
 
 
+@register_dataset("mars")
 class Mars(TrackletDataset):
     """MARS: six campus cameras, tracklets from a detector and a tracker.
 

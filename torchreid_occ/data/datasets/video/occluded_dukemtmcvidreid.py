@@ -1,9 +1,11 @@
 """Occluded-DukeMTMC-VideoReID."""
 
+from torchreid_occ._registry import register_dataset
 from torchreid_occ.data.datasets.base import Counts, Statistics
 from torchreid_occ.data.datasets.video.dukemtmcvidreid import DukeMTMCVidReID
 
 
+@register_dataset("occluded_dukemtmcvidreid")
 class OccludedDukeMTMCVidReID(DukeMTMCVidReID):
     """Occluded-DukeMTMC-VideoReID: every query tracklet is occluded.
 

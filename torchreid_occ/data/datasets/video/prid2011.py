@@ -1,11 +1,13 @@
 """PRID 2011."""
 
+from torchreid_occ._registry import register_dataset
 from torchreid_occ.data.datasets.base import Counts, Statistics, frames_in, subfolders
 from torchreid_occ.data.datasets.video.two_cameras import TwoCameraDataset
 
 MIN_FRAMES = 28
 
 
+@register_dataset("prid2011")
 class PRID2011(TwoCameraDataset):
     """PRID 2011: two uncrowded outdoor scenes.
 

@@ -2,10 +2,12 @@
 
 import re
 
+from torchreid_occ._registry import register_dataset
 from torchreid_occ.data.datasets.base import Counts, Statistics, subfolders
 from torchreid_occ.data.datasets.video.two_cameras import TwoCameraDataset
 
 
+@register_dataset("sduvid")
 class SDUVID(TwoCameraDataset):
     """SDU-VID: two outdoor cameras, long sequences, clutter and occlusion.
 

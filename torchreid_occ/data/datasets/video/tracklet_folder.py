@@ -4,6 +4,7 @@ import csv
 import re
 from pathlib import Path
 
+from torchreid_occ._registry import register_dataset
 from torchreid_occ.data.datasets.base import (
     SUBSETS,
     TrackletDataset,
@@ -16,6 +17,7 @@ from torchreid_occ.data.datasets.base import (
 COLUMNS = ("path", "pid", "camid", "split")
 
 
+@register_dataset("tracklet_folder")
 class TrackletFolder(TrackletDataset):
     """Your own data, from folders or from a file tracklets.csv (which is preferred where both are).
 

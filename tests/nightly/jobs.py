@@ -1,0 +1,121 @@
+"""Long work to be killed: what it does in a folder, over again until it is finished."""
+
+import io
+import multiprocessing
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import NamedTuple
+
+from support import TINY, pairs, write_two_cameras
+
+from torchreid_occ import TrackletExtractor
+from torchreid_occ.config import load_config, merged, plain
+from torchreid_occ.data.datasets.base import frames_in
+from torchreid_occ.occwalk.build import build
+from torchreid_occ.occwalk.presets import Preset
+from torchreid_occ.runs.phases import phase_configs, run_config
+from torchreid_occ.search import Gallery, Tracklet
+from torchreid_occ.search.pipeline import index_tracklets
+from torchreid_occ.utils.files import write_json
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+SETTINGS = {
+    **TINY,
+    "data.sources": "sduvid",
+    "data.height": "32",
+    "data.width": "16",
+    "data.workers": "0",
+    "model.options.backbone": "resnet18_x0_5",
+    "train.batch_size": "4",
+    "train.checkpoint_freq": "1",
+}
+VRSTC = {
+    **SETTINGS,
+    "train.max_epoch": "1",
+    "completion.height": "32",
+    "completion.width": "16",
+    "completion.generator": "{'width': 4}",
+    "completion.discriminator": "{'channels': [4, 4, 4, 4, 4, 4]}",
+    "completion.quantile": "0.2",
+    "phases.stcnet.train.max_epoch": "3",
+}
+COPIES = 5  # of the tracklets that are indexed: more than a batch
+PRESET = Preset("hard_use", 4, 4, 0, 2, 2, 1, 1, frames=(4, 6), height=64, width=32)
+
+
+class Job(NamedTuple):
+    """Work that a kill may interrupt.
+
+    Attributes:
+        run: Does the work in a folder, or what is left of it there.
+        kept: Patterns of what, once there, must neither go nor be made again.
+    """
+
+    run: Callable[[Path], None]
+    kept: tuple[str, ...]
+
+
+def make_jobs(folder):
+    """The jobs by name; what they work on is made in a folder.
+
+    Args:
+        folder: An empty folder.
+    """
+    root = write_two_cameras(folder / "data")
+    training = _config("baseline_resnet50.yaml", root, {**SETTINGS, "train.max_epoch": "4"})
+    vrstc = _config("vrstc.yaml", root, {**VRSTC, "data.save_dir": str(folder / "vrstc")})
+    # In a process of its own: what has computed cannot be forked safely.
+    process = multiprocessing.get_context("fork").Process(target=_prepare, args=(vrstc,))
+    process.start()
+    process.join()
+    phases = phase_configs(vrstc)
+    return {
+        "training": Job(lambda place: _resume(training, place), ("model/model.pth.tar-*",)),
+        "completion network": Job(
+            lambda place: _resume(phases["stcnet"], place), ("model/model.pth.tar-*",)
+        ),
+        "completed copy": Job(
+            lambda place: _resume(phases["complete"], place),
+            ("copy/*/[0-9][0-9][0-9][0-9][0-9]/*",),
+        ),
+        "rendering": Job(_render, ()),
+        "indexing": Job(lambda place: _index(Path(vrstc.data.save_dir), root, place), ()),
+    }
+
+
+def _config(name, root, settings):
+    return load_config(CONFIGS / name, [*pairs(settings), "data.root", str(root)])
+
+
+def _prepare(config):
+    """Does what comes before the phases that are killed."""
+    with redirect_stdout(io.StringIO()):
+        for phase in ("pretrain", "score", "stcnet"):
+            run_config(config, only=phase)
+
+
+def _resume(config, folder):
+    run_config(merged(plain(config), [{"data": {"save_dir": str(folder)}}], "hard use"), True)
+
+
+def _index(run, root, folder):
+    """Indexes a gallery in batches and says what it holds and finds."""
+    extractor = TrackletExtractor(run / "pretrain" / "model" / "model.pth.tar-1", workers=0)
+    frames = [frames_in(place) for place in sorted(root.glob("SDU-VID/sequences/*/*"))]
+    names = (f"{copy}/{number}" for copy in range(COPIES) for number in range(len(frames)))
+    tracklets = [*map(Tracklet, names, COPIES * frames)]
+    gallery = Gallery.create(folder, extractor.checkpoint_hash, extractor.feature_dim)
+    index_tracklets(gallery, extractor, tracklets)
+    entries = [*gallery.entries()]
+    nearest = gallery.search(entries[0][2], extractor.checkpoint_hash, top=5)
+    found = {
+        "entries": [[number, one.name, feature.tolist()] for number, one, feature in entries],
+        "nearest": [[match.id, match.distance] for match in nearest],
+        "files": sorted(file.suffix for file in folder.iterdir() if file.suffix != ".json"),
+    }
+    write_json(folder / "found.json", found)
+
+
+def _render(folder):
+    build(PRESET, 0, str(folder), workers=1)

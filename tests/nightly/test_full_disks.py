@@ -1,0 +1,151 @@
+"""Files that cannot be written: a clear error, nothing half-written, and what was there stays.
+
+A limit on the size of files stands in for a full disk: it needs no rights and gives an error of the
+same kind.
+"""
+
+import contextlib
+import io
+import resource
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from support import REPOSITORY, TINY, pairs, write_two_cameras
+
+from nightly.jobs import PRESET
+from torchreid_occ.completion.copy import complete_frames
+from torchreid_occ.completion.dataset import source_tracklets
+from torchreid_occ.completion.network import Completion
+from torchreid_occ.config import load_config
+from torchreid_occ.data.datasets.base import SUBSETS
+from torchreid_occ.data.download import unpack
+from torchreid_occ.occwalk.build import build
+from torchreid_occ.runs.phases import run_config
+from torchreid_occ.utils.files import write_json
+
+SOURCE = {"name": "sduvid", "split_id": 0, "options": {}}
+
+
+@contextlib.contextmanager
+def files_of_at_most(size):
+    """Lets no file of this process grow beyond so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # pytest would keep it in a file
+            yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def files_in(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_results_that_cannot_be_written_leave_the_old_ones(tmp_path):
+    path = tmp_path / "results.json"
+    write_json(path, {"mAP": 0.5})
+    before = files_in(tmp_path)
+    with files_of_at_most(1000), pytest.raises(OSError, match=r"File too large: '.*results\.json'"):
+        write_json(path, {"mAP": "x" * 100_000})
+    assert files_in(tmp_path) == before
+
+
+def test_training_says_which_checkpoint_and_goes_on_when_there_is_room(tmp_path):
+    settings = {
+        **TINY,
+        "model.name": "baseline",
+        "model.options.backbone": "resnet18_x0_5",
+        "loss.name": "identity",
+        "data.sources": "sduvid",
+        "data.root": str(write_two_cameras(tmp_path / "data", persons=4, frames=2)),
+        "data.save_dir": str(tmp_path / "run"),
+        "data.workers": "0",
+        "train.batch_size": "4",
+        "train.checkpoint_freq": "1",
+    }
+    run_config(load_config(overrides=pairs({**settings, "train.max_epoch": "1"})))
+    kept = files_in(tmp_path / "run" / "model")
+    (tmp_path / "run" / "results.json").unlink()
+    config = load_config(overrides=pairs(settings))
+    message = (
+        r"The checkpoint .*model\.pth\.tar-2 could not be written, \d+ MiB are free there: .*File"
+    )
+    with files_of_at_most(2**20), pytest.raises(OSError, match=message):
+        run_config(config, resume=True)
+    assert files_in(tmp_path / "run" / "model") == kept
+    run_config(config, resume=True)
+    assert len(files_in(tmp_path / "run" / "model")) == 2
+
+
+class Noise(torch.nn.Module):
+    """Completes with what compresses to no small file."""
+
+    def forward(self, frame, mask, previous, following):
+        return Completion(2 * torch.rand_like(frame) - 1, None)
+
+
+def test_a_completed_copy_names_the_frame_and_has_no_manifest(tmp_path):
+    root = write_two_cameras(tmp_path / "data", persons=2, frames=2)
+    tracklets = source_tracklets(SOURCE, root)
+    occluded = {s: [np.ones((len(item[0]), 3), bool) for item in tracklets[s]] for s in SUBSETS}
+    before = files_in(root)
+    copy = tmp_path / "copy"
+    arguments = (copy, SOURCE, root, occluded, Noise(), (32, 16), {"threshold": 0.5}, 0)
+    with files_of_at_most(1000), pytest.raises(OSError, match=r"'.*\.partial/00000_0001\.png'"):
+        complete_frames(*arguments)
+    assert not (copy / "manifest.json").exists()
+    complete_frames(*arguments)
+    assert (copy / "manifest.json").is_file()
+    assert not [*copy.rglob("*.partial")]
+    assert files_in(root) == before
+
+
+def test_a_rendering_names_the_frame_and_goes_on_when_there_is_room(tmp_path):
+    with files_of_at_most(700), pytest.raises(OSError, match=r"File too large: '.*\.jpg'"):
+        build(PRESET, 0, str(tmp_path), workers=1)
+    assert not [*(tmp_path / "occwalk").glob("[!.]*")]
+    folder = build(PRESET, 0, str(tmp_path), workers=1)
+    whole = build(PRESET, 0, str(tmp_path / "another"), workers=1)
+    found, expected = (
+        {path.relative_to(place): content for path, content in files_in(place).items()}
+        for place in (folder, whole)
+    )
+    assert found == expected
+
+
+def test_an_archive_that_does_not_fit_is_not_begun(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("bomb", bytes(5 * 2**20))
+    usage = type("Usage", (), {"free": 2**20})
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    message = r"a\.zip cannot be unpacked .*it holds 5 MiB, but 1 MiB are free"
+    with pytest.raises(OSError, match=message):
+        unpack(tmp_path / "a.zip", tmp_path / "out")
+    assert not [*(tmp_path / "out").iterdir()]
+
+
+READ_ONLY = """
+import subprocess, sys
+subprocess.run(["mount", "--bind", sys.argv[1], sys.argv[1]], check=True)
+subprocess.run(["mount", "-o", "remount,ro,bind", sys.argv[1]], check=True)
+from torchreid_occ.utils.files import write_json
+try:
+    write_json(sys.argv[1] + "/results.json", {})
+except OSError as error:
+    print(error)
+"""
+
+
+def test_a_read_only_disk_is_named(tmp_path):
+    (tmp_path / "results.json").write_text("old")
+    command = ["unshare", "--mount", "--map-root-user", sys.executable, "-c", READ_ONLY]
+    done = subprocess.run([*command, tmp_path], capture_output=True, text=True, cwd=REPOSITORY)
+    if "unshare" in done.stderr or "mount" in done.stderr:
+        pytest.skip("this machine lets nobody mount")
+    assert f"Read-only file system: '{tmp_path}" in done.stdout
+    assert (tmp_path / "results.json").read_text() == "old"

@@ -1,0 +1,111 @@
+"""Small detectors trained on OccWalk, which knows where every joint and every pixel is.
+
+They have torchvision's interface and go where its weights go. They know rendered people only.
+"""
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+
+from torchreid_occ.annotate.networks import Network, build_rcnn
+from torchreid_occ.annotate.person import PERSON
+from torchreid_occ.occwalk.gait import Joint
+from torchreid_occ.occwalk.presets import PRESETS
+from torchreid_occ.occwalk.protocol import list_tracklets
+from torchreid_occ.occwalk.render import render_tracklet
+from torchreid_occ.utils.progress import progress
+
+SMALL = Network(body="resnet18", channels=64, head=(64, 64, 64, 64), height=128)
+MAX_LEARNING_RATE, WEIGHT_DECAY, MAX_GRADIENT = 1e-3, 1e-4, 5.0
+# One person in a small frame needs few proposals.
+FEW_PROPOSALS = {
+    "rpn_batch_size_per_image": 64,
+    "rpn_pre_nms_top_n_train": 200,
+    "rpn_post_nms_top_n_train": 50,
+    "box_batch_size_per_image": 16,
+    "box_positive_fraction": 0.5,
+}
+# OccWalk's skeleton has one joint in the head, which stands for all five of COCO's.
+COCO_JOINTS = [Joint.HEAD] * 5 + [
+    Joint[f"{side}_{name}"]
+    for name in ("SHOULDER", "ELBOW", "WRIST", "HIP", "KNEE", "ANKLE")
+    for side in ("LEFT", "RIGHT")
+]
+
+
+class OccWalkPeople(Dataset):
+    """Training frames of a rendering and where the person is, as torchvision's R-CNNs take it.
+
+    Args:
+        preset: Name of the preset.
+        seed: Seed of the rendering.
+        number: How many of its training tracklets are rendered.
+    """
+
+    def __init__(self, preset: str, seed: int, number: int):
+        specs = [s for s in list_tracklets(PRESETS[preset], seed) if s.split == "train"][:number]
+        rendered = [
+            render_tracklet(spec, PRESETS[preset], seed)
+            for spec in progress(specs, "rendering", unit="tracklet")
+        ]
+        self._frames = np.concatenate([tracklet.frames for tracklet in rendered])
+        self._masks = np.concatenate([tracklet.visible for tracklet in rendered]) > 0
+        self._joints = np.concatenate([tracklet.joints[:, COCO_JOINTS] for tracklet in rendered])
+
+    def __len__(self):
+        return len(self._frames)
+
+    def __getitem__(self, index: int):
+        frame = torch.from_numpy(self._frames[index][..., ::-1].copy()).permute(2, 0, 1) / 255
+        mask = self._masks[index]
+        rows, columns = np.nonzero(mask)
+        box = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+        points = self._joints[index]
+        shown = _shown(points, mask)
+        return frame, {
+            "boxes": torch.tensor([box], dtype=torch.float32),
+            "labels": torch.tensor([PERSON]),
+            "masks": torch.from_numpy(mask[None].astype(np.uint8)),
+            "keypoints": torch.tensor(np.column_stack([points, shown])[None], dtype=torch.float32),
+        }
+
+
+def _shown(points, mask):
+    """Which joints lie in what is seen of the person. Shape: `(17,)`."""
+    height, width = mask.shape
+    x, y = np.floor(points).astype(int).T
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    return inside & mask[y.clip(0, height - 1), x.clip(0, width - 1)]
+
+
+def train_small_detector(kind, people, steps, batch_size=8, seed=0, network=SMALL):
+    """Trains an R-CNN from scratch.
+
+    Args:
+        kind: `'keypoints'` or `'masks'`.
+        people: Yields frames and targets, as `OccWalkPeople`.
+        steps: Number of batches.
+        batch_size: Frames in a batch.
+        seed: Of the network's start and the batches.
+        network: Its sizes.
+
+    Returns:
+        What `load_detector` reads, and the losses of the last batch by name.
+    """
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    rcnn = build_rcnn(kind, PERSON + 1, network, nn.BatchNorm2d, **FEW_PROPOSALS).train()
+    optimizer = torch.optim.AdamW(rcnn.parameters(), MAX_LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, MAX_LEARNING_RATE, total_steps=steps)
+    for _ in progress(range(steps), f"training on {kind}", unit="batch"):
+        chosen = rng.choice(len(people), batch_size, replace=False)
+        frames, targets = zip(*(people[index] for index in chosen), strict=True)
+        losses = rcnn(list(frames), list(targets))
+        optimizer.zero_grad()
+        sum(losses.values()).backward()
+        nn.utils.clip_grad_norm_(rcnn.parameters(), MAX_GRADIENT)
+        optimizer.step()
+        schedule.step()
+    content = {"network": network._asdict(), "state_dict": rcnn.state_dict()}
+    return content, {name: loss.item() for name, loss in losses.items()}

@@ -1,0 +1,169 @@
+"""Locates occlusion: scores every region of every frame, keeps them in a file, applies a threshold.
+
+Reference: VRSTC, Section 4.1.
+"""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from torchreid_occ.completion.similarity import region_features, region_scores
+from torchreid_occ.completion.thirds import REGIONS
+from torchreid_occ.data.clips import TestClips
+from torchreid_occ.data.datasets.base import SUBSETS
+from torchreid_occ.utils.files import write_text
+from torchreid_occ.utils.logs import logger
+from torchreid_occ.utils.progress import progress
+
+COLUMNS = ("subset", "tracklet", "frame", "name", *REGIONS)
+
+
+@torch.no_grad()
+def score_tracklets(model, tracklets, transform, clip_len=64, workers=2, use_gpu=False):
+    """Scores all regions of all frames of tracklets.
+
+    Args:
+        model: A clip model with a `backbone`, in eval mode; its last map is the feature.
+        tracklets: torchreid tuples.
+        transform: A `ClipTransform` without augmentation.
+        clip_len: Frames that pass the model at once.
+        workers: Processes that read images.
+        use_gpu: Whether the model is on the GPU.
+
+    Returns:
+        A `(T, 3)` array for each tracklet.
+    """
+    clips = TestClips(tracklets, clip_len, transform)
+    loader = DataLoader(clips, batch_size=None, shuffle=False, num_workers=workers)
+    maps = []
+    stage = model.backbone.stages[-1]
+    handle = stage.register_forward_hook(lambda _stage, _inputs, output: maps.append(output))
+    features = [[] for _ in tracklets]
+    try:
+        for clip in progress(loader, "scores", unit="clip"):
+            frames = clip["img"].cuda() if use_gpu else clip["img"]
+            model(frames[None])
+            features[clip["tracklet"]].append(region_features(maps.pop()).cpu())
+    finally:
+        handle.remove()
+    return [region_scores(torch.cat(parts)).numpy() for parts in features]
+
+
+def write_scores(path, tracklets, scores):
+    """Writes scores as a table people can read: a line for each frame.
+
+    Args:
+        path: The CSV file.
+        tracklets: Tracklets by subset.
+        scores: `(T, 3)` arrays by subset, in the tracklets' order.
+    """
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(COLUMNS)
+    for subset in SUBSETS:
+        pairs = zip(tracklets[subset], scores[subset], strict=True)
+        for index, ((paths, *_), rows) in enumerate(pairs):
+            for frame, (image, row) in enumerate(zip(paths, rows, strict=True)):
+                values = (f"{value:.4f}" for value in row)
+                table.writerow((subset, index, frame, Path(image).name, *values))
+    write_text(path, text.getvalue())
+
+
+def read_scores(path, tracklets):
+    """Reads scores back.
+
+    Args:
+        path: The CSV file.
+        tracklets: Tracklets by subset, which the scores must be of.
+
+    Returns:
+        `(T, 3)` arrays by subset.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is no table of scores, or of other frames than the tracklets'.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no file of scores {path}.")
+    try:
+        # Names keep their very bytes, as `write_text` wrote them.
+        with Path(path).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            header, *lines = [*csv.reader(file)] or [[]]
+    except csv.Error as error:
+        raise ValueError(f"{path} cannot be read as CSV: {error}.") from error
+    if tuple(header) != COLUMNS:
+        raise ValueError(f"{path} has the columns {header}, but scores have {[*COLUMNS]}.")
+    expected = [
+        (subset, str(index), str(frame), Path(image).name)
+        for subset in SUBSETS
+        for index, (paths, *_) in enumerate(tracklets[subset])
+        for frame, image in enumerate(paths)
+    ]
+    found = [tuple(line[:4]) for line in lines]
+    if found != expected:
+        place = next(
+            (i for i, pair in enumerate(zip(found, expected, strict=False)) if pair[0] != pair[1]),
+            min(len(found), len(expected)),
+        )
+        raise ValueError(
+            f"{path} holds scores of {len(found)} frames, the dataset has {len(expected)}; line "
+            f"{place + 2} is the first that differs: score the dataset as it is now."
+        )
+    try:
+        table = np.array([line[4:] for line in lines], np.float32).reshape(len(lines), len(REGIONS))
+    except ValueError as error:  # no number, or not as many as regions
+        raise ValueError(f"{path} holds something else than scores: {error}.") from error
+    if not np.isfinite(table).all():
+        line = 2 + int(np.flatnonzero(~np.isfinite(table).all(1))[0])
+        raise ValueError(f"{path}, line {line}: a score is no finite number.")
+    values = iter(table)
+    return {
+        subset: [np.stack([next(values) for _ in paths]) for paths, *_ in tracklets[subset]]
+        for subset in SUBSETS
+    }
+
+
+def choose_threshold(scores, tau=0.89, quantile=0.0):
+    """The score below which a region counts as occluded.
+
+    Args:
+        scores: Those of the training tracklets.
+        tau: The threshold itself; the paper's fits features pretrained on ImageNet.
+        quantile: Where not 0: the share of training regions that shall count as occluded.
+
+    Raises:
+        ValueError: If one is out of range.
+    """
+    if not 0 <= quantile < 1:
+        raise ValueError(f"Received quantile {quantile}, but expected a share from 0 to below 1.")
+    if not -1 <= tau <= 1:
+        raise ValueError(f"Received tau {tau}, but cosines lie between -1 and 1.")
+    return float(np.quantile(np.concatenate(scores), quantile)) if quantile else tau
+
+
+def occluded_regions(scores, threshold):
+    """Which regions are occluded, by subset: `(T, 3)` of bool each; says how many there are."""
+    occluded = {
+        subset: [rows < threshold for rows in tracklets] for subset, tracklets in scores.items()
+    }
+    for subset, flags in occluded.items():
+        flagged = np.concatenate(flags)
+        shares = "  ".join(
+            f"{name} {share:.1%}" for name, share in zip(REGIONS, flagged.mean(0), strict=True)
+        )
+        logger.info("%s regions below %.3f: %s", subset, threshold, shares)
+        if flagged.all() or not flagged.any():
+            logger.warning(
+                "%s region of %s counts as occluded at the threshold %.3f: scores lie between "
+                "%.3f and %.3f. Choose another tau, or a quantile.",
+                "Every" if flagged.all() else "No",
+                subset,
+                threshold,
+                np.concatenate(scores[subset]).min(),
+                np.concatenate(scores[subset]).max(),
+            )
+    return occluded

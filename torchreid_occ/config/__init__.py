@@ -1,0 +1,5 @@
+"""Configurations: torchreid's keys and ours, YAML files that build on one another, checks."""
+
+from torchreid_occ.config.load import check_options, config_of, load_config, merged, plain
+
+__all__ = ["check_options", "config_of", "load_config", "merged", "plain"]

@@ -1,0 +1,286 @@
+"""What our engines add to torchreid's: exact resume, progress bars, a stop when a loss diverges."""
+
+import copy
+import datetime
+import math
+import time
+
+from torch.utils.tensorboard import SummaryWriter
+
+from torchreid_occ._torchreid import torchreid
+from torchreid_occ.engine.precision import Precision
+from torchreid_occ.utils.checkpoint import (
+    checkpoint_path,
+    latest_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
+from torchreid_occ.utils.files import naming, remove_partial_files
+from torchreid_occ.utils.layout import lay_out_channels_last
+from torchreid_occ.utils.logs import logger
+from torchreid_occ.utils.memory import keep_freed_memory
+from torchreid_occ.utils.processes import is_first_process, wait_for_all
+from torchreid_occ.utils.progress import progress
+from torchreid_occ.utils.randomness import seed_everything
+
+
+class CheckpointedEngine(torchreid.engine.Engine):
+    """Trains any number of registered models; a killed run continues as if it had not been.
+
+    A subclass implements ``forward_backward`` and, where it selects a checkpoint, ``validate``.
+    All random draws of an epoch follow from (seed, epoch), so that a checkpoint after each few
+    epochs is all that an exact resume needs.
+
+    Args:
+        datamanager: Offers ``train_loader``, ``test_loader`` and ``set_epoch``.
+        seed: Seed of the run.
+        use_gpu: Use a GPU if there is one.
+        metadata: Plain values every checkpoint carries, such as the configuration.
+        precision: What networks compute in, one of ``PRECISIONS``.
+    """
+
+    def __init__(self, datamanager, seed=1, use_gpu=True, metadata=None, precision="float32"):
+        super().__init__(datamanager, use_gpu)
+        self.seed = seed
+        self.precision = Precision(precision, "cuda" if self.use_gpu else "cpu")
+        self.metadata = metadata or {}
+        self.step = 0
+        self._started = time.perf_counter()
+        self.best = {"epoch": 0, "mAP": -1.0}
+
+    def register_model(self, name="model", model=None, optim=None, sched=None):
+        """Registers a model, laid out channels last."""
+        lay_out_channels_last(model)
+        super().register_model(name, model, optim, sched)
+
+    def run(
+        self,
+        save_dir="log",
+        max_epoch=0,
+        max_iter=0,
+        checkpoint_freq=10,
+        print_freq=20,
+        fixbase_epoch=0,
+        open_layers=None,
+        eval_freq=10,
+        start_eval=0,
+        test_only=False,
+        **test_options,
+    ):
+        """Trains up to ``max_epoch``, from the latest checkpoint in ``save_dir`` on, and tests.
+
+        Args:
+            save_dir: Folder of the run.
+            max_epoch: Epochs in total.
+            max_iter: Where not 0, steps in total instead; the last epoch ends with the last step,
+                and schedulers count steps.
+            checkpoint_freq: Epochs between checkpoints; the last epoch always has one.
+            print_freq: Batches between lines of the log.
+            fixbase_epoch: First epochs in which only ``open_layers`` train.
+            open_layers: Names of those layers.
+            eval_freq: Epochs between validations; the last epoch always has one, at -1 alone.
+            start_eval: Epochs before the first validation.
+            test_only: Test the weights as they are.
+            **test_options: Arguments of torchreid's ``Engine.test``.
+
+        Returns:
+            Results by target of the ``last`` and, where validation chose one, the ``selected``
+            checkpoint.
+        """
+        self.save_dir, self.max_epoch, self.max_iter = save_dir, max_epoch, max_iter
+        if test_only:
+            return {"last": self._tested(test_options)}
+        if not self.use_gpu:
+            keep_freed_memory()
+        start_epoch = self.resume(save_dir)
+        # Steps an interrupted run logged after its last checkpoint are logged again.
+        if is_first_process():
+            self.writer = SummaryWriter(str(save_dir), purge_step=self.step)
+        self.epoch = start_epoch - 1
+        while not self._has_finished():
+            self.epoch += 1
+            seed_everything(self.seed, self.epoch)
+            self.datamanager.set_epoch(self.epoch)
+            self.train(print_freq, fixbase_epoch, open_layers)
+            done, last = self.epoch + 1, self._has_finished()
+            improved = False
+            due = eval_freq > 0 and done % eval_freq == 0 and done >= start_eval
+            if due or last:
+                improved = self._select(done)
+            if improved or done % checkpoint_freq == 0 or last:
+                if is_first_process():
+                    save_checkpoint(self.state(), checkpoint_path(save_dir, done))
+                wait_for_all()
+        results = {"last": self._tested(test_options)}
+        if self.writer is not None:
+            self.writer.close()
+        self.writer = None
+        if self.best["epoch"]:
+            results["selected"] = self._tested_at(self.best["epoch"], test_options)
+        return results
+
+    def train(self, print_freq=20, fixbase_epoch=0, open_layers=None):
+        """Trains one epoch."""
+        self.set_model_mode("train")
+        self.two_stepped_transfer_learning(self.epoch, fixbase_epoch, open_layers)
+        self.prepare_epoch()
+        losses = torchreid.utils.MetricMeter(delimiter="  ")
+        self.num_batches = len(self.train_loader)
+        start = time.perf_counter()
+        batches = progress(self.train_loader, f"epoch {self.epoch + 1}", unit="batch")
+        for self.batch_idx, batch in enumerate(batches):
+            losses.update(self.forward_backward(batch))
+            self.step += 1
+            for name, meter in losses.meters.items():
+                self._record(f"Train/{name}", meter.val, self.step)
+            done = self.batch_idx + 1
+            last = done == self.num_batches or self.step == self.max_iter
+            if done % print_freq == 0 or last:
+                self._log_line(losses, (time.perf_counter() - start) / done)
+            if last:
+                self._record("Train/lr", self.get_current_lr(), self.step)
+            if self.max_iter or last:
+                self.update_lr()
+            if last:
+                break
+
+    def prepare_epoch(self):
+        """Called once the layers that an epoch trains are open."""
+
+    def check_finite(self, losses):
+        """Stops a diverged run before it spoils the weights.
+
+        Args:
+            losses: Numbers by name.
+
+        Raises:
+            FloatingPointError: Names the first loss that is not finite, the epoch and the step.
+        """
+        for name, value in losses.items():
+            if not math.isfinite(value):
+                last = latest_checkpoint(self.save_dir)
+                raise FloatingPointError(
+                    f"loss {name!r} is {value} in epoch {self.epoch + 1}, batch "
+                    f"{self.batch_idx + 1} of {self.num_batches}, at learning rate "
+                    f"{self.get_current_lr():g}. The weights before it are in "
+                    f"{last or 'no checkpoint yet'}; try a lower train.lr."
+                )
+
+    @property
+    def seconds(self):
+        """Seconds spent on training and testing, those before a resume included."""
+        return time.perf_counter() - self._started
+
+    def validate(self):
+        """Gives the mAP that chooses the best checkpoint, or None where nothing is held out."""
+
+    def state(self):
+        """All a resumed run needs, as tensors and plain Python."""
+        models = {}
+        for name in self.get_model_names():
+            models[name] = {
+                "state_dict": self._models[name].state_dict(),
+                "optimizer": _state(self._optims[name]),
+                "scheduler": _state(self._scheds[name]),
+            }
+        return {
+            **self.metadata,
+            "epoch": self.epoch + 1,
+            "step": self.step,
+            "seconds": self.seconds,
+            "best": dict(self.best),
+            "scaler": self.precision.scaler.state_dict(),
+            "models": models,
+            # torchreid's own loader looks for the weights here; the tensors are stored once.
+            "state_dict": next(iter(models.values()))["state_dict"],
+        }
+
+    def load_state(self, state):
+        """Puts every registered model, optimiser and scheduler into a saved state."""
+        for name in self.get_model_names():
+            saved = state["models"][name]
+            self._models[name].load_state_dict(saved["state_dict"])
+            for part, key in ((self._optims, "optimizer"), (self._scheds, "scheduler")):
+                if part[name] is not None:
+                    part[name].load_state_dict(saved[key])
+        self.precision.scaler.load_state_dict(state["scaler"])
+        self.step, self.best = state["step"], dict(state["best"])
+
+    def resume(self, save_dir):
+        """Loads the latest checkpoint of a run, if any.
+
+        Args:
+            save_dir: Folder of the run.
+
+        Returns:
+            The number of epochs trained so far.
+        """
+        if is_first_process():
+            remove_partial_files(checkpoint_path(save_dir, 0).parent)
+        wait_for_all()
+        path = latest_checkpoint(save_dir)
+        if path is None:
+            return 0
+        state = load_checkpoint(path, needed=self.state().keys())
+        self.load_state(state)
+        self.epoch = state["epoch"] - 1
+        self._started = time.perf_counter() - state["seconds"]
+        logger.info("Resumed after epoch %d from %s.", state["epoch"], path)
+        return state["epoch"]
+
+    def _has_finished(self):
+        """Whether the epochs done so far, or the steps, are all."""
+        if self.max_iter:
+            return self.step >= self.max_iter
+        return self.epoch + 1 >= self.max_epoch
+
+    def _tested(self, test_options):
+        self.test(**test_options)
+        return self.results
+
+    def _tested_at(self, epoch, test_options):
+        """Results of an earlier checkpoint; the weights in place are put back."""
+        if epoch == self.epoch + 1:
+            return self.results
+        present = copy.deepcopy(self.state())
+        self.load_state(load_checkpoint(checkpoint_path(self.save_dir, epoch)))
+        results = self._tested(test_options)
+        self.load_state(present)
+        return results
+
+    def _select(self, epoch):
+        mAP = self.validate()  # noqa: N806  the field writes mAP
+        if mAP is None:
+            return False
+        self._record("Val/mAP", mAP, epoch)
+        if mAP <= self.best["mAP"]:
+            return False
+        self.best = {"epoch": epoch, "mAP": mAP}
+        return True
+
+    def _record(self, name, value, step):
+        if self.writer is not None:  # the first process alone has one
+            with naming(self.save_dir):
+                self.writer.add_scalar(name, value, step)
+
+    def _log_line(self, losses, seconds_per_batch):
+        left = self.num_batches - self.batch_idx - 1
+        left += (self.max_epoch - self.epoch - 1) * self.num_batches
+        if self.max_iter:
+            left = self.max_iter - self.step
+        eta = datetime.timedelta(seconds=round(seconds_per_batch * left))
+        logger.info(
+            "epoch %d/%s  batch %d/%d  %.2f s/batch  left %s  %s  lr %g",
+            self.epoch + 1,
+            "?" if self.max_iter else self.max_epoch,
+            self.batch_idx + 1,
+            self.num_batches,
+            seconds_per_batch,
+            eta,
+            losses,
+            self.get_current_lr(),
+        )
+
+
+def _state(part):
+    return None if part is None else part.state_dict()

@@ -1,0 +1,127 @@
+"""A rendering on disk: made once, under a lock, resumable, and complete or absent."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from tqdm import tqdm
+
+from torchreid_occ.occwalk.frozen import FROZEN
+from torchreid_occ.occwalk.parallel import render_in_workers
+from torchreid_occ.occwalk.presets import VERSION, Preset
+from torchreid_occ.occwalk.protocol import list_tracklets
+from torchreid_occ.occwalk.records import data_folder, read_record, render_record
+from torchreid_occ.utils.files import write_text
+
+FRAMES_PER_WORKER = 2000  # a worker takes seconds to start, as long as it takes to render these
+
+
+def build(preset: Preset, seed: int, root: str = "", workers: int | None = None) -> Path:
+    """Renders a preset unless it is there already, and returns its folder.
+
+    Processes that ask at the same time wait for the one that renders. What a killed one has
+    finished is kept: the next one goes on from there.
+
+    Args:
+        preset: What to render.
+        seed: Seed of the rendering.
+        root: Folder that holds the datasets.
+        workers: Number of processes; by default one per core where there is enough to do.
+
+    Raises:
+        ValueError: If the rendering is not there and cannot be written below the root.
+    """
+    parent = Path(root).expanduser().absolute() / "occwalk"
+    folder = parent / f"{preset.name}-v{VERSION}-s{seed}"
+    if folder.exists():
+        return folder
+    with _lock(parent, folder.name) as lock:
+        if not folder.exists():  # another process may have made it meanwhile
+            _render(folder, preset, seed, workers, lock)
+    return folder
+
+
+@contextmanager
+def _lock(parent, name):
+    """Holds a lock, which the kernel takes back when this process and its workers are gone."""
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        file = (parent / f".{name}.lock").open("w")
+    except OSError as error:
+        raise ValueError(
+            f"{name} is rendered before its first use, but {parent} cannot be written ({error}). "
+            "Pass --root with a folder that can (config key data.root)."
+        ) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"=> Waiting for another process that renders {name}", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+
+
+def _render(folder, preset, seed, workers, lock):
+    """Renders into a hidden sibling folder, which is renamed when all is done."""
+    partial = folder.with_name(f".{folder.name}.partial")
+    if not data_folder(partial).exists():  # records of a rendering that was moved, then deleted
+        shutil.rmtree(partial, ignore_errors=True)
+    specs = list_tracklets(preset, seed)
+    pending = [spec for spec in specs if read_record(partial, spec) is None]
+    num_frames = sum(spec.num_frames for spec in pending)
+    if workers is None:
+        workers = max(1, min(len(os.sched_getaffinity(0)), num_frames // FRAMES_PER_WORKER))
+    print(f"=> Rendering {num_frames} frames of {preset.name} into {folder}", flush=True)
+    started = time.monotonic()
+    with tqdm(total=num_frames, unit="frame", disable=None) as bar:
+        if workers == 1:
+            for spec in pending:
+                render_record(partial, spec, preset, seed)
+                bar.update(spec.num_frames)
+        else:
+            render_in_workers(partial, pending, preset, seed, workers, bar, lock)
+    _write_index(partial, specs, preset, seed)
+    data_folder(partial).rename(folder)
+    shutil.rmtree(partial)
+    print(f"=> Rendered in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def _sha256(preset, seed, hashes):
+    """Hash of all tracklets' hashes; says so if it is not the frozen one."""
+    found = hashlib.sha256("".join(hashes.values()).encode()).hexdigest()
+    if found != FROZEN.get((VERSION, preset.name, seed), found):
+        print(
+            f"=> WARNING: this rendering of {preset.name}, seed {seed}, is not the frozen one. "
+            "Numbers on it do not compare with others': OpenCV is another version than "
+            "constraints.txt names, or the renderer was changed.",
+            flush=True,
+        )
+    return found
+
+
+def _write_index(partial, specs, preset, seed):
+    """Writes the files that speak of all tracklets."""
+    data = data_folder(partial)
+    found = {spec.folder: read_record(partial, spec) for spec in specs}
+    for name, path in (
+        ("keypoints", "keypoints.json"),
+        ("occlusion", "ground_truth/occlusion.json"),
+    ):
+        merged = {key: value for record in found.values() for key, value in record[name].items()}
+        write_text(data / path, json.dumps(merged))
+    hashes = {tracklet: record["sha256"] for tracklet, record in found.items()}
+    manifest = {
+        "version": VERSION,
+        "preset": asdict(preset),
+        "seed": seed,
+        "frames": sum(spec.num_frames for spec in specs),
+        "sha256": _sha256(preset, seed, hashes),
+        "tracklets": hashes,
+    }
+    write_text(data / "manifest.json", json.dumps(manifest, indent=1))

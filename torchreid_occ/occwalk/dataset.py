@@ -1,0 +1,94 @@
+"""OccWalk as datasets of torchreid."""
+
+import re
+
+from torchreid_occ._registry import register_dataset
+from torchreid_occ.data.datasets.base import TrackletDataset, frames_in, relabel, subfolders
+from torchreid_occ.data.supervision import Supervision
+from torchreid_occ.occwalk.build import build
+from torchreid_occ.occwalk.presets import PRESETS
+from torchreid_occ.occwalk.protocol import SPLITS
+
+
+class OccWalk(TrackletDataset):
+    """Pedestrians rendered on video under occlusion, with pixel ground truth; no download.
+
+    Reference: protocol of Occluded-DukeMTMC-VideoReID (RFCnet, section 5). Layout: see
+    :mod:`torchreid_occ.occwalk.files`. It is rendered when it is not there yet.
+
+    Args:
+        root: Folder that holds the datasets.
+        split_id: Seed of the rendering: another one gives other people, places and occluders.
+        seed: Takes the place of `split_id`.
+        **kwargs: torchreid's.
+    """
+
+    preset = None  # name of the preset
+    clean = False  # whether these are the same tracklets before anything hid the people
+
+    def __init__(self, root="", split_id=0, seed=None, **kwargs):
+        self.dataset_dir = build(PRESETS[self.preset], split_id if seed is None else seed, root)
+        super().__init__(root, split_id, **kwargs)
+
+    def read(self, split_id):
+        """Lists the items; pids of query and gallery are those of the file names."""
+        folder = self.dataset_dir / "ground_truth/clean" if self.clean else self.dataset_dir
+        train, query, gallery = (_read_split(folder, split) for split in SPLITS)
+        return relabel(train), query, gallery
+
+    def supervision(self):
+        """True key point lines and true masks of what the frames show of the person."""
+        masks = "ground_truth/whole" if self.clean else "foreground"
+        return Supervision(str(self.dataset_dir / "keypoints.json"), str(self.dataset_dir / masks))
+
+
+@register_dataset("occwalk_tiny")
+class OccWalkTiny(OccWalk):
+    """OccWalk for tests and demonstrations: 16 + 16 identities, 3 cameras, seconds to render."""
+
+    preset = "occwalk_tiny"
+
+
+@register_dataset("occwalk_tiny.clean")
+class OccWalkTinyClean(OccWalkTiny):
+    """OccWalkTiny without occluders."""
+
+    clean = True
+
+
+@register_dataset("occwalk_small")
+class OccWalkSmall(OccWalk):
+    """OccWalk for experiments: 300 + 300 identities, 4 cameras, a minute to render."""
+
+    preset = "occwalk_small"
+
+
+@register_dataset("occwalk_small.clean")
+class OccWalkSmallClean(OccWalkSmall):
+    """OccWalkSmall without occluders."""
+
+    clean = True
+
+
+@register_dataset("occwalk_full")
+class OccWalkFull(OccWalk):
+    """OccWalk at the papers' scale: 500 + 500 identities, 6 cameras, half an hour to render."""
+
+    preset = "occwalk_full"
+
+
+@register_dataset("occwalk_full.clean")
+class OccWalkFullClean(OccWalkFull):
+    """OccWalkFull without occluders."""
+
+    clean = True
+
+
+def _read_split(folder, split):
+    items = []
+    for person in subfolders(folder / split):
+        for tracklet in subfolders(person):
+            frames = frames_in(tracklet)
+            camera = int(re.search(r"_C(\d+)_F\d+_X\d+\.jpg$", frames[0])[1])
+            items.append((frames, int(person.name), camera - 1))
+    return items

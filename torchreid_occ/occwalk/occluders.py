@@ -1,0 +1,190 @@
+"""What stands in the way: how things and people cross the frames."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from torchreid_occ.occwalk.identity import make_identity
+from torchreid_occ.occwalk.obstacles import POOLS
+from torchreid_occ.occwalk.sprites import Sprite
+from torchreid_occ.occwalk.walker import Walker
+
+PASSER_ODDS = 0.3
+PASSERS = 1000  # different people who pass by, per pool
+LONGEST_WINDOW = 48  # frames that one or two occluders hide; more frames take more of them
+BRISK = 16  # frames within which something crosses evenly
+LINGERING = 0.6  # what takes longer slows down by this much midway, so as not to hide little long
+
+
+class Layer(NamedTuple):
+    """What an occluder puts before one frame: pixels, their mask, and the place of their corner."""
+
+    picture: np.ndarray
+    mask: np.ndarray
+    left: int
+    top: int
+
+
+class Target(NamedTuple):
+    """The walk that is to be hidden, in canvas pixels.
+
+    Attributes:
+        left: First column of the body, on average.
+        right: Last column.
+        top: Row of the top of its head.
+        ground: Row of its feet.
+        shift: Wobble of the box, which moves everything in it. Shape ``(T, 2)``.
+        canvas: Height and width of the canvas.
+        pitch: Angle by which the camera looks down.
+        light: Side of the light.
+    """
+
+    left: float
+    right: float
+    top: float
+    ground: float
+    shift: np.ndarray
+    canvas: tuple[int, int]
+    pitch: float
+    light: float
+
+
+class Slider:
+    """A thing that slides over the frames.
+
+    Args:
+        sprite: What it looks like.
+        corners: Place of its upper left corner. Shape ``(T, 2)``.
+    """
+
+    def __init__(self, sprite: Sprite, corners: np.ndarray):
+        self._sprite = sprite
+        self._corners = np.rint(corners).astype(int).tolist()
+
+    def layer(self, frame: int) -> Layer:
+        """Its pixels in a frame."""
+        return Layer(*self._sprite, *self._corners[frame])
+
+
+class Passer:
+    """Another person who walks by in front."""
+
+    def __init__(self, walker: Walker):
+        self._walker = walker
+
+    def layer(self, frame: int) -> Layer:
+        """Its pixels in a frame."""
+        labels = self._walker.labels(frame)
+        return Layer(self._walker.colours(labels), (labels > 0).astype(np.uint8) * 255, 0, 0)
+
+
+def draw_occluders(
+    rng: np.random.Generator, seed: int, pool: str, target: Target, num_occluded: int
+) -> list[Slider | Passer]:
+    """Occluders that cross a tracklet, one after the other.
+
+    Args:
+        rng: Draws them and their ways.
+        seed: Seed of the rendering, for the people who pass by.
+        pool: Name of the pool.
+        target: The walk to hide.
+        num_occluded: Number of frames in which something should cover the body.
+    """
+    occluders = []
+    for window in _draw_windows(rng, 0, len(target.shift), num_occluded):
+        if rng.random() < PASSER_ODDS:
+            occluders.append(_draw_passer(rng, seed, pool, target, window))
+        else:
+            occluders.append(_draw_obstacle(rng, pool, target, window))
+    return occluders
+
+
+def _draw_windows(rng, start, length, num_occluded):
+    """Windows of frames, from a start on, that hold the wanted number together."""
+    spare = length - num_occluded
+    if num_occluded > LONGEST_WINDOW:
+        half = num_occluded // 2
+        middle = half + int(rng.integers(spare + 1))
+        return [
+            *_draw_windows(rng, start, middle, half),
+            *_draw_windows(rng, start + middle, length - middle, num_occluded - half),
+        ]
+    if num_occluded >= 6 and spare >= 2 and rng.random() < 0.5:
+        first, gap = int(rng.integers(2, num_occluded - 1)), int(rng.integers(1, spare + 1))
+        start += int(rng.integers(spare - gap + 1))
+        return [(start, start + first), (start + first + gap, start + num_occluded + gap)]
+    start += int(rng.integers(spare + 1))
+    return [(start, start + num_occluded)]
+
+
+def _draw_obstacle(rng, pool, target, window):
+    """A thing of the pool that is passed by, or that comes into the frame from below or above."""
+    obstacle = POOLS[pool][rng.integers(len(POOLS[pool]))]
+    colour = obstacle.colours[rng.integers(len(obstacle.colours))]
+    cover = rng.uniform(*obstacle.cover)
+    breadth, height = target.right - target.left, target.ground - target.top
+    if obstacle.reach == "upright":
+        size, top = (1.25 * height, cover * breadth), target.ground - 1.1 * height
+    elif obstacle.reach == "low":
+        size = 1.15 * cover * height, cover * height * rng.uniform(*obstacle.aspect)
+        top = target.ground - cover * height
+    else:
+        size, top = (cover * height + 0.3 * height, 1.5 * breadth), target.top - 0.3 * height
+    sprite = obstacle.draw(rng, round(size[0]), max(6, round(size[1])), colour)
+    if rng.random() < obstacle.vertical:
+        lift = (-1 if obstacle.reach == "hanging" else 1) * cover * height
+        columns = (target.left + target.right) / 2 + breadth * rng.uniform(-0.25, 0.25)
+        drifting = np.arange(len(target.shift)) - max(0, window[0] - BRISK)
+        columns = columns + rng.uniform(-0.02, 0.02) * breadth * drifting
+        tops = top + lift * (1 - _presence(rng, len(target.shift), window))
+    else:
+        columns = _crossing(rng, target, window, size[1])[0]
+        tops = np.full(len(target.shift), top)
+    corners = np.stack([columns - size[1] / 2, tops], axis=1) + target.shift
+    return Slider(sprite, corners)
+
+
+def _draw_passer(rng, seed, pool, target, window):
+    """Somebody nearer to the camera, thus larger and lower, who walks across."""
+    height, length = target.ground - target.top, len(target.shift)
+    unit = height * rng.uniform(1.0, 1.2)
+    columns, sign = _crossing(rng, target, window, 0.3 * unit)
+    identity = make_identity(seed, f"{pool} passer", int(rng.integers(PASSERS)))
+    heading = np.radians(sign * rng.uniform(45, 120))
+    phase = rng.random() + identity.gait.cadence * np.arange(length)
+    rows = np.full(length, target.ground + height * rng.uniform(0.03, 0.12))
+    ground = np.stack([columns, rows], axis=1) + target.shift
+    walker = Walker(
+        identity, phase, np.full(length, heading), target.pitch, target.light,
+        ground, np.full(length, unit), target.canvas,
+    )  # fmt: skip
+    return Passer(walker)
+
+
+def _crossing(rng, target, window, breadth):
+    """Columns of something that touches the body just within the window, and its direction.
+
+    At an end of the tracklet it may be there already, or stay.
+    """
+    start, stop = (edge - 0.5 for edge in window)
+    length = stop - start
+    if window[0] == 0:
+        start -= length * rng.uniform(0, 0.8)
+    if window[1] == len(target.shift):
+        stop += length * rng.uniform(0, 0.8)
+    sign = int(rng.choice([-1, 1]))
+    way = np.array([target.left - breadth / 2, target.right + breadth / 2])[::sign]
+    progress = (np.arange(len(target.shift)) - start) / (stop - start)
+    if length > BRISK:
+        progress += LINGERING / (2 * np.pi) * np.sin(2 * np.pi * np.clip(progress, 0, 1))
+    return way[0] + (way[1] - way[0]) * progress, sign
+
+
+def _presence(rng, length, window):
+    """Rises from 0 to 1 within the first third of the window and falls in the last."""
+    start, stop = window[0] - 0.7, window[1] - 0.3
+    ramp = max(1.0, (stop - start) * rng.uniform(0.15, 0.35))
+    frames = np.arange(length)
+    rise = (frames - start) / ramp if window[0] > 0 or rng.random() < 0.4 else np.ones(length)
+    fall = (stop - frames) / ramp if window[1] < length or rng.random() < 0.4 else np.ones(length)
+    return np.clip(np.minimum(rise, fall), 0, 1)

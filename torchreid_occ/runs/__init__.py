@@ -1,0 +1,1 @@
+"""From a configuration to results: parts are built, runs, phases and splits are run."""

@@ -1,0 +1,1 @@
+"""Instruments to compare and to explain: comparisons over seeds, oracles, quality of completion."""

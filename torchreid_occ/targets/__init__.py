@@ -1,8 +1,0 @@
-"""Supervision for any dataset: key point lines and foreground maps from torchvision's detectors."""
-
-from torchreid_occ.targets.detectors import load_detector
-from torchreid_occ.targets.finder import PersonFinder
-from torchreid_occ.targets.make import make_targets
-from torchreid_occ.targets.report import write_report
-
-__all__ = ["PersonFinder", "load_detector", "make_targets", "write_report"]
