@@ -1,8 +1,9 @@
 """A file that grows by whole lines, whenever the process may be killed."""
 
-import fcntl
 import json
 import os
+
+from torchreid_occ.utils.locks import try_lock
 
 
 class Journal:
@@ -20,11 +21,9 @@ class Journal:
 
     def __init__(self, path):
         self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(self._file):
             self._file.close()
-            raise ValueError(f"Another process is at work on {path}: wait for it.") from None
+            raise ValueError(f"Another process is at work on {path}: wait for it.")
         content = self._file.read()
         whole = content.rfind(b"\n") + 1
         self._file.seek(whole)

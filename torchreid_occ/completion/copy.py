@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from torchreid_occ.completion.data import neighbours, read_frame, to_pixels
 from torchreid_occ.completion.dataset import MANIFEST, fingerprint, source_tracklets
 from torchreid_occ.completion.thirds import region_mask, region_rows
 from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.data.images import read_image
+from torchreid_occ.data.loaders import item_loader
 from torchreid_occ.utils.files import claim_folder, naming, write_json
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.progress import progress
@@ -76,7 +77,7 @@ def complete_frames(folder, source, root, occluded, generator, size, made_by, wo
             if flags.any() and not _tracklet_folder(folder, subset, index).is_dir()
         ]
         inputs = _Inputs(tracklets[subset], occluded[subset], todo, size)
-        loader = DataLoader(inputs, batch_size=None, shuffle=False, num_workers=workers)
+        loader = item_loader(inputs, workers)
         for index, batch in progress(loader, f"completing {subset}", unit="tracklet"):
             arguments = [part.cuda() if gpu else part for part in batch]
             completed = generator(*arguments).final.cpu()

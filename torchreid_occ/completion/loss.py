@@ -3,6 +3,8 @@
 from torch import nn
 from torch.nn import functional as F
 
+from torchreid_occ.utils.checks import check_choice
+
 REDUCTIONS = ("mean", "sum")
 
 
@@ -26,10 +28,7 @@ class CompletionLoss(nn.Module):
         self, reduction="mean", lambda_adversarial=0.001, lambda_guider=0.1, saturating=True
     ):
         super().__init__()
-        if reduction not in REDUCTIONS:
-            raise ValueError(
-                f'Received reduction "{reduction}", but expected to be one of {REDUCTIONS}'
-            )
+        check_choice("reduction", reduction, REDUCTIONS)
         self.reduction = reduction
         self.lambda_adversarial, self.lambda_guider = lambda_adversarial, lambda_guider
         self.saturating = saturating

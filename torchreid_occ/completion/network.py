@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from torchreid_occ.ops import patch_attention
+from torchreid_occ.utils.checks import check_choice
 
 KINDS = ("spatial", "autoencoder", "temporal_autoencoder", "temporal")
 FILLS = ("zero", "white")
@@ -66,10 +67,8 @@ class STCnet(nn.Module):
         aggregate="overlap",
     ):
         super().__init__()
-        if kind not in KINDS:
-            raise ValueError(f'Received kind "{kind}", but expected to be one of {KINDS}')
-        if fill not in FILLS:
-            raise ValueError(f'Received fill "{fill}", but expected to be one of {FILLS}')
+        check_choice("kind", kind, KINDS)
+        check_choice("fill", fill, FILLS)
         self.fill, self.mask_channel = fill, mask_channel
         encoder = {"dilations": tuple(dilations), "batch_norm": batch_norm}
         decoder = {"kernel": deconv_kernel, "batch_norm": batch_norm}
@@ -148,8 +147,7 @@ class Decoder(nn.Sequential):
     """
 
     def __init__(self, in_channels, width, kernel=4, batch_norm=False):
-        if kernel not in (3, 4):
-            raise ValueError(f"Received deconv_kernel {kernel}, but expected to be one of (3, 4)")
+        check_choice("deconv_kernel", kernel, (3, 4))
         doubling = {"kernel_size": kernel, "stride": 2, "padding": 1, "output_padding": 4 - kernel}
         super().__init__(
             *_activated(nn.ConvTranspose2d(in_channels, width, **doubling), batch_norm),

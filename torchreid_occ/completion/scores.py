@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
 from torchreid_occ.completion.similarity import region_features, region_scores
 from torchreid_occ.completion.thirds import REGIONS
 from torchreid_occ.data.clips import TestClips
 from torchreid_occ.data.datasets.base import SUBSETS
+from torchreid_occ.data.loaders import item_loader
 from torchreid_occ.utils.files import write_text
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.progress import progress
@@ -38,7 +38,7 @@ def score_tracklets(model, tracklets, transform, clip_len=64, workers=2, use_gpu
         A `(T, 3)` array for each tracklet.
     """
     clips = TestClips(tracklets, clip_len, transform)
-    loader = DataLoader(clips, batch_size=None, shuffle=False, num_workers=workers)
+    loader = item_loader(clips, workers)
     maps = []
     stage = model.backbone.stages[-1]
     handle = stage.register_forward_hook(lambda _stage, _inputs, output: maps.append(output))

@@ -1,9 +1,10 @@
 """OccWalk's truth about regions: how much of the person in each is to be seen."""
 
 import numpy as np
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from torchreid_occ.completion.thirds import REGIONS, region_rows
+from torchreid_occ.data.loaders import item_loader
 from torchreid_occ.utils.progress import progress
 
 PERSON = 128  # grey level of a mask from which on it shows the person
@@ -26,7 +27,7 @@ def visible_shares(tracklets, visible, whole, workers=2):
         A `(T, 3)` array for each tracklet.
     """
     masks = _Masks(tracklets, visible, whole)
-    loader = DataLoader(masks, batch_size=None, shuffle=False, num_workers=workers)
+    loader = item_loader(masks, workers)
     return [shares.numpy() for shares in progress(loader, "masks", unit="tracklet")]
 
 

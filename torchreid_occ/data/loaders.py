@@ -30,6 +30,16 @@ def clip_loader(clips: Dataset, workers: int, pin_memory: bool, **batching) -> D
     )
 
 
+def item_loader(items: Dataset, workers: int) -> DataLoader:
+    """A loader of single items in order, without batches.
+
+    Args:
+        items: The items.
+        workers: Worker processes.
+    """
+    return DataLoader(items, batch_size=None, shuffle=False, num_workers=workers)
+
+
 def every_frame_loader(
     clips: ConsecutiveClips, batch_size: int, workers: int, pin_memory: bool
 ) -> DataLoader:

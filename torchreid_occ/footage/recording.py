@@ -1,6 +1,5 @@
 """A video added to a dataset as tracklets: whole or not at all, and gone on with after a kill."""
 
-import fcntl
 import json
 import math
 import os
@@ -23,6 +22,7 @@ from torchreid_occ.footage.tracks import long_enough, split_at_gaps, usable
 from torchreid_occ.footage.video import scan_video
 from torchreid_occ.utils.documents import read_json
 from torchreid_occ.utils.files import claim_folder, file_hash, write_text
+from torchreid_occ.utils.locks import try_lock
 from torchreid_occ.version import __version__
 
 MANIFEST, DETECTIONS, GALLERY, RECORDINGS = (
@@ -171,10 +171,8 @@ def _workshop(folder):
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"Another process is at work in {folder}.") from None
+        if not try_lock(handle):
+            raise ValueError(f"Another process is at work in {folder}.")
         try:
             yield folder
         except Exception:

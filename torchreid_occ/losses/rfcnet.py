@@ -5,6 +5,7 @@ from torch.nn import functional as F
 
 from torchreid_occ._registry import register_criterion
 from torchreid_occ.losses.identity import IdentityLoss
+from torchreid_occ.utils.checks import check_choice
 
 IGNORED = -100  # class label of a key point without annotation
 SCALES = ("official", "literal")
@@ -71,11 +72,7 @@ class RfcnetLoss(IdentityLoss):
         }
         self.regularization_scale = regularization_scale
         self.clamp_position = clamp_position
-        if foreground_resizing not in RESIZINGS:
-            raise ValueError(
-                f'Received foreground_resizing "{foreground_resizing}", but expected to be one of '
-                f"{RESIZINGS}"
-            )
+        check_choice("foreground_resizing", foreground_resizing, RESIZINGS)
         self.detach_target = detach_target
         self.foreground_resizing = foreground_resizing
 

@@ -5,6 +5,8 @@ import warnings
 import torch
 from torch import nn
 
+from torchreid_occ.utils.checks import check_choice
+
 MARGINS = {"cosine": 0.5, "euclidean": 0.3}
 
 
@@ -33,10 +35,7 @@ class BatchHardTriplet(nn.Module):
 
     def __init__(self, distance="cosine", margin=None):
         super().__init__()
-        if distance not in MARGINS:
-            raise ValueError(
-                f'Received distance "{distance}", but expected to be one of {[*MARGINS]}'
-            )
+        check_choice("distance", distance, MARGINS)
         self.distance = distance
         self.margin = MARGINS[distance] if margin is None else margin
         self.has_warned = False

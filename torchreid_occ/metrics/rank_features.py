@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from torchreid_occ.metrics.rank import QueryRanks
+from torchreid_occ.utils.checks import check_choice
 from torchreid_occ.utils.progress import progress
 
 DIST_METRICS = ("cosine", "euclidean")
@@ -170,10 +171,7 @@ def _prepared(features, dist_metric):
 
 
 def _check(query, gallery, of_query, of_gallery, dist_metric):
-    if dist_metric not in DIST_METRICS:
-        raise ValueError(
-            f'Received dist_metric "{dist_metric}", but expected to be one of {DIST_METRICS}'
-        )
+    check_choice("dist_metric", dist_metric, DIST_METRICS)
     if query.dim() != 2 or len(gallery.shape) != 2 or query.shape[1] != gallery.shape[1]:
         raise ValueError(
             f"Received features of shapes {tuple(query.shape)} and {tuple(gallery.shape)}, but "

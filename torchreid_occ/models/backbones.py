@@ -10,6 +10,7 @@ from torch.func import functional_call
 from torchvision.models.resnet import BasicBlock
 
 from torchreid_occ.utils.checkpoint import load_weights
+from torchreid_occ.utils.checks import check_choice
 from torchreid_occ.utils.weights import WeightsUnavailable, torchvision_weights
 
 PIXELS = 8 * 256 * 128  # of the frames that pass through a stage at a time on a CPU
@@ -167,8 +168,7 @@ def build_backbone(name, pretrained=False, last_stride=2, rescale=True):
             fit.
         WeightsUnavailable: If the weights can neither be read nor downloaded.
     """
-    if name not in BACKBONES:
-        raise ValueError(f'Received backbone "{name}", but expected to be one of {[*BACKBONES]}')
+    check_choice("backbone", name, BACKBONES)
     allowed_strides = (2,) if BACKBONES[name].is_inception else (1, 2)
     if last_stride not in allowed_strides:
         raise ValueError(

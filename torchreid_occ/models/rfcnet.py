@@ -10,6 +10,7 @@ from torchreid_occ.models.baseline import Baseline
 from torchreid_occ.models.layers.foreground_mask import ForegroundMask
 from torchreid_occ.models.layers.quality import FrameQuality
 from torchreid_occ.models.layers.rfc import ARRANGEMENTS, RFC, RfcOutput
+from torchreid_occ.utils.checks import check_choice
 
 
 class RfcnetOutput(NamedTuple):
@@ -156,9 +157,6 @@ def _check_blocks(stages, num_stages, arrangement, foreground):
             f"Received stages {stages!r}, but expected a list of some of {[*allowed]}, each once"
         )
     arrangements = (*ARRANGEMENTS, "foreground")
-    if arrangement not in arrangements:
-        raise ValueError(
-            f'Received arrangement "{arrangement}", but expected to be one of {arrangements}'
-        )
+    check_choice("arrangement", arrangement, arrangements)
     if arrangement == "foreground" and not foreground:
         raise ValueError('Received foreground False, but arrangement "foreground" needs it')

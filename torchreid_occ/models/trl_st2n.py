@@ -12,6 +12,7 @@ from torchreid_occ.models.backbones import build_backbone
 from torchreid_occ.models.clip_model import ClipModel
 from torchreid_occ.models.layers.st2n import ST2N
 from torchreid_occ.models.layers.trl import TRL
+from torchreid_occ.utils.checks import check_choice
 
 LEVELS = ("sequence", "frame")
 ALIGNMENTS = ("st2n", "stn", "none")
@@ -146,12 +147,8 @@ def trl_st2n(
     Raises:
         ValueError: If an option is not one of the allowed.
     """
-    if level not in LEVELS:
-        raise ValueError(f'Received level "{level}", but expected to be one of {LEVELS}')
-    if alignment not in ALIGNMENTS:
-        raise ValueError(
-            f'Received alignment "{alignment}", but expected to be one of {ALIGNMENTS}'
-        )
+    check_choice("level", level, LEVELS)
+    check_choice("alignment", alignment, ALIGNMENTS)
     if not 0 <= beta <= 1:
         raise ValueError(f"Received beta {beta}, but expected a share from 0 to 1")
     trunk = build_backbone(backbone, pretrained)

@@ -8,6 +8,7 @@ from torchreid_occ.models.backbones import build_backbone
 from torchreid_occ.models.baseline import Baseline
 from torchreid_occ.models.clip_model import ClipOutput
 from torchreid_occ.models.layers.non_local import NonLocal
+from torchreid_occ.utils.checks import check_choice
 
 STAGES = (2, 3)  # res3 and res4
 FIRST = {"odd": 1, "even": 0}
@@ -72,8 +73,7 @@ def vrstc(
     Raises:
         ValueError: If an option is not one of the allowed.
     """
-    if positions not in FIRST:
-        raise ValueError(f'Received positions "{positions}", but expected to be one of {[*FIRST]}')
+    check_choice("positions", positions, FIRST)
     trunk = build_backbone(backbone, pretrained, last_stride)
     non_local = {}
     for stage in STAGES:

@@ -1,6 +1,5 @@
 """A rendering on disk: made once, under a lock, resumable, and complete or absent."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -18,6 +17,7 @@ from torchreid_occ.occwalk.presets import VERSION, Preset
 from torchreid_occ.occwalk.protocol import list_tracklets
 from torchreid_occ.occwalk.records import data_folder, read_record, render_record
 from torchreid_occ.utils.files import write_text
+from torchreid_occ.utils.locks import try_lock, wait_for_lock
 
 FRAMES_PER_WORKER = 2000  # a worker takes seconds to start, as long as it takes to render these
 
@@ -59,11 +59,9 @@ def _lock(parent, name):
             "Pass --root with a folder that can (config key data.root)."
         ) from error
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(file):
             print(f"=> Waiting for another process that renders {name}", flush=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
+            wait_for_lock(file)
         yield file
 
 

@@ -3,6 +3,7 @@
 import torch
 
 from torchreid_occ.ops import library  # noqa: F401  defines the operator
+from torchreid_occ.utils.checks import check_choice
 
 AGGREGATES = ("overlap", "center")
 
@@ -64,10 +65,7 @@ def check_arguments(query, key, patch_size, scale, aggregate, key_mask):
         raise ValueError(f"Received patch_size {patch_size}, but expected an odd number from 1 on")
     if not abs(scale) < float("inf"):
         raise ValueError(f"Received scale {scale}, but expected a finite number")
-    if aggregate not in AGGREGATES:
-        raise ValueError(
-            f'Received aggregate "{aggregate}", but expected to be one of {AGGREGATES}'
-        )
+    check_choice("aggregate", aggregate, AGGREGATES)
     expected = (query.shape[0], 1, *query.shape[2:])
     if key_mask is not None and (key_mask.shape != expected or key_mask.dtype != torch.bool):
         raise ValueError(

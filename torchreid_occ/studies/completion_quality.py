@@ -8,10 +8,11 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from torchreid_occ.completion.data import neighbours, read_frame, to_pixels
 from torchreid_occ.completion.thirds import region_mask
+from torchreid_occ.data.loaders import item_loader
 from torchreid_occ.utils.progress import progress
 
 
@@ -138,7 +139,7 @@ def measure_quality(tracklets, fillers, extractor=None, workers=2):
         tracklets. What no frame has is left out.
     """
     found = {name: defaultdict(list) for name in fillers}
-    loader = DataLoader(tracklets, batch_size=None, shuffle=False, num_workers=workers)
+    loader = item_loader(tracklets, workers)
     for tracklet in progress(loader, "quality", unit="tracklet"):
         truth = tracklet.clean[tracklet.occluded]
         target = None if extractor is None else extractor(tracklet.clean)

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader
 
 from torchreid_occ.completion.truth import HIDDEN
 from torchreid_occ.data.clips import TestClips
 from torchreid_occ.data.images import read_image
+from torchreid_occ.data.loaders import item_loader
 from torchreid_occ.data.supervision import FIELDS
 from torchreid_occ.data.tracklets import load_dataset
 from torchreid_occ.data.transforms import ClipTransform
@@ -222,7 +222,7 @@ def oracle_features(model, truth, clips, oracles, workers=2):
     Returns:
         ``{oracle: Features}``.
     """
-    loader = DataLoader(clips, batch_size=None, shuffle=False, num_workers=workers)
+    loader = item_loader(clips, workers)
     num_tracklets = len(clips.tracklets)
     sums = {name: torch.zeros(num_tracklets, model.feature_dim) for name in oracles}
     frames = torch.zeros(num_tracklets, 1)

@@ -121,7 +121,7 @@ def test_a_mask_over_everything_leaves_the_neighbours(inputs):
         ({"kind": "both"}, "'spatial', 'autoencoder'"),
         ({"fill": "grey"}, "'zero', 'white'"),
         ({"dilations": (2, 4)}, "four numbers"),
-        ({"deconv_kernel": 5}, r"\(3, 4\)"),
+        ({"deconv_kernel": 5}, r"\[3, 4\]"),
     ],
 )
 def test_unknown_options_are_refused(options, message):

@@ -34,7 +34,7 @@ def test_unknown_options_list_the_allowed(monkeypatch):
 
 
 def test_unknown_datasets_are_listed():
-    with pytest.raises(ValueError, match='"nope", but expected to be one of .*market1501'):
+    with pytest.raises(ValueError, match=r'"nope", but expected to be one of .*market1501'):
         load_dataset("nope")
 
 

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from torchreid_occ.utils.checks import check_choice
+
 # A region is (first row band, last row band, first column band, last column band), ends excluded.
 # Row bands: head 0, upper body 1, upper legs 2, lower legs 3; column bands: left 0, right 1.
 _HEAD, _HEAD_LEFT, _HEAD_RIGHT = (0, 1, 0, 2), (0, 1, 0, 1), (0, 1, 1, 2)
@@ -48,10 +50,7 @@ def region_layout(num_regions):
     Raises:
         ValueError: If there is no layout with so many regions.
     """
-    if num_regions not in REGION_LAYOUTS:
-        raise ValueError(
-            f"Received num_regions {num_regions}, but expected to be one of {[*REGION_LAYOUTS]}"
-        )
+    check_choice("num_regions", num_regions, REGION_LAYOUTS)
     return torch.tensor(REGION_LAYOUTS[num_regions])
 
 

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from torchreid_occ.models.layers.initialise import initialise
+from torchreid_occ.utils.checks import check_choice
 
 REGION_FEATURES = ("paper", "masked", "official")
 PROJECTIONS = ("random", "paired")
@@ -47,15 +48,8 @@ class RegionBranch(nn.Module):
         projection="random",
     ):
         super().__init__()
-        if region_feature not in REGION_FEATURES:
-            raise ValueError(
-                f'Received region_feature "{region_feature}", but expected to be one of '
-                f"{REGION_FEATURES}"
-            )
-        if projection not in PROJECTIONS:
-            raise ValueError(
-                f'Received projection "{projection}", but expected to be one of {PROJECTIONS}'
-            )
+        check_choice("region_feature", region_feature, REGION_FEATURES)
+        check_choice("projection", projection, PROJECTIONS)
         self.region_feature = region_feature
         self.reduce = nn.Conv2d(channels, channels // 2, 1)
         self.completion = completion

@@ -17,6 +17,7 @@ from torchreid_occ.models.layers.region_branch import RegionBranch
 from torchreid_occ.models.layers.srfc import SRFC, SrfcOutput
 from torchreid_occ.models.layers.stn_regions import StnPartition
 from torchreid_occ.models.layers.trfc import TRFC, TrfcOutput
+from torchreid_occ.utils.checks import check_choice
 
 ARRANGEMENTS = ("S", "T", "S-T", "T-S", "S+T")
 PARTITIONS = ("apu", "fixed", "stn")
@@ -80,14 +81,8 @@ class RFC(nn.Module):
         gate="scalar",
     ):
         super().__init__()
-        if arrangement not in ARRANGEMENTS:
-            raise ValueError(
-                f'Received arrangement "{arrangement}", but expected to be one of {ARRANGEMENTS}'
-            )
-        if position not in POSITIONS:
-            raise ValueError(
-                f'Received position "{position}", but expected to be one of {POSITIONS}'
-            )
+        check_choice("arrangement", arrangement, ARRANGEMENTS)
+        check_choice("position", position, POSITIONS)
         self.arrangement = arrangement
         self.position = position
         self.partition = _partition(partition, channels, height, width, num_regions, allow_empty)
@@ -142,8 +137,7 @@ def _scales(initial_scale, arrangement):
 
 
 def _partition(name, channels, height, width, num_regions, allow_empty):
-    if name not in PARTITIONS:
-        raise ValueError(f'Received partition "{name}", but expected to be one of {PARTITIONS}')
+    check_choice("partition", name, PARTITIONS)
     if allow_empty and name != "apu":
         raise ValueError(
             f'Received allow_empty with partition "{name}", but only the lines of "apu" can leave '

@@ -4,6 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from torchreid_occ.utils.checks import check_choice
+
 ATTENTIONS = ("both", "spatial", "channel")
 INPUTS = ("differences", "appearance", "original")
 SPATIAL_HIDDEN = 128
@@ -47,12 +49,8 @@ class RRU(nn.Module):
         skip_first=False,
     ):
         super().__init__()
-        if attention not in ATTENTIONS:
-            raise ValueError(
-                f'Received attention "{attention}", but expected to be one of {ATTENTIONS}'
-            )
-        if inputs not in INPUTS:
-            raise ValueError(f'Received inputs "{inputs}", but expected to be one of {INPUTS}')
+        check_choice("attention", attention, ATTENTIONS)
+        check_choice("inputs", inputs, INPUTS)
         self.size, self.inputs, self.skip_first = (channels, height, width), inputs, skip_first
         num_inputs = 1 if inputs == "appearance" else 2
         self.transition = nn.Conv2d(num_inputs * channels, hidden, 1, bias=False)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from torchreid_occ.models.layers.initialise import initialise
 from torchreid_occ.models.layers.partition import region_layout
+from torchreid_occ.utils.checks import check_choice
 
 NUM_CLUSTERS = 3
 ASSIGNMENTS = ("both", "appearance", "position", "fixed")
@@ -48,10 +49,7 @@ class SRFC(nn.Module):
 
     def __init__(self, channels, num_regions=6, assignment="both"):
         super().__init__()
-        if assignment not in ASSIGNMENTS:
-            raise ValueError(
-                f'Received assignment "{assignment}", but expected to be one of {ASSIGNMENTS}'
-            )
+        check_choice("assignment", assignment, ASSIGNMENTS)
         self.appearance = self.position = None
         if assignment in ("both", "appearance"):
             self.appearance = nn.Linear(channels, NUM_CLUSTERS)

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from torchreid_occ.utils.checks import check_choice
+
 GATES = ("scalar", "channel")
 
 
@@ -42,8 +44,7 @@ class TRFC(nn.Module):
 
     def __init__(self, channels, scaled_attention=False, gate="scalar"):
         super().__init__()
-        if gate not in GATES:
-            raise ValueError(f'Received gate "{gate}", but expected to be one of {GATES}')
+        check_choice("gate", gate, GATES)
         self.scale = channels**-0.5 if scaled_attention else 1.0
         self.gate = nn.Linear(channels, 1 if gate == "scalar" else channels)
         with torch.no_grad():  # a negative weight would start behind the ReLU, without gradient
