@@ -1,0 +1,33 @@
+"""What the training command reads."""
+
+import pytest
+
+from torchreid_occ.cli.train import overrides_of, parse_arguments
+
+
+def test_lists_end_where_a_key_begins():
+    words = "--config-file c.yaml -s mars occwalk.clean data.height 128 -t sduvid use_gpu False"
+    arguments = parse_arguments(words.split())
+    assert arguments.sources == ["mars", "occwalk.clean"]
+    assert arguments.targets == ["sduvid"]
+    assert arguments.opts == ["data.height", "128", "use_gpu", "False"]
+    assert overrides_of(arguments) == [
+        *("data.sources", "['mars', 'occwalk.clean']", "data.targets", "['sduvid']"),
+        *("data.height", "128", "use_gpu", "False"),
+    ]
+
+
+def test_flags_come_before_pairs():
+    words = "--resume log/run data.root elsewhere --root here --splits 1 2 train.lr 0.1"
+    arguments = parse_arguments(words.split())
+    assert arguments.splits == ["1", "2"]
+    assert overrides_of(arguments) == [
+        *("data.root", "here", "data.save_dir", "log/run"),
+        *("data.root", "elsewhere", "train.lr", "0.1"),
+    ]
+
+
+def test_a_configuration_or_a_run_is_needed(capsys):
+    with pytest.raises(SystemExit):
+        parse_arguments(["train.lr", "0.1"], prog="torchreid-occ train")
+    assert "torchreid-occ train: error: name a configuration" in capsys.readouterr().err

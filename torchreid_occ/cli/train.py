@@ -1,0 +1,119 @@
+"""Trains and tests a configuration: `torchreid-occ train --config-file configs/rfcnet.yaml`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from yacs.config import CfgNode
+
+from torchreid_occ.cli.errors import short_errors
+from torchreid_occ.config import load_config
+from torchreid_occ.runs.phases import phase_configs, run_config
+from torchreid_occ.runs.run import describe
+from torchreid_occ.runs.splits import run_splits
+from torchreid_occ.utils.processes import joined_processes
+
+# How the command line says what the library's errors name.
+FLAGS = {"resume=True": "--resume DIR", "run_splits": "--splits", "only=": "--phase NAME"}
+
+
+def parse_arguments(
+    words: Sequence[str] | None = None, prog: str | None = None
+) -> argparse.Namespace:
+    """Reads torchreid's flags, ours, and KEY VALUE pairs in any order.
+
+    Args:
+        words: The command line after the command's name; that of the process if None.
+        prog: The command's name, for its help.
+    """
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__)
+    parser.add_argument("--config-file", default="", metavar="FILE", help="YAML file of the run")
+    parser.add_argument("-s", "--sources", nargs="+", metavar="NAME", help="training datasets")
+    parser.add_argument("-t", "--targets", nargs="+", metavar="NAME", help="test datasets")
+    parser.add_argument("--transforms", nargs="+", metavar="NAME", help="training augmentation")
+    parser.add_argument("--root", metavar="DIR", help="folder of the datasets")
+    parser.add_argument("--gpu-devices", metavar="IDS", help="such as 0,1")
+    parser.add_argument("--splits", nargs="+", metavar="N", help="'all' or numbers: average splits")
+    parser.add_argument("--resume", metavar="DIR", help="continue the run in DIR")
+    parser.add_argument("--phase", metavar="NAME", help="run this one of the phases alone")
+    parser.add_argument("--dry-run", action="store_true", help="print configuration and cost")
+    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="override configuration keys")
+    parsed = parser.parse_intermixed_args(words)
+    for name in ("sources", "targets", "transforms", "splits"):
+        # `-s mars data.height 128`: a list ends where a configuration key begins.
+        listed = getattr(parsed, name) or []
+        end = next((i for i, word in enumerate(listed) if _is_key(word)), len(listed))
+        setattr(parsed, name, listed[:end])
+        parsed.opts += listed[end:]
+    if not parsed.config_file and not parsed.resume:
+        parser.error("name a configuration by --config-file, or a run by --resume")
+    return parsed
+
+
+def _is_key(word: str) -> bool:
+    is_variant = word.endswith(".clean")  # of a dataset
+    return ("." in word and not is_variant) or word in ("engine", "use_gpu")
+
+
+def overrides_of(arguments: argparse.Namespace) -> list[str]:
+    """Returns the flags as KEY VALUE pairs, followed by the pairs that were given as such.
+
+    Args:
+        arguments: From `parse_arguments`.
+    """
+    flags = {
+        "data.sources": arguments.sources,
+        "data.targets": arguments.targets,
+        "data.transforms": arguments.transforms,
+        "data.root": arguments.root,
+        "data.save_dir": arguments.resume,
+    }
+    pairs = [word for key, value in flags.items() if value for word in (key, str(value))]
+    return pairs + list(arguments.opts)
+
+
+def main(words: Sequence[str] | None = None, prog: str | None = None) -> None:
+    """Runs the command.
+
+    Args:
+        words: As for `parse_arguments`.
+        prog: Likewise.
+    """
+    arguments = parse_arguments(words, prog)
+    if arguments.gpu_devices:
+        os.environ["CUDA_VISIBLE_DEVICES"] = arguments.gpu_devices
+    try:
+        with short_errors(flags=FLAGS):
+            _train(arguments)
+    except KeyboardInterrupt:
+        sys.exit("Interrupted; --resume with the run's data.save_dir continues it.")
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    """Loads the configuration and shows or runs it."""
+    if arguments.resume and not Path(arguments.resume).is_dir():
+        raise FileNotFoundError(f"There is no run in {arguments.resume} to be continued.")
+    path = Path(arguments.config_file or Path(arguments.resume, "config.yaml"))
+    overrides = overrides_of(arguments)
+    config = load_config(path, overrides)
+    if arguments.dry_run and config.phases:  # the cost of a phase depends on those before it
+        for name, phase in phase_configs(config).items():
+            print(f"# phase {name}\n{phase.dump()}")
+    elif arguments.dry_run:
+        print(describe(config))
+    else:
+        with joined_processes(config.use_gpu):
+            _run(arguments, config, path, overrides)
+
+
+def _run(arguments: argparse.Namespace, config: CfgNode, path: Path, overrides: list[str]) -> None:
+    """Runs the configuration, over splits where they are asked for."""
+    resume = bool(arguments.resume)
+    if arguments.splits:
+        numbers = None if arguments.splits == ["all"] else [int(n) for n in arguments.splits]
+        run_splits(path, overrides, numbers, resume=resume)
+        return
+    demo = path.parent / "demo" / path.name
+    run_config(config, resume, arguments.phase, demo if demo.is_file() else None)
