@@ -9,10 +9,10 @@ import difflib
 import inspect
 import math
 from contextlib import suppress
-from pathlib import Path
 
 from yacs.config import CfgNode
 
+from torchreid_occ.config.files import config_contents
 from torchreid_occ.config.schema import (
     CHOICES,
     DEFAULTS,
@@ -22,14 +22,14 @@ from torchreid_occ.config.schema import (
     ONLY_FOR,
     TEXTS,
 )
-from torchreid_occ.utils.documents import read_yaml
 
 
 def load_config(path=None, overrides=()):
     """Resolves a configuration.
 
     Args:
-        path: YAML file, which may name files it builds on in ``_BASE_``; None for the defaults.
+        path: YAML file, or a row of one as ``file.yaml#row``, see
+            :mod:`torchreid_occ.config.files`; None for the defaults.
         overrides: ``[key, value, key, value, ...]`` as on a command line; values are literals.
 
     Returns:
@@ -42,8 +42,8 @@ def load_config(path=None, overrides=()):
     """
     tree = _copy(DEFAULTS)
     if path is not None:
-        for file, content in _read_chain(Path(path), ()):
-            _merge(tree, content, prefix="", origin=str(file))
+        for origin, content in config_contents(path):
+            _merge(tree, content, prefix="", origin=origin)
     if len(overrides) % 2:
         raise ValueError(
             f"Options come in pairs KEY VALUE, but got {len(overrides)} words: {list(overrides)}."
@@ -112,27 +112,6 @@ def check_options(key, options, function, reserved=()):
     unknown = [name for name in options if name not in allowed]
     if unknown:
         raise KeyError(f"{key} has no {unknown}: {function.__name__} takes {sorted(allowed)}.")
-
-
-def _read_chain(path, above):
-    """Yields (file, content), the files a file builds on before the file itself."""
-    path = path.resolve()
-    if path in above:
-        chain = " -> ".join(str(file) for file in (*above, path))
-        raise ValueError(f"_BASE_ files form a circle: {chain}.")
-    if not path.is_file():
-        asked = f", which {above[-1]} names in _BASE_" if above else ""
-        raise FileNotFoundError(f"There is no configuration file {path}{asked}.")
-    content = read_yaml(path) or {}
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold `key: value` lines, but holds {content!r:.80}.")
-    bases = content.pop("_BASE_", [])
-    bases = bases if isinstance(bases, list) else [bases]
-    if not all(isinstance(base, str) and base and "\0" not in base for base in bases):
-        raise ValueError(f"{path}: _BASE_ is {bases!r:.80}, but must name configuration files.")
-    for base in bases:
-        yield from _read_chain(path.parent / base, (*above, path))
-    yield path, content
 
 
 def _merge(tree, content, prefix, origin):

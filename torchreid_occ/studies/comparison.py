@@ -1,145 +1,104 @@
-"""Trains configurations side by side over seeds.
+"""A comparison of configurations over seeds: trains them and writes tables and plots."""
 
-Each run is a process of its own, ``python -m torchreid_occ.studies.comparison FILE [KEY VALUE
-...]``, so that several can go at once and each leaves its memory behind.
-"""
-
-import json
-import os
-import shutil
-import subprocess
-import sys
-from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-import torch
-
-from torchreid_occ.completion.dataset import MANIFEST
+from torchreid_occ._types import StrPath
 from torchreid_occ.config import load_config
-from torchreid_occ.runs.phases import finished_trainings, trainings_of
-from torchreid_occ.utils.progress import progress
+from torchreid_occ.studies.comparison_plots import draw_cmc, draw_cost, draw_labels, styles
+from torchreid_occ.studies.comparison_runs import Runs, run_all, run_suite
+from torchreid_occ.studies.comparison_speed import frames_per_second
+from torchreid_occ.studies.comparison_tables import (
+    Labels,
+    Summary,
+    by_label,
+    csv_table,
+    label_table,
+    summarise,
+    summary_table,
+)
+from torchreid_occ.utils.environment import hardware, versions
+from torchreid_occ.utils.files import replacing, write_json, write_text
 
 
-def run_suite(paths, seeds, splits, folder, overrides=(), phases=(), jobs=1):
-    """Runs every configuration with every seed; finished runs are read, interrupted ones go on.
+class Comparison(NamedTuple):
+    """Results of a comparison.
+
+    Attributes:
+        runs: Results of each row and seed.
+        summary: A row for each target and model, see :func:`summarise`.
+        labels: mAP by occlusion label, see :func:`by_label`.
+    """
+
+    runs: Runs
+    summary: Summary
+    labels: Labels
+
+    def table(self) -> str:
+        """Returns the summary and the mAP by occlusion label as Markdown tables."""
+        return "\n".join(filter(None, (summary_table(self.summary), label_table(self.labels))))
+
+
+def compare(
+    suite: Sequence[StrPath],
+    seeds: Sequence[int] = (1, 2, 3),
+    splits: Sequence[int] | None = None,
+    folder: StrPath = "log/compare",
+    overrides: Sequence[str] = (),
+    phases: Sequence[str] = (),
+    jobs: int = 1,
+    pretrain: StrPath | None = None,
+) -> Comparison:
+    """Trains and tests configurations over seeds and writes tables and plots.
+
+    Finished runs are not trained again; an interrupted comparison continues where it was.
 
     Args:
-        paths: Configuration files, one a row of the tables, named by their stems.
+        suite: Configuration files, one for each row of the tables.
         seeds: Values of ``train.seed``.
-        splits: ``data.split_id`` of each seed; None leaves it as configured.
-        folder: Runs go to ``<folder>/<row>/seed_<seed>``.
+        splits: ``data.split_id`` of each seed; None keeps the configured one.
+        folder: Runs go to ``<folder>/<row>/seed_<seed>``; ``table.md``, ``table.csv``,
+            ``table.json`` and plots to ``folder``.
         overrides: ``[key, value, ...]`` on top of every configuration.
-        phases: Of a configuration with phases, those that are a row each, named
-            ``<file>/<phase>``; of one with none of these the last training is the file's row.
-        jobs: How many runs go at once, see :func:`run_all`.
-
-    Returns:
-        ``{row: [what results.json of each seed holds]}``.
+        phases: Names of phases that become a row each, see
+            :func:`~torchreid_occ.studies.comparison_runs.run_suite`.
+        jobs: Number of runs at once.
+        pretrain: A configuration file to run before the others, such as the one that makes the
+            weights they start from; None runs none.
 
     Raises:
-        ValueError: If there is not one split for each seed, two files share a name, or a phase
-            is no training of any file.
-        RuntimeError: As :func:`run_all`.
+        ValueError: As :func:`~torchreid_occ.studies.comparison_runs.run_suite`.
+        RuntimeError: If a run fails.
     """
-    rows = {Path(path).stem: path for path in paths}
-    if len(rows) < len(paths):
-        raise ValueError(f"Received {[*map(str, paths)]}: give each file another name.")
-    splits = [None] * len(seeds) if splits is None else splits
-    if len(splits) != len(seeds):
-        raise ValueError(
-            f"Received {len(splits)} splits for {len(seeds)} seeds: give one for each."
-        )
-    known = {
-        phase["name"]
-        for config in map(load_config, rows.values())
-        for phase in config.phases
-        if phase.get("task", config.task) == "train"
-    }
-    if not set(phases) <= known:
-        raise ValueError(
-            f"Received phases {[*phases]}, but those that train and test are {sorted(known)}."
-        )
-    planned = {}
-    for seed, split in zip(seeds, splits, strict=True):  # rows of a seed share its rendering
-        for row, path in rows.items():
-            save_dir = Path(folder, row, f"seed_{seed}")
-            own = [*overrides, "train.seed", str(seed), "data.save_dir", str(save_dir)]
-            own += [] if split is None else ["data.split_id", str(split)]
-            planned[row, seed] = (path, own)
-    done = run_all(planned.values(), jobs)
-    runs = defaultdict(list)
-    for (row, _), trainings in zip(planned, done, strict=True):
-        named = {name: trainings[name] for name in phases if name in trainings}
-        for name, results in named.items():
-            runs[f"{row}/{name}"].append(_tested_on_source(results))
-        if not named:
-            runs[row].append(_tested_on_source([*trainings.values()][-1]))
-    return dict(runs)
+    if pretrain is not None:
+        run_all([(pretrain, overrides)])
+    runs = run_suite(suite, seeds, splits, folder, overrides, phases, jobs)
+    summary = summarise(runs, frames_per_second(runs))
+    labels = by_label(runs, load_config(suite[0], overrides).data.root)
+    comparison = Comparison(runs, summary, labels)
+    write_comparison(comparison, folder)
+    return comparison
 
 
-def run_all(runs, jobs=1):
-    """Runs configurations, unless their folders hold their results already.
+def write_comparison(comparison: Comparison, folder: StrPath) -> None:
+    """Writes the tables and plots of a comparison.
 
     Args:
-        runs: ``(path, [key, value, ...])`` of each.
-        jobs: How many go at once, on a CPU with an equal share of its threads each, on several
-            GPUs by turns. With one, what it prints is shown.
-
-    Returns:
-        For each run what :func:`finished_trainings` says.
-
-    Raises:
-        RuntimeError: If a run fails, with its message; others that had begun are finished first.
+        comparison: The comparison.
+        folder: Where the files go.
     """
-    runs = [*runs]
-    todo = [run for run in runs if finished_trainings(load_config(*run)) is None]
-    with ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(_run, run, slot, jobs) for slot, run in enumerate(todo)]
-        try:
-            for future in progress(as_completed(futures), "comparison", len(futures), "run"):
-                future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-    return [finished_trainings(load_config(*run)) for run in runs]
-
-
-def _run(run, slot, jobs):
-    path, overrides = run
-    command = [sys.executable, "-m", __name__, str(path), *overrides]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    if jobs > 1 and torch.cuda.device_count() > 1:
-        environment["CUDA_VISIBLE_DEVICES"] = str(slot % torch.cuda.device_count())
-    elif jobs > 1:
-        environment["OMP_NUM_THREADS"] = str(max(1, torch.get_num_threads() // jobs))
-    hidden = {} if jobs == 1 else {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    done = subprocess.run(command, env=environment, text=True, check=False, **hidden)
-    if done.returncode:
-        message = done.stderr or "its own message is above."
-        raise RuntimeError(f"A run of {path} ended with status {done.returncode}: {message}")
-
-
-def _tested_on_source(results):
-    """Results on a completed copy, under the name of the dataset it is a copy of."""
-    targets = {}
-    for name, found in results["targets"].items():
-        path = results["config"]["data"].get("options", {}).get(name, {}).get("path")
-        manifest = Path(path, MANIFEST) if path else None
-        if manifest is not None and manifest.exists():
-            name = json.loads(manifest.read_text(encoding="utf-8"))["source"]["name"]
-        targets[name] = found
-    return {**results, "targets": targets}
-
-
-def main():
-    """Runs one configuration; torchreid's own engine cannot go on with a run and starts anew."""
-    path, *overrides = sys.argv[1:]
-    config = load_config(path, overrides)
-    save_dir = Path(config.data.save_dir)
-    if config.engine == "torchreid" and not (save_dir / "results.json").exists():
-        shutil.rmtree(save_dir, ignore_errors=True)
-    trainings_of(config, resume=True)
-
-
-if __name__ == "__main__":
-    main()
+    folder = Path(folder)
+    runs, summary, labels = comparison
+    write_text(folder / "table.md", comparison.table())
+    write_text(folder / "table.csv", csv_table(summary))
+    about = {"hardware": hardware(use_gpu=True), "versions": versions()}
+    write_json(folder / "table.json", {"rows": summary, "by_label": labels, **about})
+    target = summary[0]["tested on"]
+    style = styles(runs)
+    plots = {"cmc": draw_cmc(runs, target, style), "cost": draw_cost(summary, target, style)}
+    if target in labels:
+        plots["labels"] = draw_labels(labels, target, style)
+    for name, figure in plots.items():
+        with replacing(folder / f"{name}.png") as file:
+            figure.savefig(file, format="png", dpi=110)
