@@ -5,21 +5,8 @@ Finished runs are not trained again; an interrupted comparison goes on where it 
 """
 
 import argparse
-from pathlib import Path
 
-from torchreid_occ.config import load_config
-from torchreid_occ.studies.comparison import run_all, run_suite
-from torchreid_occ.studies.comparison_plots import draw_cmc, draw_cost, draw_labels, styles
-from torchreid_occ.studies.comparison_speed import frames_per_second
-from torchreid_occ.studies.comparison_tables import (
-    by_label,
-    csv_table,
-    label_table,
-    markdown_table,
-    summarise,
-)
-from torchreid_occ.utils.environment import hardware, versions
-from torchreid_occ.utils.files import replacing, write_json, write_text
+from torchreid_occ.studies.comparison import compare
 
 
 def main():
@@ -41,39 +28,17 @@ def main():
     )  # fmt: skip
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at once")
     arguments = parser.parse_args()
-    root = ["data.root", arguments.root] if arguments.root else []
-    if arguments.pretrain:
-        run_all([(arguments.pretrain, root)])
-    runs = run_suite(
+    comparison = compare(
         arguments.suite,
         arguments.seeds,
         arguments.splits,
         arguments.folder,
-        root,
+        ["data.root", arguments.root] if arguments.root else [],
         arguments.phases,
         arguments.jobs,
+        arguments.pretrain,
     )
-    summary = summarise(runs, frames_per_second(runs))
-    labels = by_label(runs, load_config(arguments.suite[0], root).data.root)
-    write(Path(arguments.folder), runs, summary, labels)
-
-
-def write(folder, runs, summary, labels):
-    """Writes tables and plots, and shows the tables."""
-    table = "\n".join(filter(None, (markdown_table(summary), label_table(labels))))
-    write_text(folder / "table.md", table)
-    write_text(folder / "table.csv", csv_table(summary))
-    about = {"hardware": hardware(use_gpu=True), "versions": versions()}
-    write_json(folder / "table.json", {"rows": summary, "by_label": labels, **about})
-    target = summary[0]["tested on"]
-    drawn = styles(runs)
-    plots = {"cmc": draw_cmc(runs, target, drawn), "cost": draw_cost(summary, target, drawn)}
-    if target in labels:
-        plots["labels"] = draw_labels(labels, target, drawn)
-    for name, figure in plots.items():
-        with replacing(folder / f"{name}.png") as file:
-            figure.savefig(file, format="png", dpi=110)
-    print(f"\n{table}\nTables and plots: {folder}")
+    print(f"\n{comparison.table()}\nTables and plots: {arguments.folder}")
 
 
 if __name__ == "__main__":

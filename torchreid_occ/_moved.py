@@ -30,7 +30,7 @@ MOVED = {
     "torchreid_occ.models.id_guider": "torchreid_occ.completion.guider",
     "torchreid_occ.models.stcnet": "torchreid_occ.completion.network",
     "torchreid_occ.pipelines.build": "torchreid_occ.runs.builders",
-    "torchreid_occ.pipelines.comparison": "torchreid_occ.studies.comparison",
+    "torchreid_occ.pipelines.comparison": "torchreid_occ.studies.comparison_runs",
     "torchreid_occ.pipelines.comparison_speed": "torchreid_occ.studies.comparison_speed",
     "torchreid_occ.pipelines.comparison_tables": "torchreid_occ.studies.comparison_tables",
     "torchreid_occ.pipelines.completed_copy": "torchreid_occ.completion.copy",

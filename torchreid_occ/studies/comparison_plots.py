@@ -1,15 +1,27 @@
 """Plots of a comparison: CMC, mAP by occlusion, accuracy against cost."""
 
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-MARKERS = "osD^vP*X<>hp"  # a model keeps its own in every plot, for those who see no colours
+from torchreid_occ.studies.comparison_runs import Runs
+from torchreid_occ.studies.comparison_tables import Labels, Summary
+
+MARKERS = (
+    "osD^vP*X<>hp"  # a marker a model in every plot, for readers who cannot tell colours apart
+)
+
+# Keyword arguments of Matplotlib by model.
+Styles: TypeAlias = Mapping[str, dict[str, Any]]
 
 
-def styles(models):
-    """How each model is drawn in all plots.
+def styles(models: Iterable[str]) -> Styles:
+    """Returns the marker, colour and label of each model, the same in all plots.
 
     Args:
-        models: Their names.
+        models: Names of the models.
     """
     return {
         model: {
@@ -21,16 +33,13 @@ def styles(models):
     }
 
 
-def draw_cmc(runs, target, styles):
-    """Share of the queries with a match among the first ranks, mean over seeds, a line a model.
+def draw_cmc(runs: Runs, target: str, styles: Styles) -> Figure:
+    """Draws the mean CMC curve over seeds, a line for each model.
 
     Args:
-        runs: From :func:`torchreid_occ.studies.comparison.run_suite`.
-        target: What the models were tested on.
+        runs: From :func:`torchreid_occ.studies.comparison_runs.run_suite`.
+        target: Dataset that the models were tested on.
         styles: From :func:`styles`.
-
-    Returns:
-        A Matplotlib figure, as of the others.
     """
     figure, axis = _plot(f"CMC on {target}", "rank", "queries with a match so far, %")
     for model, seeds in runs.items():
@@ -44,12 +53,12 @@ def draw_cmc(runs, target, styles):
     return _with_legend(figure, axis)
 
 
-def draw_labels(labels, target, styles):
-    """Mean average precision by how much of the query's person is hidden, a line a model.
+def draw_labels(labels: Labels, target: str, styles: Styles) -> Figure:
+    """Draws the mAP by how much of the query's person is hidden, a line for each model.
 
     Args:
         labels: From :func:`torchreid_occ.studies.comparison_tables.by_label`.
-        target: What the models were tested on.
+        target: Dataset that the models were tested on.
         styles: From :func:`styles`.
     """
     figure, axis = _plot(f"By occlusion of the query, {target}", "label: tenths hidden", "mAP, %")
@@ -60,12 +69,12 @@ def draw_labels(labels, target, styles):
     return _with_legend(figure, axis)
 
 
-def draw_cost(summary, target, styles):
-    """Mean average precision with its interval against multiply-adds, a point a model.
+def draw_cost(summary: Summary, target: str, styles: Styles) -> Figure:
+    """Draws the mAP with its confidence interval against multiply-adds, a point for each model.
 
     Args:
         summary: From :func:`torchreid_occ.studies.comparison_tables.summarise`.
-        target: What the models were tested on.
+        target: Dataset that the models were tested on.
         styles: From :func:`styles`.
     """
     figure, axis = _plot(f"Accuracy against cost, {target}", "GMACs a clip", "mAP, %")
@@ -77,15 +86,16 @@ def draw_cost(summary, target, styles):
     return _with_legend(figure, axis)
 
 
-def _plot(title, across, up):
+def _plot(title: str, across: str, up: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(7, 4), layout="constrained")
-    axis = figure.subplots()
+    axis: Axes = figure.subplots()
     axis.set(title=title, xlabel=across, ylabel=up)
     axis.grid(alpha=0.3)
     axis.spines[["top", "right"]].set_visible(False)
     return figure, axis
 
 
-def _with_legend(figure, axis):
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside right center", frameon=False)
+def _with_legend(figure: Figure, axis: Axes) -> Figure:
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", frameon=False)
     return figure

@@ -1,38 +1,42 @@
-"""How many frames a second the models of a comparison test."""
+"""Frames a second at which the models of a comparison are tested."""
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
+from yacs.config import CfgNode
 
 from torchreid_occ.config import config_of, merged, plain
 from torchreid_occ.runs.builders import build_configured_model, use_gpu
+from torchreid_occ.studies.comparison_runs import Runs
 from torchreid_occ.utils.layout import lay_out_channels_last
 from torchreid_occ.utils.timing import median_seconds
 
 CLIPS = 16
 
 
-def frames_per_second(runs, repeats=5):
-    """Measures the models of all rows by turns, so that whatever else goes on meets all of them.
+def frames_per_second(runs: Runs, repeats: int = 5) -> dict[str, float]:
+    """Measures the models of all rows, interleaved so that background load affects all equally.
 
-    Reading frames is left out, and for completed copies completing them; weights change no speed.
+    The time to read frames, and for completed copies to complete them, is not included. Models
+    have random weights, which do not affect the speed.
 
     Args:
-        runs: From :func:`torchreid_occ.studies.comparison.run_suite`.
-        repeats: Rounds that count, of which the median is taken.
+        runs: From :func:`torchreid_occ.studies.comparison_runs.run_suite`.
+        repeats: Number of timed rounds, of which the median is taken.
 
     Returns:
         ``{row: frames a second}``.
     """
     configs = {row: config_of(seeds[0]["config"]) for row, seeds in runs.items()}
     frames = {row: CLIPS * config.video.seq_len for row, config in configs.items()}
-    steps = {row: _pass(config) for row, config in configs.items()}
+    steps = {row: _test_step(config) for row, config in configs.items()}
     seconds = median_seconds(steps, repeats, "frames a second")
     return {row: frames[row] / seconds[row] for row in runs}
 
 
-def _pass(config):
-    """One pass of a model over clips as long as those of its training, as in its test."""
+def _test_step(config: CfgNode) -> Callable[[], object]:
+    """Returns a forward pass in eval mode over clips of the training's length."""
     without_weights = {"model": {"start_from": "", "load_weights": ""}}
     model, _ = build_configured_model(
         merged(plain(config), [without_weights], ""), 1, pretrained=False

@@ -1,35 +1,52 @@
-"""What a comparison came to: one summary, as Markdown, CSV and JSON, and by occlusion label."""
+"""Tables of a comparison: a summary as Markdown, CSV and JSON, and mAP by occlusion label."""
 
 import csv
 import io
 import statistics
+from collections.abc import Mapping
 from functools import cache
+from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import t as student
 
 from torchreid_occ.data.datasets import dataset_class
 from torchreid_occ.data.tracklets import load_dataset
 from torchreid_occ.occwalk import OccWalk
 from torchreid_occ.occwalk.stats import query_labels
+from torchreid_occ.studies.comparison_runs import Results, Runs
+from torchreid_occ.utils.tables import markdown_table
 
 RANKS = (1, 5, 10)
 CONFIDENCE = 0.95
 
+# Rows with the columns of table.csv and table.json: what was measured with each seed is a `Spread`.
+Summary: TypeAlias = list[dict[str, Any]]
+# {target: {model: {occlusion label: (mAP, number of queries)}}}
+Labels: TypeAlias = dict[str, dict[str, dict[int, tuple[float, int]]]]
 
-def summarise(runs, frames_per_second):
-    """A row for each target and model, with means over seeds.
 
-    Rows of a seed share its data, so that their difference says more than their spreads: what a
-    row gains over the first, seed by seed, has an interval of its own.
+class Spread(TypedDict):
+    """Values of the seeds, as shares of one: mean, half of the mean's interval, each value."""
+
+    mean: float
+    interval: float | None
+    values: list[float]
+
+
+def summarise(runs: Runs, frames_per_second: Mapping[str, float]) -> Summary:
+    """Summarises each target and model with means over seeds.
+
+    Rows of a seed share its data, so that their difference says more than their spreads: the gain
+    of a row over the first, seed by seed, has an interval of its own.
 
     Args:
-        runs: From :func:`torchreid_occ.studies.comparison.run_suite`.
+        runs: From :func:`torchreid_occ.studies.comparison_runs.run_suite`.
         frames_per_second: By row, from :mod:`torchreid_occ.studies.comparison_speed`.
 
     Returns:
-        A list of dicts. What was measured with each seed is ``{"mean", "interval", "values"}``,
-        see :func:`interval`; shares of one, not percent.
+        A dict for each target and model. mAP, gain and CMC ranks are :class:`Spread`.
     """
     first = next(iter(runs.values()))
     rows = []
@@ -46,7 +63,7 @@ def summarise(runs, frames_per_second):
                 {
                     "tested on": target,
                     "model": model,
-                    **{name: _with_interval(values) for name, values in found.items()},
+                    **{name: _spread(values) for name, values in found.items()},
                     "parameters": cost["parameters"],
                     "gmacs_per_clip": cost["gmacs_per_clip"],
                     "training_seconds": statistics.mean(run["seconds"] for run in seeds),
@@ -56,11 +73,14 @@ def summarise(runs, frames_per_second):
     return rows
 
 
-def interval(values):
-    """Half the width of the 95 % confidence interval of a mean, by Student's t; None for one value.
+def interval(values: list[float]) -> float | None:
+    """Computes half the width of the 95 % confidence interval of a mean, by Student's t.
 
     Args:
         values: One for each seed.
+
+    Returns:
+        Half the width; None for a single value.
     """
     if len(values) < 2:
         return None
@@ -68,35 +88,35 @@ def interval(values):
     return float(quantile * statistics.stdev(values) / len(values) ** 0.5)
 
 
-def markdown_table(summary):
-    """The summary as a Markdown table, in percent.
+def summary_table(summary: Summary) -> str:
+    """Returns the summary as a Markdown table, in percent.
 
     Args:
         summary: From :func:`summarise`.
     """
     first = summary[0]["model"]
-    heads = ["tested on", "model", "mAP", f"over {first}", *(f"rank-{rank}" for rank in RANKS)]
-    heads += ["parameters", "GMACs a clip", "training, s", "frames/s"]
-    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    titles = ["tested on", "model", "mAP", f"over {first}", *(f"rank-{rank}" for rank in RANKS)]
+    titles += ["parameters", "GMACs a clip", "training, s", "frames/s"]
+    rows = []
     for row in summary:
         cells = [row["tested on"], row["model"], _percent(row["mAP"])]
         cells += [_percent(row["gain"], "+") if "gain" in row else ""]
         cells += [_percent(row[f"rank-{rank}"]) for rank in RANKS]
         cells += [f"{row['parameters'] / 1e6:.2f} M", f"{row['gmacs_per_clip']:.2f}"]
         cells += [f"{row['training_seconds']:.0f}", f"{row['frames_per_second']:.0f}"]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        rows.append(cells)
+    return markdown_table(titles, rows)
 
 
-def csv_table(summary):
-    """The summary as CSV: a column for each number, mean, interval and values of each seed.
+def csv_table(summary: Summary) -> str:
+    """Returns the summary as CSV: a column for each number, mean, interval and value of a seed.
 
     Args:
         summary: From :func:`summarise`.
     """
     flat = []
     for row in summary:
-        own = {}
+        own: dict[str, Any] = {}
         for name, value in row.items():
             if not isinstance(value, dict):
                 own[name] = value
@@ -112,26 +132,25 @@ def csv_table(summary):
     return file.getvalue()
 
 
-def by_label(runs, root):
-    """Mean average precision by how much of the query's person is hidden, over all seeds.
+def by_label(runs: Runs, root: str) -> Labels:
+    """Averages precision by how much of the query's person is hidden, over all seeds.
 
     The label of a query tracklet is the paper's (RFCnet, Section 5.2, note 3) for the mean over
     its frames: n stands for more than (n - 1) and at most n tenths.
 
     Args:
-        runs: From :func:`torchreid_occ.studies.comparison.run_suite`.
+        runs: From :func:`torchreid_occ.studies.comparison_runs.run_suite`.
         root: Folder that holds the datasets.
 
     Returns:
-        ``{target: {model: {label: (mAP, number of queries)}}}`` for the targets that are renderings
-        of OccWalk.
+        ``{target: {model: {label: (mAP, number of queries)}}}`` for the targets that have labels.
     """
 
     @cache  # rows of a seed share it
-    def labels_of(target, split):
+    def labels_of(target: str, split: int) -> npt.NDArray[np.int64]:
         return query_labels(load_dataset(target, root, split).dataset_dir)
 
-    found = {}
+    found: Labels = {}
     for target in _targets(runs):
         if not issubclass(dataset_class(target), OccWalk):
             continue
@@ -147,38 +166,38 @@ def by_label(runs, root):
     return found
 
 
-def label_table(labels):
-    """What :func:`by_label` found as a Markdown table, in percent; no text without any.
+def label_table(labels: Labels) -> str:
+    """Returns mAP by label as a Markdown table, in percent; an empty string without labels.
 
     Args:
         labels: From :func:`by_label`.
     """
-    lines = []
-    for target, models in labels.items():
-        for model, found in models.items():
-            if not lines:
-                heads = (f"{label} ({count})" for label, (_, count) in found.items())
-                lines += [f"| tested on | model | {' | '.join(heads)} |"]
-                lines += ["|---|---|" + "---|" * len(found)]
-            cells = (f"{100 * mean:.1f}" for mean, _ in found.values())
-            lines.append(f"| {target} | {model} | {' | '.join(cells)} |")
-    return "".join(f"{line}\n" for line in lines)
+    if not labels:
+        return ""
+    first = next(iter(next(iter(labels.values())).values()))
+    titles = [f"{label} ({count})" for label, (_, count) in first.items()]
+    rows = [
+        [target, model, *(f"{100 * mean:.1f}" for mean, _ in found.values())]
+        for target, models in labels.items()
+        for model, found in models.items()
+    ]
+    return markdown_table(["tested on", "model", *titles], rows)
 
 
-def _targets(runs):
-    """All that any row was tested on, in order."""
+def _targets(runs: Runs) -> list[str]:
+    """Returns the datasets that any row was tested on, in order."""
     return [*dict.fromkeys(target for seeds in runs.values() for target in seeds[0]["targets"])]
 
 
-def _tested_on(target, runs):
-    """The rows that were tested on a target, with their seeds."""
+def _tested_on(target: str, runs: Runs) -> list[tuple[str, list[Results]]]:
+    """Returns the rows that were tested on a target, with their seeds."""
     return [(row, seeds) for row, seeds in runs.items() if target in seeds[0]["targets"]]
 
 
-def _with_interval(values):
+def _spread(values: list[float]) -> Spread:
     return {"mean": statistics.mean(values), "interval": interval(values), "values": values}
 
 
-def _percent(found, sign=""):
-    spread = "" if found["interval"] is None else f" ± {100 * found['interval']:.1f}"
-    return f"{100 * found['mean']:{sign}.1f}{spread}"
+def _percent(found: Spread, sign: str = "") -> str:
+    half = "" if found["interval"] is None else f" ± {100 * found['interval']:.1f}"
+    return f"{100 * found['mean']:{sign}.1f}{half}"

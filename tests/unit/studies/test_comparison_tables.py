@@ -13,8 +13,8 @@ from torchreid_occ.studies.comparison_tables import (
     csv_table,
     interval,
     label_table,
-    markdown_table,
     summarise,
+    summary_table,
 )
 
 
@@ -54,7 +54,7 @@ def test_the_interval_is_students(runs):
 
 
 def test_a_row_has_means_gains_and_costs(summary):
-    assert markdown_table(summary).splitlines() == [
+    assert summary_table(summary).splitlines() == [
         "| tested on | model | mAP | over one | rank-1 | rank-5 | rank-10 | parameters "
         "| GMACs a clip | training, s | frames/s |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
@@ -67,7 +67,7 @@ def test_a_row_has_means_gains_and_costs(summary):
 
 def test_one_seed_has_no_interval(runs):
     one = {row: seeds[:1] for row, seeds in runs.items()}
-    line = markdown_table(summarise(one, {"one": 20.0, "other": 5.0})).splitlines()[3]
+    line = summary_table(summarise(one, {"one": 20.0, "other": 5.0})).splitlines()[3]
     assert line.startswith("| somewhere | other | 100.0 | +70.0 | 50.0 |")
 
 
@@ -82,7 +82,7 @@ def test_csv_holds_every_value(summary):
 
 def test_rows_need_not_share_targets(runs):
     both = {"one": runs["one"][:1], "copied": [run([0.5, 0.7], target="elsewhere")]}
-    lines = markdown_table(summarise(both, {"one": 1.0, "copied": 1.0})).splitlines()
+    lines = summary_table(summarise(both, {"one": 1.0, "copied": 1.0})).splitlines()
     assert lines[2].startswith("| somewhere | one | 30.0 |  |")
     assert lines[3].startswith("| elsewhere | copied | 60.0 |  |")
     assert len(lines) == 4

@@ -9,8 +9,8 @@ import torch
 
 from torchreid_occ.config import load_config, plain
 from torchreid_occ.runs.phases import phase_configs
-from torchreid_occ.studies import comparison
-from torchreid_occ.studies.comparison import run_all, run_suite
+from torchreid_occ.studies import comparison_runs
+from torchreid_occ.studies.comparison_runs import run_all, run_suite
 
 
 def finish(config, mean=0.5, target="somewhere"):
@@ -114,7 +114,7 @@ def test_runs_that_have_not_finished_share_the_threads(planned, monkeypatch):
         finish(load_config(path, [key, folder]), 0.2)
         return subprocess.CompletedProcess(command, 0)
 
-    monkeypatch.setattr(comparison.subprocess, "run", start)
+    monkeypatch.setattr(comparison_runs.subprocess, "run", start)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     found = [done[None]["targets"]["somewhere"]["last"]["mAP"] for done in run_all(planned, 2)]
@@ -132,7 +132,7 @@ def test_several_gpus_are_taken_by_turns(planned, monkeypatch):
         finish(load_config(command[-3], command[-2:]))
         return subprocess.CompletedProcess(command, 0)
 
-    monkeypatch.setattr(comparison.subprocess, "run", start)
+    monkeypatch.setattr(comparison_runs.subprocess, "run", start)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     run_all(planned, 4)
     assert begun == {"run_1": "0", "run_2": "1"}
