@@ -13,8 +13,7 @@ import logging
 import sys
 from pathlib import Path
 
-from torchreid_occ.annotate import PersonFinder, load_detector, make_targets, write_report
-from torchreid_occ.data.tracklets import load_dataset, tracklets_of
+from torchreid_occ.annotate import FinderOptions, annotate_dataset
 from torchreid_occ.utils.weights import WeightsUnavailable
 
 
@@ -55,26 +54,25 @@ def main(arguments=None):
 
 
 def run(args):
-    """Makes the targets and returns the path of their report."""
-    files = {"keypoints": args.keypoint_weights, "masks": args.segmentation_weights}
-    detectors = {
-        kind: load_detector(kind, file, args.height, args.min_score) for kind, file in files.items()
-    }
-    options = dict(args.option)
-    dataset = load_dataset(args.source, args.root, args.split, options=options)
-    subsets = tracklets_of(dataset).items()
-    tracklets = {subset: items[: args.tracklets] for subset, items in subsets}
-    plan = {
-        "source": {"name": args.source, "split_id": args.split, "options": options},
-        "weights": {kind: detector.sha256 for kind, detector in detectors.items()},
-        "height": args.height,
-        "min_score": args.min_score,
-        "min_keypoint_score": args.min_keypoint_score,
-    }
-    finder = PersonFinder(*(d.network for d in detectors.values()), args.min_keypoint_score)
-    found = make_targets(args.out, tracklets, finder, plan, args.batch_size, args.workers)
-    truth = dataset.supervision() if hasattr(dataset, "supervision") else None
-    return write_report(args.out, tracklets, found, truth)
+    """Annotates the dataset and returns the path of the report."""
+    options = FinderOptions(
+        args.keypoint_weights,
+        args.segmentation_weights,
+        args.height,
+        args.min_score,
+        args.min_keypoint_score,
+    )
+    return annotate_dataset(
+        args.source,
+        args.root,
+        args.out,
+        split_id=args.split,
+        dataset_options=dict(args.option),
+        max_tracklets=args.tracklets,
+        finder_options=options,
+        batch_size=args.batch_size,
+        workers=args.workers,
+    )
 
 
 if __name__ == "__main__":

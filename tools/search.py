@@ -12,12 +12,12 @@ import sys
 from pathlib import Path
 
 from torchreid_occ import TrackletExtractor
-from torchreid_occ.search import KINDS, Gallery, tracklets_in, tracklets_of_dataset
+from torchreid_occ.search import KINDS, Gallery, list_tracklets
 from torchreid_occ.search.answer import as_json, as_lines, as_table
 from torchreid_occ.search.page import write_page
-from torchreid_occ.search.pipeline import index_tracklets, search_for
+from torchreid_occ.search.pipeline import add_to_gallery, search_for
 from torchreid_occ.search.qdrant import QdrantCollection
-from torchreid_occ.search.query import box_query, folder_query, image_query, track_query
+from torchreid_occ.search.query import build_query
 from torchreid_occ.utils.files import write_json
 
 
@@ -81,24 +81,29 @@ def _add_query(parser):
 
 
 def index(args):
-    if bool(args.folders) == bool(args.source):
-        raise ValueError("Name either folders of tracklets or a dataset by --source.")
-    if args.source and args.camera is not None:
-        raise ValueError("--camera is for folders: a dataset knows its cameras.")
-    if args.source:
-        tracklets = tracklets_of_dataset(args.source, args.root, args.subset, args.split)
-    else:
-        tracklets = [one for folder in args.folders for one in tracklets_in(folder, args.camera)]
-    extractor = TrackletExtractor(args.checkpoint)
-    gallery = Gallery.create(
-        args.gallery, extractor.checkpoint_hash, extractor.feature_dim, args.kind
+    tracklets = list_tracklets(
+        args.folders,
+        args.source,
+        root=args.root,
+        subset=args.subset,
+        split_id=args.split,
+        camera=args.camera,
     )
-    added = index_tracklets(gallery, extractor, tracklets)
+    gallery, added = add_to_gallery(args.gallery, tracklets, args.checkpoint, args.kind)
     print(f"{added} of {len(tracklets)} tracklets added: {len(gallery)} are in {args.gallery}.")
 
 
 def query(args):
-    gallery, asked = Gallery(args.gallery), query_of(args)
+    gallery = Gallery(args.gallery)
+    asked = build_query(
+        folder=args.tracklet,
+        image=args.image,
+        video=args.video,
+        box=args.box,
+        tracks=args.tracks,
+        track=args.track,
+        span=args.frames,
+    )
     extractor = TrackletExtractor(args.checkpoint)
     matches = search_for(gallery, extractor, asked, args.top, args.other_than_camera)
     print(as_table(matches))
@@ -106,25 +111,6 @@ def query(args):
         write_json(args.json, as_json(gallery, asked, matches))
     if args.html:
         write_page(args.html, gallery, asked, matches)
-
-
-def query_of(args):
-    """What is searched for, by those flags that belong together."""
-    given = {
-        name for name in ("box", "tracks", "track", "frames") if getattr(args, name) is not None
-    }
-    if args.tracklet and not given:
-        return folder_query(args.tracklet)
-    if args.image and given <= {"box"}:
-        return image_query(args.image, args.box)
-    if args.video and {"tracks", "track"} <= given <= {"tracks", "track", "frames"}:
-        return track_query(args.video, args.tracks, args.track, args.frames)
-    if args.video and given == {"box", "frames"}:
-        return box_query(args.video, args.box, args.frames)
-    raise ValueError(
-        "These flags do not belong together: --tracklet stands alone, --image may have --box, and "
-        "--video has --tracks and --track, with or without --frames, or --box and --frames."
-    )
 
 
 def remove(args):

@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from torchreid_occ.footage import Options, Source, add_recording
+from torchreid_occ.footage import BoxSource, TrackletOptions, add_recording
 from torchreid_occ.footage.detectors import detector_names
 from torchreid_occ.models import WeightsUnavailable
 
@@ -16,7 +16,7 @@ def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    default = Options._field_defaults
+    default = TrackletOptions._field_defaults
     parser.add_argument("video", type=Path)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
@@ -49,7 +49,8 @@ def parse_arguments(arguments=None):
 def main(arguments=None):
     args = vars(parse_arguments(arguments))
     options, source = (
-        kind(**{field: args[field] for field in kind._fields}) for kind in (Options, Source)
+        kind(**{field: args[field] for field in kind._fields})
+        for kind in (TrackletOptions, BoxSource)
     )
     try:
         made = add_recording(args["video"], args["out"], source, options, args["name"])

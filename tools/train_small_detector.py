@@ -11,9 +11,8 @@ import logging
 import sys
 
 from torchreid_occ.annotate.networks import HEADS
-from torchreid_occ.annotate.small_detectors import OccWalkPeople, train_small_detector
+from torchreid_occ.annotate.small_detectors import save_small_detector
 from torchreid_occ.occwalk.presets import PRESETS
-from torchreid_occ.utils.checkpoint import save_checkpoint
 
 
 def main():
@@ -29,9 +28,9 @@ def main():
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
-        people = OccWalkPeople(args.preset, args.seed, args.tracklets)
-        content, losses = train_small_detector(args.kind, people, args.steps)
-        save_checkpoint(content, args.out)
+        losses = save_small_detector(
+            args.kind, args.out, args.preset, args.seed, args.tracklets, args.steps
+        )
     except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")
     print(f"{args.out}, last losses: { ({k: round(v, 3) for k, v in losses.items()}) }")

@@ -10,8 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from torchreid_occ._torchreid import torchreid
-from torchreid_occ.upstream import Tree, export, find_part, try_out, write
+from torchreid_occ.upstream import export_part
 
 
 def parse_arguments(arguments=None):
@@ -20,7 +19,6 @@ def parse_arguments(arguments=None):
     parser.add_argument(
         "--torchreid",
         type=Path,
-        default=Path(torchreid.__file__).parent,
         metavar="FOLDER",
         help="the package's folder in a checkout; the installed one if left out",
     )
@@ -34,13 +32,10 @@ def parse_arguments(arguments=None):
 def main(arguments=None):
     args = parse_arguments(arguments)
     try:
-        part, tree = find_part(args.name), Tree(args.torchreid)
-        exported = export(part, tree)
-        print(f"{tree.folder}: {try_out(exported, part, tree, args.root)}")
-        paths = write(exported, tree, args.out)
+        made = export_part(args.name, args.out, args.torchreid, args.root)
     except (KeyError, OSError, RuntimeError, ValueError) as error:
         sys.exit(f"error: {error.args[0] if isinstance(error, KeyError) else error}")
-    print("\n".join(map(str, paths)))
+    print("\n".join([f"{made.tree}: {made.trial}", *map(str, made.paths)]))
 
 
 if __name__ == "__main__":

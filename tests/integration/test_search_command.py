@@ -80,7 +80,7 @@ def test_errors_are_one_line(search, checkpoint, people, tmp_path):
     model = ("--checkpoint", checkpoint)
     assert search("list", tmp_path).startswith(f"error: There is no gallery in {tmp_path}")
     assert search("index", tmp_path, *model) == (
-        "error: Name either folders of tracklets or a dataset by --source."
+        "error: Name either folders of tracklets or a dataset."
     )
     gallery = tmp_path / "g"
     search("index", gallery, people / "cam1" / "person001", *model)
@@ -90,7 +90,7 @@ def test_errors_are_one_line(search, checkpoint, people, tmp_path):
         ("--tracklet", people, "--frames", 1, 2),
         ("--image", "i.png", "--track", 1),
     ):
-        assert "flags do not belong together" in search("query", gallery, *flags, *model)
+        assert "arguments do not belong together" in search("query", gallery, *flags, *model)
     source = ("--source", "occwalk_tiny", "--camera", 1)
     assert "a dataset knows its cameras" in search("index", gallery, *source, *model)
     search("remove", gallery, 1)

@@ -15,7 +15,7 @@ from torchreid_occ.data.datasets.base import frames_in
 from torchreid_occ.occwalk.build import build
 from torchreid_occ.occwalk.presets import Preset
 from torchreid_occ.runs.phases import phase_configs, run_config
-from torchreid_occ.search import Gallery, Tracklet
+from torchreid_occ.search import Gallery, GalleryTracklet
 from torchreid_occ.search.pipeline import index_tracklets
 from torchreid_occ.utils.files import write_json
 
@@ -104,7 +104,7 @@ def _index(run, root, folder):
     extractor = TrackletExtractor(run / "pretrain" / "model" / "model.pth.tar-1", workers=0)
     frames = [frames_in(place) for place in sorted(root.glob("SDU-VID/sequences/*/*"))]
     names = (f"{copy}/{number}" for copy in range(COPIES) for number in range(len(frames)))
-    tracklets = [*map(Tracklet, names, COPIES * frames)]
+    tracklets = [*map(GalleryTracklet, names, COPIES * frames)]
     gallery = Gallery.create(folder, extractor.checkpoint_hash, extractor.feature_dim)
     index_tracklets(gallery, extractor, tracklets)
     entries = [*gallery.entries()]

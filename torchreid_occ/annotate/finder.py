@@ -10,7 +10,7 @@ from torchreid_occ.annotate.lines import four_lines
 from torchreid_occ.annotate.person import choose_person
 
 
-class Target(NamedTuple):
+class FrameAnnotation(NamedTuple):
     """What is found in a frame.
 
     Attributes:
@@ -60,4 +60,4 @@ class PersonFinder:
         if chosen is not None:
             seen = with_masks["masks"][chosen, 0] >= 0.5
             foreground = (255 * seen).to(torch.uint8).cpu().numpy() if seen.any() else None
-        return Target(score, lines, foreground)
+        return FrameAnnotation(score, lines, foreground)

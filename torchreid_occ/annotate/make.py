@@ -27,7 +27,7 @@ from torchreid_occ.utils.progress import progress
 KEYPOINTS, FOREGROUND = "keypoints.json", "foreground"
 
 
-def make_targets(folder, tracklets, finder, plan, batch_size=8, workers=2):
+def make_supervision(folder, tracklets, finder, plan, batch_size=8, workers=2):
     """Writes the targets of a dataset; a killed call is continued by the same call.
 
     Args:

@@ -22,7 +22,7 @@ def shares_by_camera(tracklets, found):
 
     Args:
         tracklets: Tracklets by subset.
-        found: Records of the frames by path, see `make_targets`.
+        found: Records of the frames by path, see `make_supervision`.
 
     Returns:
         ``{camid: (number of frames, {name: share})}`` with the names `FOUND` and `coverage`, the

@@ -22,7 +22,7 @@ def write_report(folder, tracklets, found, truth=None):
     Args:
         folder: Folder of the targets.
         tracklets: Tracklets by subset.
-        found: Records of the frames by path, see `make_targets`.
+        found: Records of the frames by path, see `make_supervision`.
         truth: The `Supervision` that comes with the data, or None.
 
     Returns:

@@ -8,12 +8,14 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
+from torchreid_occ._types import StrPath
 from torchreid_occ.annotate.networks import Network, build_rcnn
 from torchreid_occ.annotate.person import PERSON
 from torchreid_occ.occwalk.gait import Joint
 from torchreid_occ.occwalk.presets import PRESETS
 from torchreid_occ.occwalk.protocol import list_tracklets
 from torchreid_occ.occwalk.render import render_tracklet
+from torchreid_occ.utils.checkpoint import save_checkpoint
 from torchreid_occ.utils.progress import progress
 
 SMALL = Network(body="resnet18", channels=64, head=(64, 64, 64, 64), height=128)
@@ -109,3 +111,30 @@ def train_small_detector(kind, people, steps, batch_size=8, seed=0, network=SMAL
         schedule.step()
     content = {"network": network._asdict(), "state_dict": rcnn.state_dict()}
     return content, {name: loss.item() for name, loss in losses.items()}
+
+
+def save_small_detector(
+    kind: str,
+    path: StrPath,
+    preset: str = "occwalk_small",
+    seed: int = 1,
+    num_tracklets: int = 300,
+    steps: int = 600,
+) -> dict[str, float]:
+    """Renders people of OccWalk, trains a small detector on them and saves it.
+
+    Args:
+        kind: `'keypoints'` or `'masks'`.
+        path: File of weights that is written, for `load_detector`.
+        preset: Name of OccWalk's preset.
+        seed: Seed of the rendering.
+        num_tracklets: Number of training tracklets that are rendered.
+        steps: Number of batches.
+
+    Returns:
+        The losses of the last batch by name.
+    """
+    people = OccWalkPeople(preset, seed, num_tracklets)
+    content, losses = train_small_detector(kind, people, steps)
+    save_checkpoint(content, path)
+    return losses

@@ -31,7 +31,7 @@ MANIFEST, DETECTIONS, GALLERY, RECORDINGS = (
 )
 
 
-class Source(NamedTuple):
+class BoxSource(NamedTuple):
     """Where boxes come from: a file of them, or a detector.
 
     Attributes:
@@ -45,7 +45,7 @@ class Source(NamedTuple):
     weights: str | None = None
 
 
-class Options(NamedTuple):
+class TrackletOptions(NamedTuple):
     """What becomes a tracklet.
 
     Attributes:
@@ -67,12 +67,16 @@ class Options(NamedTuple):
     margin: float = 0.0
 
 
-_LOWEST = Options(0, min_score=-math.inf, min_height=1, min_length=1, max_gap=0, margin=0)
+_LOWEST = TrackletOptions(0, min_score=-math.inf, min_height=1, min_length=1, max_gap=0, margin=0)
 _MIN_SCORE, _MIN_SCORE_HOG = 0.7, 1.5  # a probability; the distance from a boundary
 
 
 def add_recording(
-    video: str | Path, dataset: str | Path, source: Source, options: Options, name: str = ""
+    video: str | Path,
+    dataset: str | Path,
+    source: BoxSource,
+    options: TrackletOptions,
+    name: str = "",
 ) -> dict:
     """Cuts tracklets out of a video and adds them to the gallery of a `tracklet_folder` dataset.
 

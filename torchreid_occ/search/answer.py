@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from torchreid_occ.search.gallery import Gallery, Match
-from torchreid_occ.search.query import Query
-from torchreid_occ.search.tracklets import Tracklet
+from torchreid_occ.search.query import SearchQuery
+from torchreid_occ.search.tracklets import GalleryTracklet
 
 _COLUMNS = ("id", "camera", "time", "frames", "name")
 
@@ -19,12 +19,12 @@ def as_table(matches: Sequence[Match]) -> str:
     return "\n".join(_table(("rank", "distance", *_COLUMNS), rows))
 
 
-def as_lines(tracklets: Iterable[tuple[int, Tracklet]]) -> Iterator[str]:
+def as_lines(tracklets: Iterable[tuple[int, GalleryTracklet]]) -> Iterator[str]:
     """Pairs of ids and tracklets as the lines of a table."""
     return _table(_COLUMNS, (_columns(number, tracklet) for number, tracklet in tracklets))
 
 
-def as_json(gallery: Gallery, query: Query, matches: Sequence[Match]) -> dict:
+def as_json(gallery: Gallery, query: SearchQuery, matches: Sequence[Match]) -> dict:
     """Matches with all that is known of them, in plain values."""
     return {
         "gallery": str(gallery.folder),
@@ -43,7 +43,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def time_span(tracklet: Tracklet) -> str:
+def time_span(tracklet: GalleryTracklet) -> str:
     """When it was seen, in minutes and seconds of its recording; empty if that is not known."""
     if tracklet.start is None or tracklet.end is None:
         return ""

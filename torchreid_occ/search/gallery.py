@@ -11,27 +11,19 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 from uuid import uuid4
 
 import numpy as np
 
 from torchreid_occ.search.index import KINDS, FeatureIndex
+from torchreid_occ.search.protocol import Match, check_finite, check_query, check_same_model
 from torchreid_occ.search.store import BLOCK, TrackletStore
-from torchreid_occ.search.tracklets import Tracklet
+from torchreid_occ.search.tracklets import GalleryTracklet
 from torchreid_occ.utils.files import file_hash, remove_partial_files, replacing
 from torchreid_occ.utils.progress import progress
 
 FILE = "gallery.sqlite"
 STALE = 0.2  # share of an index that may be gone from the gallery until it is built anew
-
-
-class Match(NamedTuple):
-    """A tracklet that a search found."""
-
-    id: int
-    distance: float
-    tracklet: Tracklet
 
 
 class Gallery:
@@ -89,6 +81,11 @@ class Gallery:
         return gallery
 
     @property
+    def place(self) -> str:
+        """Where the gallery is, for messages."""
+        return f"the gallery in {self.folder}"
+
+    @property
     def kind(self) -> str:
         """How it is indexed, one of ``KINDS``."""
         return self._store.about("kind")
@@ -107,9 +104,9 @@ class Gallery:
             ValueError: If they are of another checkpoint; names both.
         """
         own = self.checkpoint_hash, self.feature_dim
-        check_same_model((checkpoint_hash, feature_dim), own, f"the gallery in {self.folder}")
+        check_same_model((checkpoint_hash, feature_dim), own, self.place)
 
-    def ids_of(self, tracklets: Sequence[Tracklet]) -> list[int | None]:
+    def ids_of(self, tracklets: Sequence[GalleryTracklet]) -> list[int | None]:
         """The ids of tracklets, None for one that is not there.
 
         Raises:
@@ -131,7 +128,7 @@ class Gallery:
         return [ids.get(tracklet.name) for tracklet in tracklets]
 
     def add(
-        self, tracklets: Sequence[Tracklet], features: np.ndarray, checkpoint_hash: str
+        self, tracklets: Sequence[GalleryTracklet], features: np.ndarray, checkpoint_hash: str
     ) -> list[int]:
         """Adds tracklets, all or none; those that are there already stay as they are.
 
@@ -151,7 +148,7 @@ class Gallery:
         """
         features = np.asarray(features)
         self.check_model(checkpoint_hash, features.shape[-1])
-        _check_finite(features)
+        check_finite(features)
         with self._store.transaction():
             ids = self.ids_of(tracklets)
             new = [place for place, number in enumerate(ids) if number is None]
@@ -176,7 +173,7 @@ class Gallery:
                 )
             self._store.remove(ids)
 
-    def tracklets(self) -> Iterator[tuple[int, Tracklet]]:
+    def tracklets(self) -> Iterator[tuple[int, GalleryTracklet]]:
         """All ids, counting up, with their tracklets."""
         return self._store.tracklets()
 
@@ -184,7 +181,7 @@ class Gallery:
         """Ids of all tracklets, counting up."""
         return self._store.ids()
 
-    def entries(self) -> Iterator[tuple[int, Tracklet, np.ndarray]]:
+    def entries(self) -> Iterator[tuple[int, GalleryTracklet, np.ndarray]]:
         """All ids, counting up, with their tracklets and features."""
         for ids, features in self._store.features_after(0):
             there = self._store.get(ids.tolist())
@@ -281,42 +278,3 @@ class Gallery:
     def _index_file(self):
         name = self._store.about("index_file")
         return name and self.folder / name
-
-
-def check_same_model(given: tuple[str, int], own: tuple[str, int], place: str):
-    """Refuses features that those of a place cannot be compared with.
-
-    Args:
-        given: The hash of their checkpoint, and their length.
-        own: Those of the features that are there.
-        place: What it is, for the error.
-
-    Raises:
-        ValueError: If they differ; names both.
-    """
-    if given != own:
-        raise ValueError(
-            f"The features are of checkpoint {given[0]} with {given[1]} values each, but {place} "
-            f"has those of checkpoint {own[0]} with {own[1]}: use that checkpoint, or begin anew "
-            "elsewhere."
-        )
-
-
-def check_query(feature: np.ndarray, top: int):
-    """Refuses what no search can answer.
-
-    Args:
-        feature: What is searched for.
-        top: How many are to be found.
-
-    Raises:
-        ValueError: If the feature is not finite, or `top` is less than 1.
-    """
-    _check_finite(feature)
-    if top < 1:
-        raise ValueError(f"Received top {top}, but expected to be at least 1.")
-
-
-def _check_finite(features):
-    if not np.isfinite(features).all():
-        raise ValueError("Some features are not finite: the model's weights have diverged.")

@@ -7,14 +7,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from torchreid_occ.search.answer import printable, time_span
 from torchreid_occ.search.gallery import Gallery, Match
-from torchreid_occ.search.query import Query
+from torchreid_occ.search.query import SearchQuery
 from torchreid_occ.utils.files import write_text
 from torchreid_occ.visualization.frame_strip import frame_strip, spread_frames
 
 FRAMES = 8  # shown of a tracklet
 
 
-def write_page(path: str | Path, gallery: Gallery, query: Query, matches: Sequence[Match]):
+def write_page(path: str | Path, gallery: Gallery, query: SearchQuery, matches: Sequence[Match]):
     """Writes the page: the query beside the tracklets found, nearest first.
 
     Args:

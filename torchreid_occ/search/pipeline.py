@@ -1,31 +1,64 @@
-"""From tracklets to a gallery and back: what extracts features for it."""
+"""Indexes and searches by a model: extracts features and passes them to a gallery."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from torchreid_occ.search.gallery import Gallery, Match
-from torchreid_occ.search.query import Query
-from torchreid_occ.search.tracklets import Tracklet
+from torchreid_occ._types import StrPath
+from torchreid_occ.extractor import TrackletExtractor
+from torchreid_occ.search.gallery import Gallery
+from torchreid_occ.search.protocol import Match, Searchable
+from torchreid_occ.search.query import SearchQuery
+from torchreid_occ.search.tracklets import GalleryTracklet
 from torchreid_occ.utils.progress import progress
 
-BATCH = 64  # tracklets that are extracted and kept at a time
+BATCH = 64  # tracklets extracted and stored at a time
 
 
-def index_tracklets(gallery: Gallery, extractor, tracklets: Sequence[Tracklet]) -> int:
-    """Adds tracklets that a gallery lacks, batch by batch, and its index.
+def add_to_gallery(
+    folder: StrPath,
+    tracklets: Sequence[GalleryTracklet],
+    checkpoint: StrPath,
+    kind: str | None = None,
+) -> tuple[Gallery, int]:
+    """Adds tracklets to the gallery in a folder, which is created if there is none.
 
-    What a killed run has added stays; another run goes on after it with the same batches, and so
-    to the same features.
+    Args:
+        folder: Folder of the gallery.
+        tracklets: The tracklets; those already in the gallery are left as they are.
+        checkpoint: Checkpoint of the model that extracts the features.
+        kind: Kind of the index, see `Gallery.create`.
+
+    Returns:
+        The gallery and the number of tracklets added.
+
+    Raises:
+        FileNotFoundError: If there is no such checkpoint.
+        ValueError: If the gallery has features of another checkpoint, or a name is taken by
+            other frames.
+    """
+    extractor = TrackletExtractor(checkpoint)
+    gallery = Gallery.create(Path(folder), extractor.checkpoint_hash, extractor.feature_dim, kind)
+    return gallery, index_tracklets(gallery, extractor, tracklets)
+
+
+def index_tracklets(
+    gallery: Gallery, extractor: TrackletExtractor, tracklets: Sequence[GalleryTracklet]
+) -> int:
+    """Adds the tracklets that a gallery lacks, batch by batch, and saves the index.
+
+    Batches of a killed call stay. The same call continues with the same batches, and so with the
+    same features.
 
     Args:
         gallery: The gallery.
-        extractor: A ``TrackletExtractor`` of the gallery's checkpoint.
+        extractor: Extractor of the gallery's checkpoint.
         tracklets: The tracklets.
 
     Returns:
-        How many were added.
+        The number of tracklets added.
 
     Raises:
-        ValueError: If the extractor is another, or a name is taken by other frames.
+        ValueError: If the extractor has another checkpoint, or a name is taken by other frames.
     """
     gallery.check_model(extractor.checkpoint_hash, extractor.feature_dim)
     ids = gallery.ids_of(tracklets)
@@ -39,22 +72,27 @@ def index_tracklets(gallery: Gallery, extractor, tracklets: Sequence[Tracklet]) 
 
 
 def search_for(
-    gallery: Gallery, extractor, query: Query, top: int = 10, other_than_camera: int | None = None
+    gallery: Searchable,
+    extractor: TrackletExtractor,
+    query: SearchQuery,
+    top: int = 10,
+    other_than_camera: int | None = None,
 ) -> list[Match]:
-    """Finds the tracklets of a gallery nearest to a query.
+    """Finds the tracklets nearest to a query.
 
     Args:
-        gallery: The gallery.
-        extractor: A ``TrackletExtractor`` of the gallery's checkpoint.
-        query: What to search for.
-        top: How many.
-        other_than_camera: A camera whose tracklets are left out.
+        gallery: The tracklets that are searched.
+        extractor: Extractor of the gallery's checkpoint.
+        query: The query.
+        top: Number of tracklets to find.
+        other_than_camera: Camera whose tracklets are excluded.
 
     Raises:
-        ValueError: If the extractor is another, or the gallery is empty.
+        ValueError: If the extractor has another checkpoint, or the gallery is empty.
     """
     gallery.check_model(extractor.checkpoint_hash, extractor.feature_dim)
     if not len(gallery):
-        raise ValueError(f"The gallery in {gallery.folder} is empty: index some tracklets first.")
+        message = f"{gallery.place} is empty: index some tracklets first."
+        raise ValueError(message[0].upper() + message[1:])
     (feature,) = extractor([query.frames])
     return gallery.search(feature.numpy(), extractor.checkpoint_hash, top, other_than_camera)

@@ -9,8 +9,9 @@ from uuid import UUID, uuid5
 
 import numpy as np
 
-from torchreid_occ.search.gallery import Gallery, Match, check_query, check_same_model
-from torchreid_occ.search.tracklets import Tracklet
+from torchreid_occ.search.gallery import Gallery
+from torchreid_occ.search.protocol import Match, check_query, check_same_model
+from torchreid_occ.search.tracklets import GalleryTracklet
 from torchreid_occ.utils.dependencies import import_optional
 from torchreid_occ.utils.progress import progress
 
@@ -46,6 +47,14 @@ class QdrantCollection:
         except _qdrant().http.exceptions.ApiException as error:
             raise ConnectionError(f"No Qdrant server answers at {url}: {error}.") from error
         return cls(client, name)
+
+    @property
+    def place(self) -> str:
+        """Name of the collection, for messages."""
+        return f"the collection {self._name}"
+
+    def __len__(self) -> int:
+        return self._client.count(self._name).count
 
     def mirror(self, gallery: Gallery) -> tuple[int, int]:
         """Brings the points of a gallery to what it holds, and leaves those of others alone.
@@ -89,7 +98,7 @@ class QdrantCollection:
         """As `Gallery.check_model` does."""
         config = self._client.get_collection(self._name).config
         own = config.metadata["checkpoint_hash"], config.params.vectors.size
-        check_same_model((checkpoint_hash, feature_dim), own, f"the collection {self._name}")
+        check_same_model((checkpoint_hash, feature_dim), own, self.place)
 
     def search(
         self,
@@ -132,7 +141,7 @@ def _point(gallery, number):
 
 def _match(point):
     payload = point.payload
-    tracklet = Tracklet(**{field: payload[field] for field in Tracklet._fields})
+    tracklet = GalleryTracklet(**{field: payload[field] for field in GalleryTracklet._fields})
     tracklet = tracklet._replace(frames=tuple(tracklet.frames))
     return Match(payload["id"], 1 - point.score, tracklet)
 

@@ -1,11 +1,11 @@
 """What is searched for: a folder of frames, a crop of an image, or a box followed in a video."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from torchreid_occ._types import StrPath
 from torchreid_occ.data.frames import frames_of
 from torchreid_occ.data.images import read_image
 from torchreid_occ.footage.boxes import Boxes, boxes_from_rows, read_mot
@@ -15,19 +15,62 @@ from torchreid_occ.footage.video import read_frames, scan_video
 BOX = "left, top, width and height in pixels"
 
 
-class Query(NamedTuple):
+class SearchQuery(NamedTuple):
     """A tracklet to search for."""
 
     title: str
     frames: Sequence[str | np.ndarray]  # as a ``TrackletExtractor`` takes them
 
 
-def folder_query(folder: str | Path) -> Query:
-    """All frames of a tracklet's folder."""
-    return Query(str(folder), frames_of(folder))
+def build_query(
+    *,
+    folder: StrPath | None = None,
+    image: StrPath | None = None,
+    video: StrPath | None = None,
+    box: Sequence[float] | None = None,
+    tracks: StrPath | None = None,
+    track: int | None = None,
+    span: tuple[int, int] | None = None,
+) -> SearchQuery:
+    """Builds a query from the arguments of one of the functions below.
+
+    Args:
+        folder: See `folder_query`.
+        image: See `image_query`.
+        video: See `track_query` and `box_query`.
+        box: Left, top, width and height of the person in pixels.
+        tracks: See `track_query`.
+        track: Likewise.
+        span: First and last frame of the video, counted from 1.
+
+    Raises:
+        ValueError: If these arguments do not belong together.
+    """
+    if folder is not None and image is video is box is tracks is track is span is None:
+        return folder_query(folder)
+    if image is not None and folder is video is tracks is track is span is None:
+        return image_query(image, box)
+    if video is not None and folder is image is None:
+        if tracks is not None and track is not None and box is None:
+            return track_query(video, tracks, track, span)
+        if box is not None and span is not None and tracks is track is None:
+            return box_query(video, box, span)
+    raise ValueError(
+        "These arguments do not belong together: a folder stands alone, an image may have a box, "
+        "and a video has tracks, a track and optionally a span, or a box and a span."
+    )
 
 
-def image_query(path: str | Path, box: Sequence[float] | None = None) -> Query:
+def folder_query(folder: StrPath) -> SearchQuery:
+    """Returns all frames of a tracklet's folder.
+
+    Args:
+        folder: The folder.
+    """
+    return SearchQuery(str(folder), frames_of(folder))
+
+
+def image_query(path: StrPath, box: Sequence[float] | None = None) -> SearchQuery:
     """An image of one person.
 
     Args:
@@ -39,15 +82,15 @@ def image_query(path: str | Path, box: Sequence[float] | None = None) -> Query:
     """
     image = read_image(str(path))
     if box is None:
-        return Query(str(path), [str(path)])
+        return SearchQuery(str(path), [str(path)])
     left, top, width, height = box
     corners = np.clip([left, top, left + width, top + height], 0, [*image.size, *image.size])
-    return Query(f"{path}, box {_shown(box)}", [_cut(np.asarray(image), corners, path)])
+    return SearchQuery(f"{path}, box {_shown(box)}", [_cut(np.asarray(image), corners, path)])
 
 
 def track_query(
-    video: str | Path, tracks: str | Path, track: int, span: tuple[int, int] | None = None
-) -> Query:
+    video: StrPath, tracks: StrPath, track: int, span: tuple[int, int] | None = None
+) -> SearchQuery:
     """A track in a video.
 
     Args:
@@ -73,10 +116,10 @@ def track_query(
                 f"of which is in {first} to {last}."
             )
         own = inside
-    return Query(f"{video}, track {track}, {_frames(own)}", _crops(video, own))
+    return SearchQuery(f"{video}, track {track}, {_frames(own)}", _crops(video, own))
 
 
-def box_query(video: str | Path, box: Sequence[float], span: tuple[int, int]) -> Query:
+def box_query(video: StrPath, box: Sequence[float], span: tuple[int, int]) -> SearchQuery:
     """A box that stays where it is in a span of a video.
 
     Args:
@@ -93,7 +136,7 @@ def box_query(video: str | Path, box: Sequence[float], span: tuple[int, int]) ->
     left, top, width, height = box
     corners = left, top, left + width, top + height
     boxes = boxes_from_rows((number, 1, *corners, 1) for number in range(first, last + 1))
-    return Query(f"{video}, box {_shown(box)}, {_frames(boxes)}", _crops(video, boxes))
+    return SearchQuery(f"{video}, box {_shown(box)}, {_frames(boxes)}", _crops(video, boxes))
 
 
 def _crops(path, boxes: Boxes):

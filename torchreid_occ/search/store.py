@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from torchreid_occ.search.tracklets import Tracklet
+from torchreid_occ.search.tracklets import GalleryTracklet
 
 FORMAT = 1
 PATIENCE = 600  # seconds to wait for another process's change
@@ -88,7 +88,7 @@ class TrackletStore:
         """Something that differs once anything was changed, by this process or another."""
         return (*self._rows("PRAGMA data_version"), self._connection.total_changes)
 
-    def add(self, tracklets: Sequence[Tracklet], features: np.ndarray) -> list[int]:
+    def add(self, tracklets: Sequence[GalleryTracklet], features: np.ndarray) -> list[int]:
         """Adds tracklets whose names are not there yet; gives their ids."""
         ((last,),) = self._rows("SELECT coalesce(max(seq), 0) FROM sqlite_sequence")
         ids = range(last + 1, last + 1 + len(tracklets))
@@ -110,15 +110,15 @@ class TrackletStore:
     def __len__(self):
         return self._rows("SELECT count(*) FROM tracklets")[0][0]
 
-    def find(self, names: Iterable[str]) -> dict[int, Tracklet]:
+    def find(self, names: Iterable[str]) -> dict[int, GalleryTracklet]:
         """The tracklets of those names that are there, by their ids."""
         return self._select("name", names)
 
-    def get(self, ids: Iterable[int]) -> dict[int, Tracklet]:
+    def get(self, ids: Iterable[int]) -> dict[int, GalleryTracklet]:
         """The tracklets of those ids that are there, by their ids."""
         return self._select("id", ids)
 
-    def tracklets(self) -> Iterator[tuple[int, Tracklet]]:
+    def tracklets(self) -> Iterator[tuple[int, GalleryTracklet]]:
         """All tracklets with their ids, which count up."""
         for rows in self._blocks("tracklets", 0):
             yield from (_as_tracklet(*row) for row in rows)
@@ -188,4 +188,4 @@ def _shortened(frames):
 
 def _as_tracklet(number, name, camera, start, end, frames):
     shared, rests = json.loads(frames)
-    return number, Tracklet(name, tuple(shared + rest for rest in rests), camera, start, end)
+    return number, GalleryTracklet(name, tuple(shared + rest for rest in rests), camera, start, end)

@@ -3,15 +3,17 @@
 import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from torchreid_occ._types import StrPath
 from torchreid_occ.data.datasets.base import list_frames, subfolders
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.footage.recording import RECORDINGS
 
 
-class Tracklet(NamedTuple):
+class GalleryTracklet(NamedTuple):
     """A tracklet of a gallery, in which its name is its own."""
 
     name: str
@@ -21,7 +23,38 @@ class Tracklet(NamedTuple):
     end: float | None = None
 
 
-def tracklets_in(folder: str | Path, camera: int | None = None) -> list[Tracklet]:
+def list_tracklets(
+    folders: Sequence[StrPath] = (),
+    dataset: str | None = None,
+    *,
+    root: str = "",
+    subset: str = "gallery",
+    split_id: int = 0,
+    camera: int | None = None,
+) -> list[GalleryTracklet]:
+    """Lists the tracklets of folders or of a dataset.
+
+    Args:
+        folders: See `tracklets_in`.
+        dataset: Name of a dataset, see `tracklets_of_dataset`.
+        root: Folder that holds the datasets.
+        subset: 'train', 'query' or 'gallery'.
+        split_id: Split of the dataset.
+        camera: Camera of all tracklets in the folders.
+
+    Raises:
+        ValueError: If both folders and a dataset are given, or neither, or a camera of a dataset.
+    """
+    if bool(folders) == bool(dataset):
+        raise ValueError("Name either folders of tracklets or a dataset.")
+    if dataset is None:
+        return [one for folder in folders for one in tracklets_in(folder, camera)]
+    if camera is not None:
+        raise ValueError("A camera can be given for folders only: a dataset knows its cameras.")
+    return tracklets_of_dataset(dataset, root, subset, split_id)
+
+
+def tracklets_in(folder: StrPath, camera: int | None = None) -> list[GalleryTracklet]:
     """A tracklet for each folder with images, at or below a folder; in natural order.
 
     Names begin with the folder's own: ``gallery/anna/3_morning``. Times are known of what
@@ -46,7 +79,7 @@ def tracklets_in(folder: str | Path, camera: int | None = None) -> list[Tracklet
         said = int(numbered.group(1)) if numbered else None
         name = own.relative_to(folder.parent).as_posix()
         seen = times.get(own, (None, None))
-        found.append(Tracklet(name, frames, said if camera is None else camera, *seen))
+        found.append(GalleryTracklet(name, frames, said if camera is None else camera, *seen))
     if not found:
         raise ValueError(f"No folder at or below {folder} holds images.")
     return found
@@ -54,7 +87,7 @@ def tracklets_in(folder: str | Path, camera: int | None = None) -> list[Tracklet
 
 def tracklets_of_dataset(
     name: str, root: str, subset: str = "gallery", split_id: int = 0
-) -> list[Tracklet]:
+) -> list[GalleryTracklet]:
     """The tracklets of a subset of a dataset.
 
     They are named by the folders of their frames, or by their first frames where tracklets share
@@ -73,7 +106,7 @@ def tracklets_of_dataset(
     if len(set(folders)) < len(folders):
         named_by = [frames[0] for frames, *_ in items]
     return [
-        Tracklet(
+        GalleryTracklet(
             f"{name}/{os.path.relpath(path, dataset.dataset_dir)}",
             tuple(map(os.path.abspath, frames)),
             int(camid),

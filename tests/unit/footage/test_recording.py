@@ -11,9 +11,9 @@ from support import REPOSITORY
 
 from torchreid_occ.data.datasets.video import TrackletFolder
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
-from torchreid_occ.footage import Options, Source, add_recording, recording
+from torchreid_occ.footage import TrackletOptions, BoxSource, add_recording, recording
 
-OPTIONS = Options(camera=3)
+OPTIONS = TrackletOptions(camera=3)
 
 
 def files_below(folder):
@@ -25,7 +25,7 @@ def add(tmp_path, video, detections):
     """Adds the video to a dataset."""
 
     def run(path=video, source=None, options=OPTIONS, name="", **changes):
-        source = source or Source(detections=str(detections))
+        source = source or BoxSource(detections=str(detections))
         return add_recording(path, tmp_path / "data", source, options._replace(**changes), name)
 
     return run
@@ -76,7 +76,7 @@ def test_finished_tracks_are_cut_as_they_are(add, tmp_path):
     path = tmp_path / "tracks.txt"
     lines = mot_lines({1: 40, 2: 8}, frames=[*range(1, 11), *range(25, FRAMES + 1)])
     path.write_text("\n".join(lines))
-    manifest = add(source=Source(detections=str(path)), min_length=10)
+    manifest = add(source=BoxSource(detections=str(path)), min_length=10)
     assert [where["frames"] for where in manifest["tracklets"].values()] == [[*range(1, 11)]] * 2
     assert len(manifest["tracklets"]) == 2
 
@@ -161,7 +161,7 @@ def test_a_detector_goes_on_after_a_kill_and_its_detections_stay(add, tmp_path, 
             return np.array([[blue[0], 10, blue[0] + 16, 50]]), np.array([1.6])
 
     monkeypatch.setattr(recording, "build_detector", lambda *_: Detector())
-    source = Source(detector="hog")
+    source = BoxSource(detector="hog")
     with pytest.raises(KeyboardInterrupt):
         add(source=source)
     with pytest.raises(
@@ -175,7 +175,7 @@ def test_a_detector_goes_on_after_a_kill_and_its_detections_stay(add, tmp_path, 
     assert Detector.seen == 20 + 1 + 11 + 1  # the last one, likewise
     kept = tmp_path / "data/recordings/gate.detections.txt"
     assert len(kept.read_text().splitlines()) == FRAMES
-    again = add(source=Source(detections=str(kept)), name="again", min_length=5)
+    again = add(source=BoxSource(detections=str(kept)), name="again", min_length=5)
     assert [len(where["frames"]) for where in again["tracklets"].values()] == [FRAMES - 1]
 
 
@@ -234,9 +234,9 @@ def test_what_is_missing_is_named(add, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no video .*gone\.avi"):
         add(tmp_path / "gone.avi")
     with pytest.raises(FileNotFoundError, match=r"no file of detections gone\.txt"):
-        add(source=Source(detections="gone.txt"))
+        add(source=BoxSource(detections="gone.txt"))
     with pytest.raises(ValueError, match="Weights are a detector's"):
-        add(source=Source(detections="gone.txt", weights="w.pth"))
+        add(source=BoxSource(detections="gone.txt", weights="w.pth"))
     (tmp_path / "data").mkdir(exist_ok=True)
     (tmp_path / "data/tracklets.csv").touch()
     with pytest.raises(

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from torchreid_occ.search import Gallery, Match, Tracklet
+from torchreid_occ.search import Gallery, Match, GalleryTracklet
 from torchreid_occ.search.answer import as_json, as_lines, as_table
 from torchreid_occ.search.page import write_page
-from torchreid_occ.search.query import Query
+from torchreid_occ.search.query import SearchQuery
 
 EVIL = "<script>alert('x')</script>\n| \x1b[31mred"
 
@@ -22,15 +22,15 @@ def matches(tmp_path):
         Image.new("RGB", (10, 20), (30 * number, 0, 0)).save(path)
         frames.append(str(path))
     return [
-        Match(4, 0.0123456, Tracklet(EVIL, tuple(frames), 2, 3.25, 64.0)),
-        Match(2, 0.5, Tracklet("gone", ("/nowhere/1.jpg",))),
+        Match(4, 0.0123456, GalleryTracklet(EVIL, tuple(frames), 2, 3.25, 64.0)),
+        Match(2, 0.5, GalleryTracklet("gone", ("/nowhere/1.jpg",))),
     ]
 
 
 @pytest.fixture
 def gallery(tmp_path):
     made = Gallery.create(tmp_path / "gallery <b>", "ab" * 32, 4)
-    made.add([Tracklet("t", ("/1.jpg",))], np.ones((1, 4)), "ab" * 32)
+    made.add([GalleryTracklet("t", ("/1.jpg",))], np.ones((1, 4)), "ab" * 32)
     return made
 
 
@@ -45,7 +45,7 @@ def test_a_table_has_a_line_for_each_match(matches):
 
 
 def test_json_has_everything(gallery, matches):
-    answer = as_json(gallery, Query("folder\n", ["a", "b"]), matches)
+    answer = as_json(gallery, SearchQuery("folder\n", ["a", "b"]), matches)
     assert answer["query"] == {"title": r"folder\n", "frames": 2}
     assert answer["tracklets"] == 1 and answer["checkpoint_hash"] == "ab" * 32
     assert answer["matches"][0] == {
@@ -57,7 +57,7 @@ def test_json_has_everything(gallery, matches):
 def test_the_page_shows_frames_and_escapes_what_it_says(gallery, matches, tmp_path):
     crops = [np.full((8, 4, 3), 40 * n, np.uint8) for n in range(1, 4)]
     path = tmp_path / "deep" / "answer.html"
-    write_page(path, gallery, Query("video <i>", crops), matches)
+    write_page(path, gallery, SearchQuery("video <i>", crops), matches)
     page = path.read_text(encoding="utf-8")
     assert "<script" not in page and "<i>" not in page and "<b>" not in page and "\x1b" not in page
     assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;\\n|" in page

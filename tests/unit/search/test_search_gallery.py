@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from torchreid_occ.engine.evaluation import Features, distance_matrix
-from torchreid_occ.search import KINDS, Gallery, Tracklet
+from torchreid_occ.search import KINDS, Gallery, GalleryTracklet
 from torchreid_occ.search.gallery import FILE
 
 HASH, DIM = "a1" * 32, 8
@@ -16,7 +16,7 @@ HASH, DIM = "a1" * 32, 8
 
 def tracklets(count, start=0):
     return [
-        Tracklet(f"t{n}", (f"/frames/{n}/1.jpg", f"/frames/{n}/2.jpg"), n % 3)
+        GalleryTracklet(f"t{n}", (f"/frames/{n}/1.jpg", f"/frames/{n}/2.jpg"), n % 3)
         for n in range(start, start + count)
     ]
 
@@ -58,7 +58,7 @@ def test_a_camera_is_left_out(gallery, features):
 
 
 def test_tracklets_of_unknown_camera_are_of_no_camera(gallery, features):
-    gallery.add([Tracklet("x", ("/x.jpg",))], features[4:5], HASH)
+    gallery.add([GalleryTracklet("x", ("/x.jpg",))], features[4:5], HASH)
     assert names(gallery.search(features[4], HASH, 1, other_than_camera=1)) == ["x"]
 
 
@@ -93,7 +93,7 @@ def test_adding_again_changes_nothing(gallery, features):
 
 
 def test_a_name_is_given_once(gallery, features):
-    other = Tracklet("t5", ("/elsewhere/1.jpg",))
+    other = GalleryTracklet("t5", ("/elsewhere/1.jpg",))
     with pytest.raises(ValueError, match=r"'t5' is already .* with the id 6 and other frames, the"):
         gallery.add([*tracklets(1, start=80), other], features[:2], HASH)
     with pytest.raises(ValueError, match="several tracklets are named 't90'"):
@@ -141,16 +141,16 @@ def test_what_cannot_be_searched(gallery, features, tmp_path):
 @pytest.mark.parametrize("name", ["zwei Männer\n| am <Tor>", "人 \u202e'\"", "-x", ""])
 def test_names_and_paths_are_kept_as_they_are(tmp_path, features, name):
     gallery = Gallery.create(tmp_path / f"g {name}?#%".replace("/", ""), HASH, DIM)
-    there = Tracklet(name, (f"/a/{name}/1.jpg", f"/a/../b//{name}/2.jpg"), None, 1.5, 2.25)
-    gallery.add([there, Tracklet("one", ("/1.jpg",))], features[:2], HASH)
+    there = GalleryTracklet(name, (f"/a/{name}/1.jpg", f"/a/../b//{name}/2.jpg"), None, 1.5, 2.25)
+    gallery.add([there, GalleryTracklet("one", ("/1.jpg",))], features[:2], HASH)
     gallery.save_index()
     assert Gallery(gallery.folder).search(features[0], HASH, 1)[0].tracklet == there
-    assert list(gallery.tracklets()) == [(1, there), (2, Tracklet("one", ("/1.jpg",)))]
+    assert list(gallery.tracklets()) == [(1, there), (2, GalleryTracklet("one", ("/1.jpg",)))]
 
 
 def test_a_name_that_is_no_text_is_refused(gallery, features):
     with pytest.raises(ValueError, match=r"'caf\\udce9' is no text in UTF-8"):
-        gallery.add([Tracklet("caf\udce9", ("/1.jpg",))], features[:1], HASH)
+        gallery.add([GalleryTracklet("caf\udce9", ("/1.jpg",))], features[:1], HASH)
     assert len(gallery) == 60
 
 
@@ -159,7 +159,7 @@ def test_another_opening_sees_changes_in_both_directions(gallery, features):
     assert names(other.search(features[7], HASH, top=1)) == ["t7"]
     gallery.remove([8])
     assert names(other.search(features[7], HASH, top=1)) != ["t7"]
-    other.add([Tracklet("new", ("/new.jpg",))], features[7:8], HASH)
+    other.add([GalleryTracklet("new", ("/new.jpg",))], features[7:8], HASH)
     assert names(gallery.search(features[7], HASH, top=1)) == ["new"]
 
 

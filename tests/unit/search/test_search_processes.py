@@ -7,7 +7,7 @@ import signal
 import numpy as np
 import pytest
 
-from torchreid_occ.search import Gallery, Tracklet
+from torchreid_occ.search import Gallery, GalleryTracklet
 from torchreid_occ.search.index import FeatureIndex
 from torchreid_occ.search.store import TrackletStore
 
@@ -23,7 +23,7 @@ def add_blocks(folder, name, blocks, barrier=None):
     for block in range(blocks):
         numbers = range(10 * block, 10 * block + 10)
         features = np.random.default_rng(block).standard_normal((10, DIM))
-        gallery.add([Tracklet(f"{name} {n}", (f"/{n}.jpg",)) for n in numbers], features, "aa")
+        gallery.add([GalleryTracklet(f"{name} {n}", (f"/{n}.jpg",)) for n in numbers], features, "aa")
         if block % 2:
             gallery.save_index()
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from qdrant_client import QdrantClient
 
-from torchreid_occ.search import Gallery, Tracklet
+from torchreid_occ.search import Gallery, GalleryTracklet
 from torchreid_occ.search.qdrant import QdrantCollection
 
 HASH, DIM = "a1" * 32, 8
@@ -12,7 +12,7 @@ def fill(folder, name, features):
     gallery = Gallery.create(folder, HASH, DIM)
     gallery.add(
         [
-            Tracklet(f"{name} {n}\n", (f"/{n}/1.jpg", f"/{n}/2.jpg"), n % 2 or None, 0.5 * n)
+            GalleryTracklet(f"{name} {n}\n", (f"/{n}/1.jpg", f"/{n}/2.jpg"), n % 2 or None, 0.5 * n)
             for n in range(len(features))
         ],
         features,
@@ -51,7 +51,7 @@ def test_mirroring_again_sends_what_is_new_and_removes_what_is_gone(collection, 
     collection.mirror(gallery)
     assert collection.mirror(other) == (20, 0)
     gallery.remove([1, 2])
-    gallery.add([Tracklet("new", ("/new.jpg",))], features[:1], HASH)
+    gallery.add([GalleryTracklet("new", ("/new.jpg",))], features[:1], HASH)
     assert collection.mirror(gallery) == (1, 2)
     assert collection.mirror(gallery) == (0, 0)
     found = [match.tracklet.name for match in collection.search(features[0], HASH, 100)]

@@ -3,7 +3,7 @@ import json
 import pytest
 from PIL import Image
 
-from torchreid_occ.search import Tracklet, tracklets_in, tracklets_of_dataset
+from torchreid_occ.search import GalleryTracklet, tracklets_in, tracklets_of_dataset
 
 
 @pytest.fixture
@@ -26,11 +26,11 @@ def test_each_folder_with_images_is_a_tracklet(tmp_path, write_frames):
     (tmp_path / "gallery" / "empty" / "loop").symlink_to(tmp_path / "gallery")
     cameras = {"gallery/anna/3_a b": 3, "gallery/anna/10": 10, "gallery/ü\n人": None}
     assert tracklets_in(tmp_path / "gallery") == [
-        Tracklet(name, frames[name], camera) for name, camera in cameras.items()
+        GalleryTracklet(name, frames[name], camera) for name, camera in cameras.items()
     ]
     assert {one.camera for one in tracklets_in(tmp_path / "gallery", camera=7)} == {7}
     (single,) = tracklets_in(tmp_path / "gallery/anna/10")
-    assert single == Tracklet("10", frames["gallery/anna/10"], 10)
+    assert single == GalleryTracklet("10", frames["gallery/anna/10"], 10)
 
 
 def test_times_come_from_the_recording(tmp_path, write_frames):

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from torchreid_occ.annotate import make_targets, write_report
-from torchreid_occ.annotate.finder import Target
+from torchreid_occ.annotate import make_supervision, write_report
+from torchreid_occ.annotate.finder import FrameAnnotation
 from torchreid_occ.annotate.frames import name_frames
 from torchreid_occ.annotate.journal import Journal
 from torchreid_occ.completion.dataset import source_tracklets
 from torchreid_occ.data.supervision import Supervision
 
 PLAN = {"source": "two cameras", "weights": "abc"}
-NOTHING = Target(None, np.full(4, np.nan, np.float32), None)
+NOTHING = FrameAnnotation(None, np.full(4, np.nan, np.float32), None)
 
 
 @pytest.fixture
@@ -41,11 +41,11 @@ class Finder:
         if pixels[0, 0, 0] % 2 == 0:
             return NOTHING
         lines = np.array([pixels[0, 0, 1] / 255, 0.5, np.nan, 0.25], np.float32)
-        return Target(0.75, lines, 255 * (pixels[..., 0] > 100).astype(np.uint8))
+        return FrameAnnotation(0.75, lines, 255 * (pixels[..., 0] > 100).astype(np.uint8))
 
 
 def make(folder, tracklets, finder=None, plan=PLAN):
-    return make_targets(folder, tracklets, finder or Finder(), plan, batch_size=3, workers=0)
+    return make_supervision(folder, tracklets, finder or Finder(), plan, batch_size=3, workers=0)
 
 
 def files(folder):

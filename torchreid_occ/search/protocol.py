@@ -1,0 +1,107 @@
+"""What all collections of tracklets offer that can be searched by a feature, and their checks."""
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from torchreid_occ.search.tracklets import GalleryTracklet
+
+
+class Match(NamedTuple):
+    """A tracklet that a search found, with its cosine distance to the query."""
+
+    id: int
+    distance: float
+    tracklet: GalleryTracklet
+
+
+class Searchable(Protocol):
+    """Tracklets with features of one checkpoint, such as a `Gallery` or a `QdrantCollection`."""
+
+    @property
+    def place(self) -> str:
+        """Where the tracklets are, for messages, such as 'the gallery in my-gallery'."""
+
+    def __len__(self) -> int:
+        """Returns the number of tracklets."""
+
+    def check_model(self, checkpoint_hash: str, feature_dim: int) -> None:
+        """Checks that features are comparable with the stored ones.
+
+        Args:
+            checkpoint_hash: Hash of the checkpoint that the features come from.
+            feature_dim: Length of a feature.
+
+        Raises:
+            ValueError: If the stored features come from another checkpoint; names both.
+        """
+
+    def search(
+        self,
+        feature: npt.NDArray[Any],
+        checkpoint_hash: str,
+        top: int = 10,
+        other_than_camera: int | None = None,
+    ) -> list[Match]:
+        """Finds the tracklets nearest by cosine distance.
+
+        Args:
+            feature: Feature of the query.
+            checkpoint_hash: Hash of the checkpoint that the feature comes from.
+            top: Number of tracklets to find; fewer where there are fewer.
+            other_than_camera: Camera whose tracklets are excluded.
+
+        Shape:
+            feature: ``(D,)``.
+
+        Raises:
+            ValueError: If the feature is of another model or not finite, or `top` is less than 1.
+        """
+
+
+def check_same_model(given: tuple[str, int], stored: tuple[str, int], place: str) -> None:
+    """Checks that features are comparable with stored ones.
+
+    Args:
+        given: Checkpoint hash and length of the features.
+        stored: Checkpoint hash and length of the stored features.
+        place: Where those are stored, for the error.
+
+    Raises:
+        ValueError: If they differ; names both.
+    """
+    if given != stored:
+        raise ValueError(
+            f"The features are of checkpoint {given[0]} with {given[1]} values each, but {place} "
+            f"has those of checkpoint {stored[0]} with {stored[1]}: use that checkpoint, or index "
+            "anew into another place."
+        )
+
+
+def check_query(feature: npt.NDArray[Any], top: int) -> None:
+    """Checks the arguments of a search.
+
+    Args:
+        feature: Feature of the query.
+        top: Number of tracklets to find.
+
+    Raises:
+        ValueError: If the feature is not finite, or `top` is less than 1.
+    """
+    check_finite(feature)
+    if top < 1:
+        raise ValueError(f"Received top {top}, but expected to be at least 1.")
+
+
+def check_finite(features: npt.NDArray[Any]) -> None:
+    """Checks that no feature holds NaN or infinity.
+
+    Args:
+        features: Features of any shape.
+
+    Raises:
+        ValueError: If one does.
+    """
+    if not np.isfinite(features).all():
+        raise ValueError("Some features are not finite: the model's weights have diverged.")
