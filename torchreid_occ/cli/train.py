@@ -30,6 +30,7 @@ def parse_arguments(
     """
     parser = argparse.ArgumentParser(prog=prog, description=__doc__)
     parser.add_argument("--config-file", default="", metavar="FILE", help="YAML file of the run")
+    parser.add_argument("--row", metavar="NAME", help="this row of a file that holds a table")
     parser.add_argument("-s", "--sources", nargs="+", metavar="NAME", help="training datasets")
     parser.add_argument("-t", "--targets", nargs="+", metavar="NAME", help="test datasets")
     parser.add_argument("--transforms", nargs="+", metavar="NAME", help="training augmentation")
@@ -49,6 +50,8 @@ def parse_arguments(
         parsed.opts += listed[end:]
     if not parsed.config_file and not parsed.resume:
         parser.error("name a configuration by --config-file, or a run by --resume")
+    if parsed.row:
+        parsed.config_file += f"#{parsed.row}"
     return parsed
 
 
