@@ -10,7 +10,7 @@ from documentation import PAGES, code_blocks, code_spans, named_tests
 from support import REPOSITORY
 
 import torchreid_occ
-from torchreid_occ.config import load_config
+from torchreid_occ.config import configuration_name, configurations, load_config
 from torchreid_occ.config.schema import DEFAULTS
 from torchreid_occ.losses import CRITERIA
 from torchreid_occ.models import MODELS
@@ -20,12 +20,17 @@ from torchreid_occ.runs.phases import phase_configs
 WITH_CODE = [page for page in PAGES if code_blocks(page, "python")]
 # How a block begins that needs what a reader has made before, or takes long.
 MARK = "# takes "
-CONFIGS = sorted(
-    path for path in (REPOSITORY / "configs").rglob("*.yaml") if path.parts[-2] != "base"
-)
+CONFIGS = [
+    row
+    for path in sorted((REPOSITORY / "configs").rglob("*.yaml"))
+    for row in configurations(path)
+    if path.parts[-2] != "base"
+]
 FILES = (".csv", ".html", ".json", ".md", ".py", ".txt", ".yaml")
 # No part of the reference: what may change at any time.
-INTERNAL = ("torchreid_occ.utils", "torchreid_occ.occwalk", "torchreid_occ.version")
+INTERNAL = tuple(
+    f"torchreid_occ.{name}" for name in ("_", "cli", "occwalk", "utils", "version", "__main__")
+)
 
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.stem)
@@ -86,7 +91,7 @@ def test_marked_examples_are_checked_by_keyword(arguments):
         check_calls(ast.parse(code), {})
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", CONFIGS, ids=configuration_name)
 def test_every_configuration_names_what_exists(path):
     config = load_config(path)
     for part in phase_configs(config).values() or [config]:
