@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from torchreid_occ._types import StrPath
-from torchreid_occ.config import load_config
+from torchreid_occ.config import configurations, load_config
 from torchreid_occ.studies.comparison_plots import draw_cmc, draw_cost, draw_labels, styles
 from torchreid_occ.studies.comparison_runs import Runs, run_all, run_suite
 from torchreid_occ.studies.comparison_speed import frames_per_second
@@ -55,7 +55,8 @@ def compare(
     Finished runs are not trained again; an interrupted comparison continues where it was.
 
     Args:
-        suite: Configuration files, one for each row of the tables.
+        suite: Configuration files, or rows as ``file.yaml#row``; a file with rows stands for all
+            of them.
         seeds: Values of ``train.seed``.
         splits: ``data.split_id`` of each seed; None keeps the configured one.
         folder: Runs go to ``<folder>/<row>/seed_<seed>``; ``table.md``, ``table.csv``,
@@ -75,7 +76,7 @@ def compare(
         run_all([(pretrain, overrides)])
     runs = run_suite(suite, seeds, splits, folder, overrides, phases, jobs)
     summary = summarise(runs, frames_per_second(runs))
-    labels = by_label(runs, load_config(suite[0], overrides).data.root)
+    labels = by_label(runs, load_config(configurations(suite[0])[0], overrides).data.root)
     comparison = Comparison(runs, summary, labels)
     write_comparison(comparison, folder)
     return comparison

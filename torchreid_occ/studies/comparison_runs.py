@@ -19,7 +19,7 @@ import torch
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.completion.dataset import MANIFEST
-from torchreid_occ.config import load_config
+from torchreid_occ.config import configuration_name, configurations, load_config
 from torchreid_occ.runs.phases import finished_trainings, trainings_of
 from torchreid_occ.utils.progress import progress
 
@@ -43,7 +43,8 @@ def run_suite(
     """Runs every configuration with every seed; finished runs are read, interrupted ones continued.
 
     Args:
-        paths: Configuration files, one for each row of the tables, named by their stems.
+        paths: Configuration files, or rows as ``file.yaml#row``; a file with rows stands for all
+            of them. Each is a row of the tables, named by its stem or its row.
         seeds: Values of ``train.seed``.
         splits: ``data.split_id`` of each seed; None keeps the configured one.
         folder: Runs go to ``<folder>/<row>/seed_<seed>``.
@@ -60,9 +61,10 @@ def run_suite(
             is no training of any file.
         RuntimeError: As :func:`run_all`.
     """
-    rows = {Path(path).stem: path for path in paths}
-    if len(rows) < len(paths):
-        raise ValueError(f"Received {[*map(str, paths)]}: give each file another name.")
+    files = [file for path in paths for file in configurations(path)]
+    rows = {configuration_name(file): file for file in files}
+    if len(rows) < len(files):
+        raise ValueError(f"Received {files}: give each file another name.")
     split_of_seed: Sequence[int | None] = [None] * len(seeds) if splits is None else splits
     if len(split_of_seed) != len(seeds):
         raise ValueError(

@@ -59,8 +59,28 @@ phases:
 def test_seeds_and_splits_go_in_pairs(tmp_path):
     with pytest.raises(ValueError, match="Received 1 splits for 2 seeds: give one for each"):
         run_suite([], [1, 2], [1], tmp_path)
+
+
+def test_rows_of_one_name_are_refused(tmp_path):
+    paths = [tmp_path / folder / "rfcnet.yaml" for folder in "ab"]
+    for path in paths:
+        path.parent.mkdir()
+        path.touch()
     with pytest.raises(ValueError, match="give each file another name"):
-        run_suite(["a/rfcnet.yaml", "b/rfcnet.yaml"], [1], None, tmp_path)
+        run_suite(paths, [1], None, tmp_path)
+
+
+def test_a_table_stands_for_all_its_rows(tmp_path):
+    table = tmp_path / "table.yaml"
+    table.write_text("rows:\n  one: {}\n  two: {train: {lr: 0.5}}\n")
+    for row, mean in (("one", 0.1), ("two", 0.2)):
+        folder = tmp_path / f"runs/{row}/seed_1"
+        overrides = ["train.seed", "1", "data.save_dir", str(folder)]
+        finish(load_config(f"{table}#{row}", overrides), mean)
+    runs = run_suite([table], [1], None, tmp_path / "runs")
+    assert means(runs) == {"one": [0.1], "two": [0.2]}
+    assert runs["two"][0]["config"]["train"]["lr"] == 0.5
+    assert means(run_suite([f"{table}#two"], [1], None, tmp_path / "runs")) == {"two": [0.2]}
 
 
 def test_phases_are_rows_and_count_what_they_were_made_from(suite, tmp_path):
