@@ -1,4 +1,4 @@
-"""Import paths of 0.1.0 that have moved: they warn, and give the module of the new name.
+"""Import paths of 0.1.0 that have moved: importing one warns and gives the module of the new name.
 
 To be removed in 0.3.0.
 """
@@ -11,7 +11,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-# Longer names come before the packages that held them.
+# Modules come before the packages that held them.
 MOVED = {
     "torchreid_occ.data.completion": "torchreid_occ.completion.data",
     "torchreid_occ.data.datamanager": "torchreid_occ.data.manager",
@@ -62,26 +62,33 @@ class MovedModules(MetaPathFinder, Loader):
 
         Args:
             fullname: Its old name.
-            path: As of `MetaPathFinder.find_spec`; not used.
-            target: Likewise.
+            path: As in `MetaPathFinder.find_spec`; not used.
+            target: As in `MetaPathFinder.find_spec`; not used.
         """
         return ModuleSpec(fullname, self, is_package=True) if _new_name(fullname) else None
 
     def create_module(self, spec: ModuleSpec) -> None:
-        """Leaves it to the import system to make a module, which `exec_module` replaces."""
+        """Returns None, so that Python creates the module that `exec_module` replaces.
+
+        Args:
+            spec: Specification of the module.
+        """
 
     def exec_module(self, module: ModuleType) -> None:
-        """Puts the module of the new name in the place of the old one, with a warning.
+        """Warns and enters the module of the new name under the old one.
 
         Args:
             module: The empty module of the old name.
+
+        Raises:
+            ImportError: If the module has not moved.
         """
         old = module.__name__
         new = _new_name(old)
         if new is None:
             raise ImportError(f"{old} has not moved.", name=old)
         warnings.warn(
-            f"{old} is {new} since 0.2.0; the old name goes with 0.3.0.",
+            f"{old} has moved to {new}; the old name will be removed in 0.3.0.",
             DeprecationWarning,
             stacklevel=2,
         )
@@ -98,4 +105,5 @@ def _new_name(old: str) -> str | None:
 def install() -> None:
     """Makes the old names importable; calling it twice changes nothing."""
     if not any(isinstance(finder, MovedModules) for finder in sys.meta_path):
-        sys.meta_path.append(MovedModules())
+        # First, as Python's own finder would load modules of a moved package a second time.
+        sys.meta_path.insert(0, MovedModules())
