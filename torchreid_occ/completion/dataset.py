@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torchreid_occ._registry import register_dataset
 from torchreid_occ.data.datasets.base import SUBSETS, TrackletDataset
+from torchreid_occ.data.ground_truth import GroundTruth, load_ground_truth
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.utils.documents import read_json
 
@@ -41,7 +42,7 @@ class Completed(TrackletDataset):
         """Lists the source's items with the copy's frames in place of theirs."""
         path = self.dataset_dir / MANIFEST
         manifest = _read_manifest(path)
-        source = manifest["source"]
+        self._source = source = manifest["source"]
         if split_id != source["split_id"]:
             raise ValueError(
                 f"{path}: this is a copy of split {source['split_id']} of {source['name']}, "
@@ -68,6 +69,13 @@ class Completed(TrackletDataset):
                 ]
             )
         return subsets
+
+    def ground_truth(self) -> GroundTruth | None:
+        """Returns the ground truth of the source, whose query tracklets are in the same order."""
+        source = self._source
+        return load_ground_truth(
+            source["name"], self._source_root, source["split_id"], source["options"]
+        )
 
     def _frames(self, paths, changes):
         """Paths of a tracklet's frames; a change is the new frame's path, or None to leave it."""

@@ -1,6 +1,7 @@
 """The path of frames from tracklets on disk to clip batches."""
 
 from torchreid_occ.data.clips import ItemKey, TestClips, TrainClips, collate
+from torchreid_occ.data.ground_truth import GroundTruth, ground_truth_of, load_ground_truth
 from torchreid_occ.data.images import read_image, verify_images
 from torchreid_occ.data.manager import ClipDataManager
 from torchreid_occ.data.sampling import sample_clip, split_into_clips
@@ -10,11 +11,14 @@ from torchreid_occ.data.transforms import ClipTransform
 __all__ = [
     "ClipDataManager",
     "ClipTransform",
+    "GroundTruth",
     "ItemKey",
     "Supervision",
     "TestClips",
     "TrainClips",
     "collate",
+    "ground_truth_of",
+    "load_ground_truth",
     "read_image",
     "sample_clip",
     "split_into_clips",

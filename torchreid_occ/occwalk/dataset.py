@@ -6,6 +6,7 @@ from torchreid_occ._registry import register_dataset
 from torchreid_occ.data.datasets.base import TrackletDataset, frames_in, relabel, subfolders
 from torchreid_occ.data.supervision import Supervision
 from torchreid_occ.occwalk.build import build
+from torchreid_occ.occwalk.ground_truth import OccWalkGroundTruth
 from torchreid_occ.occwalk.presets import PRESETS
 from torchreid_occ.occwalk.protocol import SPLITS
 
@@ -27,6 +28,7 @@ class OccWalk(TrackletDataset):
     clean = False  # whether these are the same tracklets before anything hid the people
 
     def __init__(self, root="", split_id=0, seed=None, **kwargs):
+        self._options = {} if seed is None else {"seed": seed}
         self.dataset_dir = build(PRESETS[self.preset], split_id if seed is None else seed, root)
         super().__init__(root, split_id, **kwargs)
 
@@ -40,6 +42,11 @@ class OccWalk(TrackletDataset):
         """True key point lines and true masks of what the frames show of the person."""
         masks = "ground_truth/whole" if self.clean else "foreground"
         return Supervision(str(self.dataset_dir / "keypoints.json"), str(self.dataset_dir / masks))
+
+    def ground_truth(self) -> OccWalkGroundTruth:
+        """Returns what the renderer knows of the occluders."""
+        query = [paths for paths, *_ in self.query]
+        return OccWalkGroundTruth(self.dataset_dir, self.preset, self.clean, query, self._options)
 
 
 @register_dataset("occwalk_tiny")

@@ -17,9 +17,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from torchreid_occ.data.ground_truth import occlusion_labels
 from torchreid_occ.occwalk.presets import Preset
 from torchreid_occ.occwalk.protocol import TrackletSpec
-from torchreid_occ.occwalk.render import Tracklet, occlusion_labels, render_tracklet
+from torchreid_occ.occwalk.render import Tracklet, render_tracklet
 from torchreid_occ.utils.files import naming
 
 

@@ -44,11 +44,6 @@ class Tracklet(NamedTuple):
     quality: int
 
 
-def occlusion_labels(fractions: np.ndarray) -> np.ndarray:
-    """The paper's labels: 0 without occlusion, 1 up to a tenth, ... 10 (section 5.2, note 3)."""
-    return np.ceil(np.round(fractions * 10, 6)).astype(int)
-
-
 def render_tracklet(spec: TrackletSpec, preset: Preset, seed: int) -> Tracklet:
     """Renders a tracklet, which depends on nothing but the arguments and the renderer's version.
 

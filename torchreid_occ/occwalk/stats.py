@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from torchreid_occ.data.ground_truth import occlusion_labels
 from torchreid_occ.occwalk.protocol import FRACTION_EDGES, SPLITS, TRACKLET_SHARES
-from torchreid_occ.occwalk.render import occlusion_labels
 from torchreid_occ.utils.documents import read_json
 
 # RFCnet, Table 2: share of the occluded frames by how much of the person is hidden.

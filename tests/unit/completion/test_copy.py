@@ -179,3 +179,9 @@ def test_frames_keep_their_own_sizes():
     assert (pixels[3:7] == 255).all()
     assert (pixels[:3] == (10, 20, 30)).all()
     assert (pixels[7:] == (10, 20, 30)).all()
+
+
+def test_copy_of_a_dataset_without_ground_truth_has_none(tmp_path, root, occluded):
+    complete(tmp_path / "copy", root, occluded)
+    copy = Completed(str(root), path=str(tmp_path / "copy"), verbose=False)
+    assert copy.ground_truth() is None

@@ -15,6 +15,12 @@ import numpy as np
 import pytest
 
 from torchreid_occ.data.datasets import VIDEO_DATASETS
+from torchreid_occ.data.ground_truth import (
+    Twin,
+    ground_truth_of,
+    load_ground_truth,
+    occlusion_labels,
+)
 from torchreid_occ.data.images import read_image
 from torchreid_occ.occwalk import PRESETS, VERSION, OccWalkTiny, OccWalkTinyClean, parallel
 from torchreid_occ.occwalk.build import build
@@ -22,8 +28,8 @@ from torchreid_occ.occwalk.files import write_tracklet
 from torchreid_occ.occwalk.frozen import FROZEN
 from torchreid_occ.occwalk.preview import contact_sheet
 from torchreid_occ.occwalk.protocol import list_tracklets
-from torchreid_occ.occwalk.render import occlusion_labels, render_tracklet
-from torchreid_occ.occwalk.stats import describe
+from torchreid_occ.occwalk.render import render_tracklet
+from torchreid_occ.occwalk.stats import describe, query_labels
 
 TINY = PRESETS["occwalk_tiny"]
 SMALLER = replace(
@@ -152,6 +158,31 @@ def test_supervision_is_the_truth(occwalk_root):
         np.testing.assert_array_equal(supervision.foreground(path), tracklet.visible[frame])
         difference = np.asarray(read_image(path), int) - tracklet.frames[frame][..., ::-1]
         assert np.abs(difference).mean() < 12  # JPEG
+
+
+def test_both_twins_know_the_ground_truth_of_the_occluded_frames(occwalk_root):
+    datasets = [
+        cls(root=str(occwalk_root), verbose=False) for cls in (OccWalkTiny, OccWalkTinyClean)
+    ]
+    truth, of_clean = map(ground_truth_of, datasets)
+    assert (truth.clean, truth.occluded) == (Twin("occwalk_tiny.clean"), None)
+    assert (of_clean.clean, of_clean.occluded) == (None, Twin("occwalk_tiny"))
+    spec = next(spec for spec in list_tracklets(TINY, 0) if spec.split == "query")
+    fractions = render_tracklet(spec, TINY, 0).fractions
+    for own, dataset in zip((truth, of_clean), datasets, strict=True):
+        paths = dataset.query[0][0]
+        assert own.query_tracklets()[0] == paths
+        np.testing.assert_allclose(list(map(own.hidden_share, paths)), fractions, atol=1e-6)
+        np.testing.assert_array_equal(
+            own.whole().foreground(paths[0]), datasets[1].supervision().foreground(paths[0])
+        )
+        labels = own.query_labels()
+        assert labels.shape == (len(dataset.query),)
+        assert labels[0] == occlusion_labels(np.array([fractions.mean()]))[0] > 0
+    np.testing.assert_array_equal(truth.query_labels(), query_labels(datasets[0].dataset_dir))
+    by_name = load_ground_truth("occwalk_tiny", occwalk_root, split_id=1, options={"seed": 0})
+    assert by_name.clean == Twin("occwalk_tiny.clean", {"seed": 0})
+    np.testing.assert_array_equal(by_name.query_labels(), truth.query_labels())
 
 
 def test_ground_truth_lies_beside_the_frames(occwalk_root):

@@ -9,12 +9,7 @@ from torchreid_occ.occwalk.keys import keyed_rng
 from torchreid_occ.occwalk.obstacles import POOLS
 from torchreid_occ.occwalk.presets import PRESETS
 from torchreid_occ.occwalk.protocol import list_tracklets
-from torchreid_occ.occwalk.render import (
-    MAX_OCCLUSION,
-    MIN_PEAK,
-    occlusion_labels,
-    render_tracklet,
-)
+from torchreid_occ.occwalk.render import MAX_OCCLUSION, MIN_PEAK, render_tracklet
 
 TINY = PRESETS["occwalk_tiny"]
 SPECS = list_tracklets(TINY, 0)
@@ -89,14 +84,6 @@ def test_frames_differ_from_clean_ones_just_where_something_stands(tracklets):
         # Blur carries an occluder's colour a few pixels over its border, not further.
         assert differs[seen].mean() < 0.35
     assert occluded > 10_000
-
-
-@pytest.mark.parametrize(
-    ("fraction", "label"),
-    [(0.0, 0), (1e-4, 1), (0.1, 1), (0.1001, 2), (0.3, 3), (0.8, 8), (1.0, 10)],
-)
-def test_labels_are_the_papers(fraction, label):
-    assert occlusion_labels(np.array([fraction])).tolist() == [label]
 
 
 def test_split_lines_run_through_the_body_in_order(tracklets):

@@ -1,0 +1,116 @@
+"""What a dataset may know of the occluders in its frames, as an interface."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from torchreid_occ._types import StrPath
+from torchreid_occ.data.datasets import dataset_class
+from torchreid_occ.data.supervision import Supervision
+from torchreid_occ.data.tracklets import load_dataset
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A dataset of the same tracklets.
+
+    Attributes:
+        name: Name of the dataset.
+        options: Further arguments of its constructor.
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class GroundTruth(ABC):
+    """Ground truth of a dataset's occluders.
+
+    An occluded dataset and its twin without occluders have the same frame names and the same
+    hidden shares and labels: those of the occluded frames. True key points and true masks of what
+    the frames themselves show are the dataset's ``supervision()``.
+
+    Attributes:
+        clean: The twin without occluders; None if there is none or if this is it.
+        occluded: The occluded twin; None unless this is the clean one.
+    """
+
+    clean: Twin | None = None
+    occluded: Twin | None = None
+
+    @abstractmethod
+    def hidden_share(self, img_path: str) -> float:
+        """Returns how much of the person in a frame is hidden, 0 to 1; 1 less this is visible."""
+
+    @abstractmethod
+    def query_tracklets(self) -> Sequence[Sequence[str]]:
+        """Returns the paths of the frames of each query tracklet."""
+
+    @abstractmethod
+    def whole(self) -> Supervision | None:
+        """Returns the masks of the whole persons, hidden parts included; None if not known."""
+
+    def query_labels(self) -> npt.NDArray[np.int64]:
+        """Returns the label of each query tracklet for the mean hidden share of its frames.
+
+        Reference: RFCnet, section 5.2, note 3. Shape: ``(Q,)``, each 0 to 10.
+        """
+        shares = ([self.hidden_share(path) for path in paths] for paths in self.query_tracklets())
+        return occlusion_labels(np.array([np.array(tracklet).mean() for tracklet in shares]))
+
+
+@runtime_checkable
+class HasGroundTruth(Protocol):
+    """A dataset that may know its ground truth."""
+
+    def ground_truth(self) -> GroundTruth | None:
+        """Returns the ground truth, or None."""
+
+
+def ground_truth_of(dataset: object) -> GroundTruth | None:
+    """Returns what a dataset knows of its occluders, or None.
+
+    Args:
+        dataset: A dataset of ours or of torchreid's.
+    """
+    return dataset.ground_truth() if isinstance(dataset, HasGroundTruth) else None
+
+
+def load_ground_truth(
+    name: str,
+    root: StrPath = "",
+    split_id: int = 0,
+    options: Mapping[str, Any] | None = None,
+) -> GroundTruth | None:
+    """Returns the ground truth of a dataset by name, or None.
+
+    A dataset that never has any is not loaded, so it need not be there.
+
+    Args:
+        name: Name of the dataset.
+        root: Folder that holds the datasets.
+        split_id: Which split to read.
+        options: Further arguments of the dataset's constructor.
+
+    Raises:
+        ValueError: If the name or an option is unknown.
+        FileNotFoundError: If a dataset that may have ground truth is not there.
+    """
+    if not issubclass(dataset_class(name), HasGroundTruth):
+        return None
+    return ground_truth_of(load_dataset(name, str(root), split_id, options=options))
+
+
+def occlusion_labels(fractions: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
+    """Returns the paper's labels of hidden fractions: 0 for none, 1 up to a tenth, ... 10.
+
+    Reference: RFCnet, section 5.2, note 3.
+
+    Args:
+        fractions: How much of a person is hidden, 0 to 1.
+    """
+    return np.ceil(np.round(fractions * 10, 6)).astype(np.int64)
