@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo compare compare-systems test test-all lint format docs clean
+.PHONY: install demo compare compare-systems test test-nightly test-all lint format docs clean
 
 install: .venv/installed
 
@@ -34,6 +34,9 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist l
 
 test: install
 	$(PYTEST)
+
+test-nightly: install
+	$(PYTEST) -m nightly tests/nightly
 
 test-all: install
 	$(PYTEST) -m ""

@@ -1,4 +1,4 @@
-"""Hard use: readers fed with malformed files, and long work killed at random points.
+"""Robustness: malformed files for every reader, work killed at random points, full disks.
 
-``tools/hard_use.py`` runs this by the thousand, the tests a little of it.
+``make test-nightly`` runs a moderate number of each, ``tests/nightly/run.py`` any number.
 """

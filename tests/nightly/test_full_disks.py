@@ -9,7 +9,6 @@ import io
 import resource
 import subprocess
 import sys
-import zipfile
 
 import numpy as np
 import pytest
@@ -22,11 +21,11 @@ from torchreid_occ.completion.dataset import source_tracklets
 from torchreid_occ.completion.network import Completion
 from torchreid_occ.config import load_config
 from torchreid_occ.data.datasets.base import SUBSETS
-from torchreid_occ.data.download import unpack
 from torchreid_occ.occwalk.build import build
 from torchreid_occ.runs.phases import run_config
 from torchreid_occ.utils.files import write_json
 
+pytestmark = pytest.mark.nightly
 SOURCE = {"name": "sduvid", "split_id": 0, "options": {}}
 
 
@@ -116,17 +115,6 @@ def test_a_rendering_names_the_frame_and_goes_on_when_there_is_room(tmp_path):
         for place in (folder, whole)
     )
     assert found == expected
-
-
-def test_an_archive_that_does_not_fit_is_not_begun(tmp_path, monkeypatch):
-    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("bomb", bytes(5 * 2**20))
-    usage = type("Usage", (), {"free": 2**20})
-    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
-    message = r"a\.zip cannot be unpacked .*it holds 5 MiB, but 1 MiB are free"
-    with pytest.raises(OSError, match=message):
-        unpack(tmp_path / "a.zip", tmp_path / "out")
-    assert not [*(tmp_path / "out").iterdir()]
 
 
 READ_ONLY = """

@@ -1,4 +1,4 @@
-"""Malformed files: those that once got through, a few at random, and thousands."""
+"""Malformed files: those that an earlier version mishandled, and thousands of random ones."""
 
 import io
 import tarfile
@@ -10,6 +10,8 @@ import torch
 from nightly.fuzzing import fuzz
 from nightly.readers import READERS
 from nightly.sandbox import READ, REFUSED, Sandbox
+
+pytestmark = pytest.mark.nightly
 
 
 def archive(*names, encrypted=False):
@@ -88,15 +90,6 @@ def test_what_once_got_through_is_refused(name):
             assert (sandbox.outcome(content).kind, content) == (REFUSED, content)
 
 
-@pytest.mark.parametrize("name", READERS)
-def test_a_few_malformed_files(name):
-    outcomes, _, failures = fuzz(name, 20, seed=0)
-    assert not failures
-    assert outcomes[REFUSED] > 0
-    assert sum(outcomes.values()) == 20
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("name", READERS)
 def test_thousands_of_malformed_files(name):
     outcomes, _, failures = fuzz(name, 10_000 // len(READERS), seed=1)

@@ -10,6 +10,8 @@ from nightly.killing import kill_repeatedly
 from torchreid_occ.utils.checkpoint import save_checkpoint
 from torchreid_occ.utils.files import write_json
 
+pytestmark = pytest.mark.nightly
+
 
 def step(folder, careful=True):
     """Writes three checkpoints, going on from the last, then results."""
@@ -50,7 +52,6 @@ def test_work_made_again_and_files_left_behind_are_noticed(tmp_path):
     assert "results.json has another content" in faults
 
 
-@pytest.mark.slow
 def test_fifty_kills(tmp_path):
     (tmp_path / "inputs").mkdir()
     jobs = make_jobs(tmp_path / "inputs")

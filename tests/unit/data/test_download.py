@@ -224,6 +224,17 @@ def test_what_is_no_archive_is_named(tmp_path, content):
     assert list((tmp_path / "root").iterdir()) == []
 
 
+def test_an_archive_larger_than_the_free_space_is_not_unpacked(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("bomb", bytes(5 * 2**20))
+    usage = type("Usage", (), {"free": 2**20})
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    message = r"a\.zip cannot be unpacked .*it holds 5 MiB, but 1 MiB are free"
+    with pytest.raises(OSError, match=message):
+        unpack(tmp_path / "a.zip", tmp_path / "out")
+    assert not [*(tmp_path / "out").iterdir()]
+
+
 def test_the_tool(server, tmp_path, capsys):
     tool = runpy.run_path(Path(__file__).parents[3] / "tools" / "fetch.py")["main"]
     arguments = [f"{server.url}/a.zip", "--to", str(tmp_path / "data")]
