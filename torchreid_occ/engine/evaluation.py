@@ -1,10 +1,14 @@
-"""The test protocol all engines share: torchreid's, with every target's results kept."""
+"""The test protocol of all engines: torchreid's, with the results of every target kept."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol, TypedDict
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.data import DataLoader
 
 from torchreid_occ._torchreid import torchreid
 from torchreid_occ.metrics import evaluate_rank, rank_queries, re_rank
@@ -13,50 +17,120 @@ from torchreid_occ.utils.progress import progress
 
 
 class Features(NamedTuple):
-    """Features of a query or gallery set with the labels ranking needs."""
+    """Features of a query or gallery set, with the labels that ranking needs.
 
-    features: torch.Tensor  # (N, D)
-    pids: np.ndarray  # (N,)
-    camids: np.ndarray  # (N,)
-
-
-class EvaluationMixin:
-    """Keeps what every target gave in ``self.results``; goes before a torchreid engine.
-
-    That is mAP and CMC, and the average precision of each query, None for one without a match.
-    torchreid's ``test`` returns the last target's rank-1 only and drops the rest.
+    Attributes:
+        features: `(N, D)`.
+        pids: `(N,)`.
+        camids: `(N,)`.
     """
 
-    def test(self, *args, **kwargs):
-        """Runs torchreid's test; ``self.results`` has what it drops."""
-        self.results = {}
+    features: Tensor
+    pids: npt.NDArray[np.int64]
+    camids: npt.NDArray[np.int64]
+
+
+class Distances(NamedTuple):
+    """Distances of queries to the gallery, with labels; the arguments of `evaluate_rank`.
+
+    Attributes:
+        distmat: `(Q, G)`.
+        q_pids: `(Q,)`.
+        g_pids: `(G,)`.
+        q_camids: `(Q,)`.
+        g_camids: `(G,)`.
+    """
+
+    distmat: npt.NDArray[np.float32]
+    q_pids: npt.NDArray[np.int64]
+    g_pids: npt.NDArray[np.int64]
+    q_camids: npt.NDArray[np.int64]
+    g_camids: npt.NDArray[np.int64]
+
+
+class TargetResult(TypedDict, total=False):
+    """Results of a target.
+
+    Attributes:
+        mAP: Mean average precision.
+        cmc: Share of the queries with a match at each rank or before.
+        average_precisions: That of each query, None for a query without a match.
+    """
+
+    mAP: float
+    cmc: dict[int, float]
+    average_precisions: list[float | None]
+
+
+class LearnedMetric(Protocol):
+    """A fitted distance."""
+
+    def distances(
+        self, query: npt.NDArray[np.float32], gallery: npt.NDArray[np.float32]
+    ) -> npt.NDArray[Any]:
+        """Returns the `(Q, G)` distances of `(Q, D)` to `(G, D)` features.
+
+        Args:
+            query: Features of the queries.
+            gallery: Features of the gallery.
+        """
+        ...
+
+
+class EvaluationMixin(torchreid.engine.Engine):
+    """Keeps the results of every target; stands before a torchreid engine among the bases.
+
+    torchreid's ``test`` returns the rank-1 of the last target and drops the rest.
+
+    Attributes:
+        results: Of the last test, by target.
+        distances: Of the last test, by target, if they were to be kept.
+    """
+
+    results: dict[str, TargetResult]
+    distances: dict[str, Distances]
+
+    def test(self, *args: Any, keep_distances: bool = False, **kwargs: Any) -> float:
+        """Runs torchreid's test and fills `results`.
+
+        Args:
+            *args: Arguments of torchreid's ``Engine.test``.
+            keep_distances: Also fill `distances`.
+            **kwargs: As ``args``.
+
+        Returns:
+            Rank-1 of the last target.
+        """
+        self.results, self.distances = {}, {}
+        self._keep_distances = keep_distances
         return super().test(*args, **kwargs)
 
     @torch.no_grad()
     def _evaluate(
         self,
-        dataset_name="",
-        query_loader=None,
-        gallery_loader=None,
-        dist_metric="euclidean",
-        normalize_feature=False,
-        visrank=False,
-        visrank_topk=10,
-        save_dir="",
-        use_metric_cuhk03=False,
-        ranks=(1, 5, 10, 20),
-        rerank=False,
-    ):
+        dataset_name: str,
+        query_loader: DataLoader[Any],
+        gallery_loader: DataLoader[Any],
+        dist_metric: str | LearnedMetric = "euclidean",
+        normalize_feature: bool = False,
+        visrank: bool = False,
+        visrank_topk: int = 10,
+        save_dir: str = "",
+        use_metric_cuhk03: bool = False,
+        ranks: Sequence[int] = (1, 5, 10, 20),
+        rerank: bool = False,
+    ) -> tuple[float, float]:
         query = self.extract(query_loader, f"{dataset_name} query")
         gallery = self.extract(gallery_loader, f"{dataset_name} gallery")
         distmat = distance_matrix(query, gallery, dist_metric, normalize_feature, rerank)
-        labels = query.pids, gallery.pids, query.camids, gallery.camids
-        self.look_at_distances(dataset_name, distmat, labels)
-        precisions = [None] * len(query.pids)
+        ranking = Distances(distmat, query.pids, gallery.pids, query.camids, gallery.camids)
+        if self._keep_distances:
+            self.distances[dataset_name] = ranking
+        precisions: list[float | None] = [None] * len(query.pids)
         if use_metric_cuhk03:  # draws galleries at random: no query has one average precision
-            cmc, mAP = evaluate_rank(distmat, *labels, use_metric_cuhk03=True)  # noqa: N806
+            cmc, mAP = evaluate_rank(*ranking, use_metric_cuhk03=True)  # noqa: N806
         else:
-            ranked = rank_queries(distmat, *labels)
+            ranked = rank_queries(*ranking)
             cmc, mAP = ranked.mean()  # noqa: N806  the field writes mAP
             for index, precision in zip(ranked.index, ranked.average_precision, strict=True):
                 precisions[index] = round(float(precision), 6)
@@ -81,18 +155,12 @@ class EvaluationMixin:
             )
         return float(cmc[0]), float(mAP)
 
-    def look_at_distances(self, dataset_name, distmat, labels):
-        """Called with the distances a target is ranked by, and pids and camids in their order."""
-
-    def extract(self, loader, description):
-        """Features of all tracklets of a loader that gives one item a tracklet.
+    def extract(self, loader: DataLoader[Any], description: str) -> Features:
+        """Extracts the features of tracklets, in the order of the loader.
 
         Args:
-            loader: Yields torchreid's batches.
+            loader: Yields torchreid's batches, one item a tracklet.
             description: What is extracted, for the progress bar.
-
-        Returns:
-            :class:`Features` in the loader's order.
         """
         features, pids, camids = [], [], []
         for batch in progress(loader, description, unit="batch"):
@@ -105,13 +173,19 @@ class EvaluationMixin:
         return Features(torch.cat(features), np.concatenate(pids), np.concatenate(camids))
 
 
-def distance_matrix(query, gallery, dist_metric, normalize_feature=False, rerank=False):
-    """Distances of queries to gallery items, as torchreid computes them.
+def distance_matrix(
+    query: Features,
+    gallery: Features,
+    dist_metric: str | LearnedMetric,
+    normalize_feature: bool = False,
+    rerank: bool = False,
+) -> npt.NDArray[np.float32]:
+    """Computes the distances of queries to gallery items as torchreid does.
 
     Args:
-        query: :class:`Features` of the queries.
-        gallery: :class:`Features` of the gallery.
-        dist_metric: 'cosine', 'euclidean' (squared), or a fitted estimator with ``distances``.
+        query: Features of the queries.
+        gallery: Features of the gallery.
+        dist_metric: 'cosine', 'euclidean' (squared), or a fitted metric.
         normalize_feature: Scale features to unit length first.
         rerank: Re-rank by k-reciprocal neighbours (Zhong et al., CVPR 2017).
 
@@ -127,7 +201,7 @@ def distance_matrix(query, gallery, dist_metric, normalize_feature=False, rerank
     if normalize_feature:
         sets = [F.normalize(features, dim=1) for features in sets]
 
-    def between(some, others):
+    def between(some: Tensor, others: Tensor) -> npt.NDArray[np.float32]:
         if not isinstance(dist_metric, str):
             return dist_metric.distances(some.numpy(), others.numpy()).astype(np.float32)
         return torchreid.metrics.compute_distance_matrix(some, others, dist_metric).numpy()

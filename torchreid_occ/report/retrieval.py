@@ -84,12 +84,6 @@ def _search(config):
     datamanager = build_datamanager(config)
     model, _ = build_configured_model(config, datamanager.num_train_pids)
     engine = build_engine(config, datamanager, model, metadata={})
-    lists = {}
-
-    def keep_lists(name, distmat, labels):
-        lists[name] = rank_lists(distmat, *labels)
-
-    engine.look_at_distances = keep_lists
     test = config.test
     with printed_lines_logged():
         engine.test(
@@ -97,7 +91,9 @@ def _search(config):
             normalize_feature=test.normalize_feature,
             rerank=test.rerank,
             ranks=RANKS,
+            keep_distances=True,
         )
+    lists = {name: rank_lists(*distances) for name, distances in engine.distances.items()}
     return model.cpu(), {
         name: Retrieval(name, results, lists[name], *datamanager.fetch_test_loaders(name))
         for name, results in engine.results.items()

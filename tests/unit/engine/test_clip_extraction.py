@@ -31,6 +31,20 @@ def test_results_of_every_target_are_kept():
         assert results == expected
 
 
+def test_distances_are_kept_when_asked_for():
+    built = engine()
+    built.test(dist_metric="cosine")
+    assert built.distances == {}
+    built.test(dist_metric="euclidean", keep_distances=True)
+    assert built.distances.keys() == {"first", "second"}
+    query, gallery = (built.test_loader["first"][name] for name in ("query", "gallery"))
+    found = built.distances["first"]
+    features = [built.extract(loader, "test").features for loader in (query, gallery)]
+    np.testing.assert_allclose(found.distmat, torch.cdist(*features).square(), atol=1e-5)
+    assert found.q_pids.tolist() == [5, 6]
+    assert found.q_camids.tolist() != found.g_camids.tolist()
+
+
 @pytest.mark.parametrize("metric", ["kissme", "xqda"])
 def test_a_learned_metric_is_fitted_to_the_training_tracklets(metric, monkeypatch):
     rng = np.random.default_rng(0)
