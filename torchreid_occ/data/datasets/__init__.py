@@ -2,12 +2,18 @@
 
 from typing import Any
 
-from torchreid_occ._registry import IMAGE_DATASETS, VIDEO_DATASETS, unknown_name
+from torchreid_occ._registry import IMAGE_DATASETS, VIDEO_DATASETS, register_dataset, unknown_name
 from torchreid_occ._torchreid import factory_table, torchreid
 from torchreid_occ.data.datasets import image, video  # noqa: F401  importing these fills the tables
 from torchreid_occ.data.datasets.base import TrackletDataset
 
-__all__ = ["IMAGE_DATASETS", "VIDEO_DATASETS", "TrackletDataset", "dataset_class"]
+__all__ = [
+    "IMAGE_DATASETS",
+    "VIDEO_DATASETS",
+    "TrackletDataset",
+    "dataset_class",
+    "register_dataset",
+]
 
 
 def dataset_class(name: str) -> type[Any]:
