@@ -2,22 +2,35 @@
 
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 
+from torchreid_occ._types import StrPath
 from torchreid_occ.utils.files import replacing
 
 _NAME = "model.pth.tar-{}"  # torchreid's name for the checkpoint of an epoch
 
 
-def checkpoint_path(save_dir, epoch):
-    """Where a run keeps the checkpoint written after its ``epoch``-th epoch."""
+def checkpoint_path(save_dir: StrPath, epoch: int) -> Path:
+    """Returns the path of the checkpoint that a run writes after an epoch.
+
+    Args:
+        save_dir: Folder of the run.
+        epoch: Number of the epoch, from 1.
+    """
     return Path(save_dir) / "model" / _NAME.format(epoch)
 
 
-def latest_checkpoint(save_dir):
-    """The checkpoint of the last epoch a run has saved, or None."""
+def latest_checkpoint(save_dir: StrPath) -> Path | None:
+    """Returns the checkpoint of the last epoch that a run has saved, or None.
+
+    Args:
+        save_dir: Folder of the run.
+    """
     pattern = re.compile(re.escape(_NAME.format("")) + r"(\d+)")
     found = {}
     for file in (Path(save_dir) / "model").glob("*"):
@@ -27,15 +40,15 @@ def latest_checkpoint(save_dir):
     return found[max(found)] if found else None
 
 
-def save_checkpoint(state, path):
-    """Writes a checkpoint; one that is interrupted leaves nothing under ``path``.
+def save_checkpoint(state: object, path: StrPath) -> None:
+    """Writes a checkpoint atomically: an interrupted write leaves no file under ``path``.
 
     Args:
         state: Tensors and plain Python.
         path: The checkpoint.
 
     Raises:
-        OSError: If it can't be written; says how much room there is.
+        OSError: If it can't be written; states the free space of the disk.
     """
     try:
         with replacing(path) as file:
@@ -43,7 +56,7 @@ def save_checkpoint(state, path):
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
         parent = next(folder for folder in Path(path).parents if folder.exists())
         free = shutil.disk_usage(parent).free / 2**20
-        # torch goes on to fail for another reason than the first, which is the disk's.
+        # After the disk's error torch raises a second one, whose context is the first.
         first = error.__context__ if isinstance(error.__context__, OSError) else error
         reason = next(iter(str(first).splitlines()), type(first).__name__)
         raise OSError(
@@ -51,12 +64,12 @@ def save_checkpoint(state, path):
         ) from error
 
 
-def load_checkpoint(path, needed=()):
+def load_checkpoint(path: StrPath, needed: Iterable[str] = ()) -> Any:
     """Reads a checkpoint onto the CPU.
 
     Args:
         path: The file.
-        needed: Keys that what it holds must have.
+        needed: Keys that the content must have.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -68,7 +81,7 @@ def load_checkpoint(path, needed=()):
         raise FileNotFoundError(f"There is no checkpoint {path}.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a broken pickle raises anything: IndexError, struct.error, ...
+    except Exception as error:  # a broken pickle may raise any error: IndexError, struct.error
         reason = next(iter(str(error).splitlines()), "it ends early")
         raise ValueError(
             f"{path} is damaged or no checkpoint of tensors and plain Python ({reason})."
@@ -79,15 +92,15 @@ def load_checkpoint(path, needed=()):
     return content
 
 
-def load_weights(model, path, part=""):
-    """Loads weights into a model and refuses any that do not fit.
+def load_weights(model: nn.Module, path: StrPath, part: str = "") -> None:
+    """Loads weights into a model; all of its weights must be there, with their shapes.
 
-    The classifier is left as it is when the numbers of identities differ, as in a transfer.
+    The classifier keeps its weights where the numbers of identities differ, as in a transfer.
 
     Args:
         model: The model.
         path: A checkpoint of ours, of torchreid (``state_dict``), or a bare state dict.
-        part: Take only the weights whose names begin so, and leave that out of their names.
+        part: Prefix of the names of the weights to load, which is removed; others are ignored.
 
     Raises:
         ValueError: If names or shapes differ, listing the first of them.
@@ -113,15 +126,15 @@ def load_weights(model, path, part=""):
     model.load_state_dict({**weights, **{name: own[name] for name in transferred}})
 
 
-def load_matching_weights(model, path):
-    """Loads those weights of a checkpoint that a model has by name and shape.
+def load_matching_weights(model: nn.Module, path: StrPath) -> list[str]:
+    """Loads the weights of a checkpoint whose names and shapes are the model's; ignores others.
 
     Args:
         model: The model.
         path: As for `load_weights`.
 
     Returns:
-        Names of the model's weights that stay as they are.
+        Names of the model's weights that were not loaded, sorted.
 
     Raises:
         ValueError: If none matches.
@@ -138,8 +151,11 @@ def load_matching_weights(model, path):
     return sorted(own.keys() - matching.keys())
 
 
-def weights_by_name(path):
+def weights_by_name(path: StrPath) -> dict[str, Tensor]:
     """Reads the weights of a checkpoint of ours, of torchreid, or of a bare state dict.
+
+    Args:
+        path: The file.
 
     Raises:
         FileNotFoundError: If there is no such file.

@@ -1,17 +1,19 @@
 """The cost of a model: parameters, multiply-adds, and the time of a training step."""
 
 import time
+from collections.abc import Container
 
 import torch
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 
-def count_parameters(model, without=("classifier", "neck")):
-    """Parameters of a model as the papers count them: without the classifier and the BN neck.
+def count_parameters(model: nn.Module, without: Container[str] = ("classifier", "neck")) -> int:
+    """Counts the parameters of a model as the papers do: without classifier and BN neck.
 
     Args:
         model: The model.
-        without: First parts of the names of parameters left out.
+        without: Names of the model's modules that are not counted.
     """
     return sum(
         parameter.numel()
@@ -21,12 +23,15 @@ def count_parameters(model, without=("classifier", "neck")):
 
 
 @torch.no_grad()
-def count_gmacs(model, clip):
-    """Billions of multiply-adds of a clip in eval mode, of convolutions and matrix products.
+def count_gmacs(model: nn.Module, clip: Tensor) -> float:
+    """Counts the multiply-adds of a clip in eval mode, of convolutions and matrix products.
 
     Args:
         model: The model.
         clip: An input of the model that holds one clip.
+
+    Returns:
+        Billions of multiply-adds.
     """
     training = model.training
     counter = FlopCounterMode(display=False)
@@ -36,15 +41,15 @@ def count_gmacs(model, clip):
     return counter.get_total_flops() / 2e9
 
 
-def seconds_per_clip(model, clip, clips=2):
-    """Seconds a clip costs in training, forward and backward, measured on a few.
+def seconds_per_clip(model: nn.Module, clip: Tensor, clips: int = 2) -> float:
+    """Measures the seconds of a forward and a backward pass per clip.
 
-    The model's buffers are restored, gradients are dropped and the random state is kept.
+    Buffers and random state are restored and gradients removed.
 
     Args:
-        model: The model; in train mode its output is the logits or has them first.
+        model: The model; in train mode its output is the logits or a tuple that begins with them.
         clip: An input of the model that holds one clip.
-        clips: How many are measured at once.
+        clips: Clips in the measured batch.
     """
     buffers = {name: value.clone() for name, value in model.named_buffers()}
     training = model.training

@@ -1,17 +1,18 @@
-"""Import errors of the libraries underneath, said in one line a user can act on."""
+"""Import errors of other libraries, explained in one line that says what to install."""
 
 import importlib
 import importlib.metadata
+from types import ModuleType
 
 
-def explain_import_failure(error):
-    """Says what to install for an import that failed for a known reason.
+def explain_import_failure(error: Exception) -> str | None:
+    """Explains what to install after an import that failed for a known reason.
 
     Args:
-        error: What importing torch, torchvision, OpenCV or torchreid raised.
+        error: The error of importing torch, torchvision, OpenCV or torchreid.
 
     Returns:
-        The line to show, or None when the reason is not a known one.
+        The line to show, or None if the reason is unknown.
     """
     text = str(error)
     if "torchvision::nms does not exist" in text:
@@ -33,12 +34,12 @@ def explain_import_failure(error):
     return None
 
 
-def import_optional(*packages, extra):
-    """Imports packages that only a part of ours needs.
+def import_optional(*packages: str, extra: str) -> list[ModuleType]:
+    """Imports packages that only a part of this package needs.
 
     Args:
-        *packages: Their names in Python, which may differ from those they are installed by.
-        extra: The extra of setup.py that brings them.
+        *packages: Names of their modules.
+        extra: The extra of this package that installs them.
 
     Raises:
         ImportError: If one is not installed; says what to install.
@@ -54,7 +55,7 @@ def import_optional(*packages, extra):
         ) from error
 
 
-def _version(package):
+def _version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -1,68 +1,78 @@
-"""JSON and YAML files, read so that an error names the file and nothing in it is lost unsaid."""
+"""Readers of JSON and YAML files that refuse repeated keys and name the file in every error."""
 
 import json
 from collections import Counter
+from collections.abc import Hashable, Iterable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-_MOST_VALUES = 100_000  # of a YAML file: its aliases can stand for more than any memory holds
+from torchreid_occ._types import StrPath
+
+_MOST_VALUES = 100_000  # of a YAML file: nested aliases can stand for billions of values
 
 
-def read_json(path):
+def read_json(path: StrPath) -> Any:
     """Reads a JSON file.
+
+    Args:
+        path: The file.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not JSON in UTF-8, is nested too deeply, or has a key twice.
+        ValueError: If it is not JSON in UTF-8, is nested too deeply, or repeats a key.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
         return json.loads(text, object_pairs_hook=_without_doubles)
-    except (ValueError, RecursionError) as error:  # broken UTF-8 is a ValueError, too
+    except (ValueError, RecursionError) as error:  # invalid UTF-8 is a ValueError, too
         raise ValueError(f'Cannot read "{path}" as JSON: {error}.') from error
 
 
-def read_yaml(path):
+def read_yaml(path: StrPath) -> Any:
     """Reads a YAML file that holds plain values.
+
+    Args:
+        path: The file.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not YAML in UTF-8, is nested too deeply, has a key twice, or its
-            aliases stand for too much.
+        ValueError: If it is not YAML in UTF-8, is nested too deeply, repeats a key, or its aliases
+            stand for too many values.
     """
     try:
         content = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
         _check_size(content)
     except FileNotFoundError:
         raise
-    except Exception as error:  # PyYAML also raises what converting a broken number or date does
+    except Exception as error:  # PyYAML passes on errors of converting numbers and dates
         raise ValueError(f"{path} is not readable YAML: {error}") from error
     return content
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is there twice, of which PyYAML would take the last."""
+    """Refuses a repeated key, of which PyYAML would take the last."""
 
-    def construct_mapping(self, node, deep=False):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         if isinstance(node, yaml.MappingNode):
             _refuse_doubles(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
         return super().construct_mapping(node, deep)
 
 
-def _without_doubles(pairs):
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     _refuse_doubles(key for key, _ in pairs)
     return dict(pairs)
 
 
-def _refuse_doubles(keys):
+def _refuse_doubles(keys: Iterable[Hashable]) -> None:
     twice = [key for key, count in Counter(keys).items() if count > 1]
     if twice:
         raise ValueError(f"the key {twice[0]!r} is there twice")
 
 
-def _check_size(content):
-    """Counts values as often as aliases repeat them; a value inside itself is never done."""
+def _check_size(content: object) -> None:
+    """Counts values, repeated ones each time, up to the limit, which values in themselves reach."""
     todo, count = [content], 0
     while todo:
         value = todo.pop()

@@ -1,20 +1,24 @@
-"""What a run ran on: versions and hardware, for results that can be traced."""
+"""Versions and hardware that a run's results record."""
 
 import importlib.metadata
 import os
 import platform
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from torchreid_occ.version import __version__
 
 
-def versions():
-    """Versions of everything a number depends on."""
+def versions() -> dict[str, str | None]:
+    """Returns versions by package, None if not installed, and the commit of a source checkout."""
     packages = ("torch", "torchvision", "torchreid", "numpy", "opencv-python", "pillow")
-    found = {"torchreid_occ": __version__, "python": platform.python_version()}
+    found: dict[str, str | None] = {
+        "torchreid_occ": __version__,
+        "python": platform.python_version(),
+    }
     for package in packages:
         try:
             found[package] = importlib.metadata.version(package)
@@ -24,8 +28,12 @@ def versions():
     return found
 
 
-def hardware(use_gpu):
-    """The processor, and the GPUs where they are used."""
+def hardware(use_gpu: bool) -> dict[str, Any]:
+    """Returns names of the processor and the GPUs, and the numbers of cores and of threads.
+
+    Args:
+        use_gpu: Whether GPUs are used; no GPU is named otherwise.
+    """
     return {
         "cpu": _cpu_name(),
         "cores": os.cpu_count(),
@@ -36,8 +44,8 @@ def hardware(use_gpu):
     }
 
 
-def _commit():
-    """The commit of a source checkout, marked where files were changed since, else None."""
+def _commit() -> str | None:
+    """Returns the commit of a source checkout, marked if files have changed since, else None."""
     checkout = Path(__file__).parents[2]
     if not (checkout / ".git").exists():
         return None
@@ -49,7 +57,7 @@ def _commit():
     return done.stdout.strip() or None
 
 
-def _cpu_name():
+def _cpu_name() -> str:
     info = Path("/proc/cpuinfo")
     if info.is_file():
         for line in info.read_text().splitlines():

@@ -1,12 +1,15 @@
-"""Files that are whole or absent: written beside their place, flushed, then renamed."""
+"""Files written atomically: to a temporary file, flushed, then renamed."""
 
 import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
+from torchreid_occ._types import StrPath
 from torchreid_occ.utils.documents import read_json
 
 PLAN = "plan.json"
@@ -14,22 +17,26 @@ _PARTIAL = ".partial"
 _BLOCK = 2**20  # bytes read at a time
 
 
-def remove_partial_files(folder):
-    """Removes what a killed process left half-written in a folder."""
-    for file in Path(folder).glob(f".*{_PARTIAL}"):
-        file.unlink(missing_ok=True)  # another process may have begun with the same
-
-
-def claim_folder(folder, plan, kind):
-    """Starts long work in a folder, or makes sure that what was begun there is this work.
+def remove_partial_files(folder: StrPath) -> None:
+    """Removes temporary files that killed processes left in a folder.
 
     Args:
-        folder: Where its results go.
-        plan: Plain values that say what is made, of what and by what.
+        folder: The folder.
+    """
+    for file in Path(folder).glob(f".*{_PARTIAL}"):
+        file.unlink(missing_ok=True)  # another process may remove it at the same time
+
+
+def claim_folder(folder: StrPath, plan: Mapping[str, Any], kind: str) -> None:
+    """Starts work that can be continued in a folder, or checks that the same work began there.
+
+    Args:
+        folder: Folder of the results.
+        plan: Plain values that describe the work and its inputs.
         kind: A word for the results, for messages.
 
     Raises:
-        ValueError: If the folder holds anything else; says what differs.
+        ValueError: If the folder holds other files or another plan; names what differs.
     """
     folder = Path(folder)
     remove_partial_files(folder)
@@ -50,13 +57,17 @@ def claim_folder(folder, plan, kind):
 
 
 @contextmanager
-def replacing(path):
-    """Yields a binary file that takes the place of ``path`` if the block ends without an error."""
+def replacing(path: StrPath) -> Iterator[IO[bytes]]:
+    """Yields a temporary binary file that replaces ``path`` if the block ends without an error.
+
+    Args:
+        path: The file to write.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PARTIAL)
     try:
-        os.fchmod(handle, 0o666 & ~_umask())  # mkstemp's files are private, a result is not
+        os.fchmod(handle, 0o666 & ~_umask())  # mkstemp's files are readable by their owner only
         with naming(path), os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
@@ -68,8 +79,12 @@ def replacing(path):
 
 
 @contextmanager
-def naming(path):
-    """Adds a path to those errors of the operating system that name none, as of a full disk."""
+def naming(path: StrPath) -> Iterator[None]:
+    """Adds a path to errors of the operating system that have none, such as that of a full disk.
+
+    Args:
+        path: The path.
+    """
     try:
         yield
     except OSError as error:
@@ -78,21 +93,35 @@ def naming(path):
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def write_text(path, text):
-    """Writes a text file, whole or not at all; names of files in it keep their very bytes."""
+def write_text(path: StrPath, text: str) -> None:
+    """Writes a text file atomically; file names in it that are not UTF-8 keep their bytes.
+
+    Args:
+        path: The file.
+        text: Its content.
+    """
     with replacing(path) as file:
         file.write(text.encode("utf-8", "surrogateescape"))
 
 
-def write_json(path, content):
-    """Writes a JSON file, whole or not at all."""
+def write_json(path: StrPath, content: object) -> None:
+    """Writes a JSON file atomically.
+
+    Args:
+        path: The file.
+        content: Its content, plain values.
+    """
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    # A name of a file may hold bytes that are no text, for which JSON has escapes.
+    # File names may hold bytes that are not UTF-8, which become JSON's escapes.
     write_text(path, text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
-def file_hash(path):
-    """The SHA-256 of a file's content, as hexadecimal digits."""
+def file_hash(path: StrPath) -> str:
+    """Returns the SHA-256 of a file's content in hexadecimal digits.
+
+    Args:
+        path: The file.
+    """
     digest = hashlib.sha256()
     with Path(path).open("rb") as file:
         while block := file.read(_BLOCK):
@@ -100,7 +129,7 @@ def file_hash(path):
     return digest.hexdigest()
 
 
-def _umask():
+def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask

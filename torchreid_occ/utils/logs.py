@@ -1,28 +1,30 @@
-"""One log for a run: to the console and to ``<save_dir>/run.log``."""
+"""The log of a run, on the console and in ``<save_dir>/run.log``."""
 
 import contextlib
 import io
 import logging
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from tqdm import tqdm
 
+from torchreid_occ._types import StrPath
 from torchreid_occ.utils.processes import is_first_process
 
 logger = logging.getLogger("torchreid_occ")
 
 
 class _ConsoleHandler(logging.Handler):
-    """Prints above a progress bar instead of through it."""
+    """Prints records above a progress bar."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        # Today's stream: while torchreid's prints are caught, sys.stdout leads back to the log.
+        # Kept, as `printed_lines_logged` replaces sys.stdout by a stream that writes to the log.
         self._stdout = sys.stdout
 
-    def emit(self, record):
+    def emit(self, record: logging.LogRecord) -> None:
         stream = sys.stderr if record.levelno >= logging.WARNING else self._stdout
         encoding = getattr(stream, "encoding", None) or "utf-8"
         text = self.format(record).encode(encoding, "backslashreplace").decode(encoding)
@@ -31,9 +33,13 @@ class _ConsoleHandler(logging.Handler):
 
 
 @contextlib.contextmanager
-def logging_to(save_dir):
-    """Logs a run to the console and, appended, to ``<save_dir>/run.log``; warnings included."""
-    if not is_first_process():  # which speaks for all
+def logging_to(save_dir: StrPath) -> Iterator[None]:
+    """Logs records and warnings to the console and appends them to ``<save_dir>/run.log``.
+
+    Args:
+        save_dir: Folder of the run.
+    """
+    if not is_first_process():  # rank 0 writes the log
         logger.setLevel(logging.CRITICAL)
         yield
         return
@@ -55,9 +61,11 @@ def logging_to(save_dir):
     try:
         yield
     except BaseException:
-        # The console gets the message from whoever catches it; an unattended run has its log.
-        failure = (logger.name, logging.ERROR, __file__, 0, "The run stopped.", None)
-        file.emit(logger.makeRecord(*failure, sys.exc_info()))
+        # Only to the file: the caller prints the error on the console.
+        message = "The run stopped."
+        file.emit(
+            logger.makeRecord(logger.name, logging.ERROR, __file__, 0, message, (), sys.exc_info())
+        )
         raise
     finally:
         logging.captureWarnings(False)
@@ -69,14 +77,14 @@ def logging_to(save_dir):
         file.close()
 
 
-def _message_only(message, category, *_, **__):
-    """A warning as users want it: without the place in the code."""
+def _message_only(message: Warning | str, *_place: object, **_line: object) -> str:
+    """Formats a warning without the place in the code."""
     return f"Warning: {message}"
 
 
 @contextlib.contextmanager
-def printed_lines_logged():
-    """Sends what torchreid prints to the log, a record a line."""
+def printed_lines_logged() -> Iterator[None]:
+    """Redirects printed lines, which are torchreid's, to the log, a record a line."""
     with contextlib.redirect_stdout(_LogWriter()):
         yield
 
@@ -84,10 +92,10 @@ def printed_lines_logged():
 class _LogWriter(io.TextIOBase):
     """A text stream whose lines become log records."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._rest = ""
 
-    def write(self, text):
+    def write(self, text: str) -> int:
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
             if line.strip():

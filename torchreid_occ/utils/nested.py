@@ -1,16 +1,20 @@
-"""Tensors in any named tuples, tuples, lists and dicts."""
+"""Tensors in nested named tuples, tuples, lists and dicts."""
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
+from torch import Tensor
 
 
-def map_tensors(function, value):
-    """Applies a function to every tensor of nested outputs, whose form stays as it is.
+def map_tensors(function: Callable[[Tensor], Tensor], value: Any) -> Any:
+    """Applies a function to every tensor of nested outputs and keeps their structure.
 
     Args:
         function: Maps a tensor to a tensor.
-        value: A tensor, or tuples, lists and dicts of such; anything else stays.
+        value: A tensor, or tuples, lists and dicts of tensors; other values are kept.
     """
-    if torch.is_tensor(value):
+    if isinstance(value, torch.Tensor):
         return function(value)
     if isinstance(value, dict):
         return {name: map_tensors(function, part) for name, part in value.items()}

@@ -1,7 +1,9 @@
-"""Progress of long work: a bar on a terminal, a line of the log now and then elsewhere."""
+"""Progress of long loops: a bar on a terminal, a line in the log every 30 seconds elsewhere."""
 
 import sys
 import time
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
 
 from tqdm import tqdm
 
@@ -9,27 +11,31 @@ from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.processes import is_first_process
 
 SECONDS_BETWEEN_LINES = 30
+T = TypeVar("T")
 
 
-def progress(iterable, description, total=None, unit="it"):
-    """Passes items on and shows how far it is; work of less than a second shows nothing.
+def progress(
+    iterable: Iterable[T], description: str, total: int | None = None, unit: str = "it"
+) -> Iterable[T]:
+    """Passes items on and shows the progress; a loop shorter than a second shows nothing.
 
     Args:
         iterable: The items.
-        description: What is being done.
-        total: Number of items, if the iterable does not know; without, none is shown.
-        unit: What an item is.
+        description: Name of the work.
+        total: Number of items, for an iterable without length; None shows the count alone.
+        unit: Name of an item.
     """
     if not is_first_process():
         return iterable
     if sys.stderr.isatty():
-        return tqdm(iterable, description, total, unit=unit, delay=1, leave=False)
-    if total is None and hasattr(iterable, "__len__"):
+        bar: Iterable[T] = tqdm(iterable, description, total, unit=unit, delay=1, leave=False)
+        return bar
+    if total is None and isinstance(iterable, Sized):
         total = len(iterable)
     return _logged(iterable, description, total, unit)
 
 
-def _logged(iterable, description, total, unit):
+def _logged(iterable: Iterable[T], description: str, total: int | None, unit: str) -> Iterator[T]:
     last = time.monotonic()
     for done, item in enumerate(iterable):
         if time.monotonic() - last > SECONDS_BETWEEN_LINES:

@@ -1,4 +1,4 @@
-"""Random states that depend on where a run is, never on how it got there."""
+"""Random states keyed by a run's position, so that a resumed run draws the same numbers."""
 
 import random
 
@@ -6,16 +6,23 @@ import numpy as np
 import torch
 
 
-def derive_seed(*key):
-    """A 63-bit seed from integers, such as (seed, epoch); near keys give unrelated seeds."""
+def derive_seed(*key: int) -> int:
+    """Returns a 63-bit seed for integers such as (seed, epoch); similar keys give unrelated seeds.
+
+    Args:
+        *key: The integers, not negative.
+    """
     return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1
 
 
-def seed_everything(*key):
-    """Seeds Python, NumPy and torch from integers, such as (seed, epoch).
+def seed_everything(*key: int) -> None:
+    """Seeds Python, NumPy and torch from integers such as (seed, epoch).
 
-    Seeding anew each epoch makes a resumed run draw what an uninterrupted one draws, without any
-    random state in the checkpoint.
+    Seeding at each epoch makes a resumed run draw the numbers of an uninterrupted one without
+    random states in checkpoints.
+
+    Args:
+        *key: The integers, not negative.
     """
     seed = derive_seed(*key)
     random.seed(seed)

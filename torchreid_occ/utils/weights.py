@@ -1,19 +1,21 @@
-"""Torchvision's trained weights: downloaded once, or an error that says which file goes where."""
+"""Torchvision's trained weights, downloaded once, with an error that says where to put the file."""
 
 import contextlib
 import http.client
 import pickle
 import socket
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
-DOWNLOAD_TIMEOUT = 20  # seconds of silence after which a download of weights counts as failed
+DOWNLOAD_TIMEOUT = 20  # seconds without data after which a download of weights has failed
 LOADING_ERRORS = (
     OSError,
     RuntimeError,
     EOFError,
-    LookupError,  # what a broken pickle raises
+    LookupError,  # of a broken pickle
     ValueError,
     pickle.UnpicklingError,
     http.client.HTTPException,
@@ -21,31 +23,38 @@ LOADING_ERRORS = (
 
 
 class WeightsUnavailable(RuntimeError):  # noqa: N818
-    """Trained weights were asked for and could neither be read nor downloaded."""
+    """Trained weights can neither be read nor downloaded."""
 
 
-def cached_file(weights):
-    """Where torchvision keeps the file of weights it has downloaded."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
-
-
-def torchvision_weights(weights, what, instead):
-    """Reads torchvision's trained weights, downloading them where they are not yet.
+def cached_file(weights: Any) -> Path:
+    """Returns the path where torchvision keeps the file of downloaded weights.
 
     Args:
         weights: A member of one of torchvision's enumerations of weights.
-        what: What they are, for the message.
-        instead: What a user without them can do, for the message.
+    """
+    return Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
+
+
+def torchvision_weights(weights: Any, what: str, instead: str) -> dict[str, Any]:
+    """Reads torchvision's trained weights, which are downloaded if they are not there yet.
+
+    Args:
+        weights: A member of one of torchvision's enumerations of weights.
+        what: Name of the weights, for the error.
+        instead: What a user can do without them, for the error.
 
     Returns:
         The state dict.
 
     Raises:
-        WeightsUnavailable: If they can neither be read nor downloaded; says which file goes where.
+        WeightsUnavailable: If they can neither be read nor downloaded; says where to put the file.
     """
     try:
         with _socket_timeout(DOWNLOAD_TIMEOUT):
-            return weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+            state: dict[str, Any] = weights.get_state_dict(
+                progress=True, check_hash=True, weights_only=True
+            )
+            return state
     except LOADING_ERRORS as error:
         raise WeightsUnavailable(
             f"{what} could not be loaded ({type(error).__name__}: {error}). Put the file from "
@@ -55,7 +64,7 @@ def torchvision_weights(weights, what, instead):
 
 
 @contextlib.contextmanager
-def _socket_timeout(seconds):
+def _socket_timeout(seconds: float) -> Iterator[None]:
     previous = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:
