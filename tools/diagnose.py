@@ -8,24 +8,12 @@ time. The second trains one whose blocks are told the truth all along.
 """
 
 import argparse
-import functools
 
-from torchreid_occ.config import load_config
-from torchreid_occ.runs.builders import load_trained_model
-from torchreid_occ.runs.run import run_experiment
-from torchreid_occ.studies.diagnosis import measure_blocks
-from torchreid_occ.studies.oracles import (
-    ORACLES,
-    TRUTHS,
-    OracleEngine,
-    Truth,
-    average_precisions,
-    oracle_features,
-    predicted_by,
-    true_clips,
-)
-
-MEASURED = 100  # clips of each part that the blocks are measured on
+from torchreid_occ.studies.diagnosis import block_tables, diagnose_blocks
+from torchreid_occ.studies.oracles import upper_bounds
+from torchreid_occ.studies.true_training import train_with_truth
+from torchreid_occ.studies.truth import TRUTHS
+from torchreid_occ.utils.tables import markdown_header
 
 
 def main():
@@ -42,59 +30,17 @@ def main():
     if bool(arguments.checkpoint) == bool(arguments.train):
         parser.error("name either a CHECKPOINT or a configuration by --train")
     if arguments.train:
-        train_with_truth(arguments)
-    else:
-        test_with_truth(arguments)
-
-
-def train_with_truth(arguments):
-    """Trains with the truth in place of what blocks predict, and prints the mAP."""
-    name = "_".join(("true", *arguments.truth))
-    folder = f"{load_config(arguments.train).data.save_dir}_{name}/seed_{arguments.seed}"
-    own = ["train.seed", str(arguments.seed), "data.save_dir", folder]
-    own += ["data.supervision", "['keypoints', 'foreground']"]  # the truth about a batch
-    own += ["data.split_id", str(arguments.split)] if arguments.split is not None else []
-    own += ["data.root", arguments.root] if arguments.root else []
-    config = load_config(arguments.train, own)
-    sets = true_clips(config, config.data.root, config.data.split_id)
-    engine = functools.partial(OracleEngine, arguments.truth, sets)
-    results = run_experiment(config, resume=True, clip_engine=engine)
-    print(f"| trained with {name} | {100 * results['targets']['true clips']['last']['mAP']:.1f} |")
-
-
-def test_with_truth(arguments):
-    """Prints the table of oracles of a trained model, and what its blocks do."""
-    model, config = load_trained_model(arguments.checkpoint)
-    split = config.data.split_id if arguments.split is None else arguments.split
-    sets = true_clips(config, arguments.root or config.data.root, split)
-    predicted = predicted_by(model)
-    rows = [((), [*ORACLES])]
-    rows += [((truth,), ["as it is"]) for truth in predicted]
-    rows += [(tuple(predicted), ["as it is"])] if len(predicted) > 1 else []
-    print("| at test | mAP |\n|---|---|", flush=True)
-    for truths, oracles in rows:
-        model, _ = load_trained_model(arguments.checkpoint)
-        truth = Truth(model, truths)
-        query, gallery = (oracle_features(model, truth, part, oracles) for part in sets)
-        for oracle in oracles:
-            precision = average_precisions(query[oracle], gallery[oracle], config.test.dist_metric)
-            shown = f"true {' and '.join(truths)}" if truths else oracle
-            print(f"| {shown} | {100 * precision.mean():.1f} |", flush=True)
-    if hasattr(model, "blocks"):
-        model, _ = load_trained_model(arguments.checkpoint)
-        parts = true_clips(config, arguments.root or config.data.root, split, ("train", "query"))
-        train, query = (measure_blocks(model, spread(clips)) for clips in parts)
-        for stage in query:
-            print(f"\n| block behind stage {stage} | training | queries |\n|---|---|---|")
-            for quantity, value in query[stage].items():
-                trained = train[stage].get(quantity, float("nan"))
-                print(f"| {quantity} | {trained:.3f} | {value:.3f} |")
-
-
-def spread(clips):
-    """Some clips from all over a set."""
-    step = max(1, len(clips) // MEASURED)
-    return [clips[index][1] for index in range(0, len(clips), step)][:MEASURED]
+        bound = train_with_truth(
+            arguments.train, arguments.truth, arguments.root, arguments.seed, arguments.split
+        )
+        print(bound.row())
+        return
+    print(markdown_header(["at test", "mAP"]), flush=True)
+    for bound in upper_bounds(arguments.checkpoint, arguments.root, arguments.split):
+        print(bound.row(), flush=True)
+    train, query = diagnose_blocks(arguments.checkpoint, arguments.root, arguments.split)
+    if query:
+        print(f"\n{block_tables(train, query)}", end="")
 
 
 if __name__ == "__main__":

@@ -3,34 +3,37 @@
 import numpy as np
 import pytest
 import torch
+from support import pairs, same, write_two_cameras
 
+from torchreid_occ.config import load_config
 from torchreid_occ.models import build_model
-from torchreid_occ.occwalk import OccWalkTiny, OccWalkTinyClean
 from torchreid_occ.studies.diagnosis import measure_blocks
 from torchreid_occ.studies.oracles import (
     ORACLES,
-    TRUTHS,
-    TrueClip,
-    TrueClips,
-    Truth,
     as_it_is,
     clean_frames,
     occluded_frames_dropped,
     occluded_units,
     oracle_features,
     perfect_completion,
-    predicted_by,
     visible_units_pooled,
 )
+from torchreid_occ.studies.true_clips import TrueClip, true_clips
+from torchreid_occ.studies.truth import TRUTHS, Truth, predicted_by
 
-NORM = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+SETTINGS = {
+    "data.sources": "['occwalk_tiny']",
+    "data.height": "128",
+    "data.width": "64",
+    "video.test_clip_len": "64",
+}
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
     root = str(tmp_path_factory.mktemp("occwalk"))
-    datasets = [cls(root=root, verbose=False) for cls in (OccWalkTiny, OccWalkTinyClean)]
-    return TrueClips(*datasets, "query", 128, 64, 64, NORM)
+    (query,) = true_clips(load_config(None, pairs(SETTINGS)), root, 0, ["query"])
+    return query
 
 
 @pytest.fixture
@@ -68,7 +71,7 @@ def test_clips_bring_frames_and_their_truth(clips):
     differ = (clip.frames != clip.clean).any(1, keepdim=True)
     assert hidden.any()
     assert (differ & hidden).sum() > 0.9 * hidden.sum()
-    keypoints = [clips.visible.keypoints(path) for path in clips.tracklets[3][0]]
+    keypoints = [clips.known.visible.keypoints(path) for path in clips.tracklets[3][0]]
     np.testing.assert_allclose(clip.keypoints, keypoints, atol=1e-6)
 
 
@@ -104,7 +107,7 @@ def test_truth_takes_the_place_of_what_blocks_predict(model):
     clip = clip_with(slice(0, 64))
     as_predicted = model(clip.frames[None])
     truth = Truth(model, TRUTHS)
-    truth.look_at(clip.keypoints, clip.visible)
+    truth.set_frames(clip.keypoints, clip.visible)
     outputs = model.forward_clip(clip.frames[None])
     for block, size in zip(outputs.blocks, ((16, 8), (8, 4)), strict=True):
         expected = torch.nn.functional.interpolate(clip.visible, size, mode="area")
@@ -118,7 +121,26 @@ def test_truth_takes_the_place_of_what_blocks_predict(model):
     assert not torch.allclose(model(clip.frames[None]), as_predicted)
 
 
-def test_a_model_without_the_part_has_nothing_to_be_told():
+@torch.no_grad()
+def test_the_model_predicts_again_after_the_truth(model):
+    clip = clip_with(slice(0, 64))
+    as_predicted, weights = model(clip.frames[None]), dict(model.state_dict())
+    with Truth(model, TRUTHS) as truth:
+        truth.set_frames(clip.keypoints, clip.visible)
+        assert not torch.allclose(model(clip.frames[None]), as_predicted)
+        assert list(model.state_dict()) == list(weights)
+        assert same(dict(model.state_dict()), weights)
+    assert torch.equal(model(clip.frames[None]), as_predicted)
+
+
+def test_a_dataset_without_ground_truth_is_refused(tmp_path):
+    config = load_config(None, ["data.sources", "['sduvid']"])
+    root = str(write_two_cameras(tmp_path, persons=4))
+    with pytest.raises(ValueError, match="'sduvid' does not have its tracklets without occluders"):
+        true_clips(config, root, 0)
+
+
+def test_a_model_without_the_part_is_refused():
     options = {"backbone": "resnet18_x0_5", "partition": "fixed"}
     fixed = build_model("rfcnet", 4, False, 128, 64, **options)
     assert predicted_by(fixed) == ["foreground"]
@@ -144,7 +166,7 @@ def test_features_are_means_over_a_tracklets_clips(clips, model):
 def test_what_blocks_do_is_measured(model):
     clip = clip_with(slice(0, 64))
     truth = Truth(model, TRUTHS)
-    truth.look_at(clip.keypoints, clip.visible)
+    truth.set_frames(clip.keypoints, clip.visible)
     measured = measure_blocks(model, [clip])
     assert measured.keys() == {"2", "3"}
     for quantities in measured.values():
