@@ -5,10 +5,7 @@ The same as `torchreid-occ train`.
 
 import sys
 
-try:
-    from torchreid_occ.cli.train import main
-except ImportError as error:  # says which package to install
-    sys.exit(f"ImportError: {error}")
+from torchreid_occ_command import main
 
 if __name__ == "__main__":
-    main()
+    main(["train", *sys.argv[1:]])

@@ -1,51 +1,74 @@
 """How a command ends: a user's error is one line, a bug keeps its traceback."""
 
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-import torch
-
-USER_ERRORS: tuple[type[Exception], ...] = (
+USER_ERRORS = (
     FloatingPointError,  # a loss diverged
     ImportError,
     KeyError,
     MemoryError,
     OSError,
     ValueError,
-    torch.OutOfMemoryError,
 )
+# By name, as the modules that define them import torch.
+USER_ERRORS_BY_NAME = {"OutOfMemoryError", "WeightsUnavailable"}
 BUG = (
-    "This is likely a bug in torchreid_occ. Please report it with the lines above: see "
-    "'How to report' in CONTRIBUTING.md."
+    "This is likely a bug in torchreid_occ. Please report it with the lines above and those of "
+    "`torchreid-occ doctor`: see 'How to report' in CONTRIBUTING.md."
 )
 
 
 @contextmanager
-def short_errors(*also: type[Exception], flags: Mapping[str, str] | None = None) -> Iterator[None]:
+def short_errors(
+    *also: type[Exception],
+    flags: Mapping[str, str] | None = None,
+    interrupted: str = "Interrupted.",
+) -> Iterator[None]:
     """Ends the command with one line for a user's error; a bug keeps its traceback.
 
     Args:
         *also: Further errors that are the user's in this command.
         flags: How the command line says what the library's errors name, such as
             ``{"resume=True": "--resume DIR"}``.
+        interrupted: The line after Ctrl-C.
 
     Raises:
         SystemExit: Instead of any error.
     """
-    expected = USER_ERRORS + also
     try:
         yield
-    except expected as error:
-        sys.exit(one_line(error, flags or {}))
-    except Exception:
+    except KeyboardInterrupt:
+        sys.exit(interrupted)
+    except BrokenPipeError:  # the pager that the output went to was closed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if isinstance(error, also) or is_users(error):
+            sys.exit(one_line(error, flags or {}))
         traceback.print_exc()
         sys.exit(BUG)
 
 
+def is_users(error: Exception) -> bool:
+    """Returns whether the user can mend what an error is about.
+
+    The library's own KeyErrors hold a sentence; one with a bare key is a bug.
+
+    Args:
+        error: The error.
+    """
+    if isinstance(error, KeyError):
+        return " " in str(error.args[0] if error.args else "")
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return isinstance(error, USER_ERRORS) or bool(names & USER_ERRORS_BY_NAME)
+
+
 def one_line(error: Exception, flags: Mapping[str, str]) -> str:
-    """Returns the name and the message of an error.
+    """Returns the message of an error.
 
     Args:
         error: The error.
@@ -56,4 +79,4 @@ def one_line(error: Exception, flags: Mapping[str, str]) -> str:
         message = message.strip().splitlines()[-1]
     named = [flag for name, flag in flags.items() if name in message]
     hint = f" On the command line: {', '.join(named)}." if named else ""
-    return f"{type(error).__name__}: {message}{hint}"
+    return f"error: {message or type(error).__name__}{hint}"

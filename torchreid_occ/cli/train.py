@@ -1,36 +1,36 @@
-"""Trains and tests a configuration: `torchreid-occ train --config-file configs/rfcnet.yaml`."""
+"""Trains and tests a configuration.
+
+    torchreid-occ train --config-file configs/rfcnet.yaml -s mars -t mars train.lr 0.0001
+
+A configuration that is not found by its path is looked for among those of the package. Without a
+dataset the data is OccWalk, which is rendered.
+"""
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-from yacs.config import CfgNode
+from typing import TYPE_CHECKING
 
 from torchreid_occ.cli.errors import short_errors
-from torchreid_occ.config import load_config
-from torchreid_occ.runs.phases import phase_configs, run_config
-from torchreid_occ.runs.run import describe
-from torchreid_occ.runs.splits import run_splits
-from torchreid_occ.utils.processes import joined_processes
+from torchreid_occ.cli.parser import Parser
+
+if TYPE_CHECKING:
+    from yacs.config import CfgNode
 
 # How the command line says what the library's errors name.
 FLAGS = {"resume=True": "--resume DIR", "run_splits": "--splits", "only=": "--phase NAME"}
+INTERRUPTED = "Interrupted; --resume with the run's data.save_dir continues it."
 
 
-def parse_arguments(
-    words: Sequence[str] | None = None, prog: str | None = None
-) -> argparse.Namespace:
-    """Reads torchreid's flags, ours, and KEY VALUE pairs in any order.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds torchreid's options and ours.
 
     Args:
-        words: The command line after the command's name; that of the process if None.
-        prog: The command's name, for its help.
+        parser: The parser to fill.
     """
-    parser = argparse.ArgumentParser(prog=prog, description=__doc__)
     parser.add_argument("--config-file", default="", metavar="FILE", help="YAML file of the run")
-    parser.add_argument("--row", metavar="NAME", help="this row of a file that holds a table")
+    parser.add_argument("--row", metavar="NAME", help="row of the file, if it holds a table")
     parser.add_argument("-s", "--sources", nargs="+", metavar="NAME", help="training datasets")
     parser.add_argument("-t", "--targets", nargs="+", metavar="NAME", help="test datasets")
     parser.add_argument("--transforms", nargs="+", metavar="NAME", help="training augmentation")
@@ -41,6 +41,15 @@ def parse_arguments(
     parser.add_argument("--phase", metavar="NAME", help="run this one of the phases alone")
     parser.add_argument("--dry-run", action="store_true", help="print configuration and cost")
     parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="override configuration keys")
+
+
+def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
+    """Reads options and KEY VALUE pairs in any order.
+
+    Args:
+        parser: The parser of this command.
+        words: The command line after the name of the subcommand.
+    """
     parsed = parser.parse_intermixed_args(words)
     for name in ("sources", "targets", "transforms", "splits"):
         # `-s mars data.height 128`: a list ends where a configuration key begins.
@@ -61,10 +70,10 @@ def _is_key(word: str) -> bool:
 
 
 def overrides_of(arguments: argparse.Namespace) -> list[str]:
-    """Returns the flags as KEY VALUE pairs, followed by the pairs that were given as such.
+    """Returns the options as KEY VALUE pairs, followed by the pairs that were given as such.
 
     Args:
-        arguments: From `parse_arguments`.
+        arguments: From `parse`.
     """
     flags = {
         "data.sources": arguments.sources,
@@ -77,25 +86,24 @@ def overrides_of(arguments: argparse.Namespace) -> list[str]:
     return pairs + list(arguments.opts)
 
 
-def main(words: Sequence[str] | None = None, prog: str | None = None) -> None:
-    """Runs the command.
+def run(arguments: argparse.Namespace) -> None:
+    """Loads the configuration and shows or runs it.
 
     Args:
-        words: As for `parse_arguments`.
-        prog: Likewise.
+        arguments: From `parse`.
     """
-    arguments = parse_arguments(words, prog)
     if arguments.gpu_devices:
         os.environ["CUDA_VISIBLE_DEVICES"] = arguments.gpu_devices
-    try:
-        with short_errors(flags=FLAGS):
-            _train(arguments)
-    except KeyboardInterrupt:
-        sys.exit("Interrupted; --resume with the run's data.save_dir continues it.")
+    with short_errors(flags=FLAGS, interrupted=INTERRUPTED):
+        _train(arguments)
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    """Loads the configuration and shows or runs it."""
+    from torchreid_occ.config import load_config
+    from torchreid_occ.runs.phases import phase_configs
+    from torchreid_occ.runs.run import describe
+    from torchreid_occ.utils.processes import joined_processes
+
     if arguments.resume and not Path(arguments.resume).is_dir():
         raise FileNotFoundError(f"There is no run in {arguments.resume} to be continued.")
     path = Path(arguments.config_file or Path(arguments.resume, "config.yaml"))
@@ -111,12 +119,19 @@ def _train(arguments: argparse.Namespace) -> None:
             _run(arguments, config, path, overrides)
 
 
-def _run(arguments: argparse.Namespace, config: CfgNode, path: Path, overrides: list[str]) -> None:
+def _run(
+    arguments: argparse.Namespace, config: "CfgNode", path: Path, overrides: list[str]
+) -> None:
     """Runs the configuration, over splits where they are asked for."""
+    from torchreid_occ.config import find_config
+    from torchreid_occ.runs.phases import run_config
+    from torchreid_occ.runs.splits import run_splits
+
     resume = bool(arguments.resume)
     if arguments.splits:
         numbers = None if arguments.splits == ["all"] else [int(n) for n in arguments.splits]
         run_splits(path, overrides, numbers, resume=resume)
         return
-    demo = path.parent / "demo" / path.name
+    found = find_config(path)
+    demo = found.parent / "demo" / found.name
     run_config(config, resume, arguments.phase, demo if demo.is_file() else None)

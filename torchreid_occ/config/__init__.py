@@ -1,6 +1,11 @@
 """Configurations: torchreid's keys and ours, YAML files that build on one another, checks."""
 
-from torchreid_occ.config.files import configuration_name, configurations, row_names
+from torchreid_occ.config.files import (
+    configuration_name,
+    configurations,
+    find_config,
+    row_names,
+)
 from torchreid_occ.config.load import check_options, config_of, load_config, merged, plain
 
 __all__ = [
@@ -8,6 +13,7 @@ __all__ = [
     "config_of",
     "configuration_name",
     "configurations",
+    "find_config",
     "load_config",
     "merged",
     "plain",

@@ -11,6 +11,9 @@ of which changes some keys of the file::
 
 The ``_BASE_`` of a row takes the place of the file's: it names another row of the file, or files,
 or a row of another file as ``file.yaml#row``. A row itself is named ``file.yaml#srfc``.
+
+The package ships its configurations: a file that does not exist, such as ``demo/rfcnet.yaml``, is
+looked for among these.
 """
 
 from collections.abc import Iterator
@@ -21,6 +24,8 @@ from torchreid_occ._types import StrPath
 from torchreid_occ.utils.documents import read_yaml
 
 BASE, ROWS, MARK = "_BASE_", "rows", "#"
+# In an installed package, and in a checkout.
+FOLDERS = (Path(__file__).parents[1] / "configs", Path(__file__).parents[2] / "configs")
 
 
 def config_contents(path: StrPath) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -37,7 +42,27 @@ def config_contents(path: StrPath) -> Iterator[tuple[str, dict[str, Any]]]:
         KeyError: For a row that the file does not have.
         ValueError: If files build on each other in a circle, or one is not of this form.
     """
-    yield from _chain(*split_row(path), ())
+    file, row = split_row(path)
+    yield from _chain(find_config(file), row, ())
+
+
+def find_config(path: StrPath) -> Path:
+    """Returns a path as it is if the file exists, else that of the package's file of this name.
+
+    Args:
+        path: YAML file, or the name of one of the package, such as ``rfcnet.yaml``,
+            ``demo/rfcnet.yaml`` or ``configs/demo/rfcnet.yaml``.
+
+    Returns:
+        The path of an existing file; `path` itself if there is none.
+    """
+    path = Path(path)
+    if path.is_file() or path.is_absolute():
+        return path
+    name = path.relative_to("configs") if path.parts[:1] == ("configs",) else path
+    folder = next((folder for folder in FOLDERS if folder.is_dir()), None)
+    shipped = None if folder is None else folder / name
+    return shipped if shipped is not None and shipped.is_file() else path
 
 
 def split_row(path: StrPath) -> tuple[Path, str | None]:
@@ -59,7 +84,8 @@ def row_names(path: StrPath) -> list[str]:
     Args:
         path: The YAML file.
     """
-    return [*_rows(Path(path), _read(Path(path), ()))]
+    file = find_config(path)
+    return [*_rows(file, _read(file, ()))]
 
 
 def configuration_name(path: StrPath) -> str:

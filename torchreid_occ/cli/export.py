@@ -1,0 +1,33 @@
+"""Writes a trained model in a form that runs without this package, and checks it.
+
+torchreid-occ export log/rfcnet/model/model.pth.tar-150 --format onnx --out rfcnet.onnx
+"""
+
+import argparse
+from pathlib import Path
+
+FORMATS = ("torch_export", "onnx")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options.
+
+    Args:
+        parser: The parser to fill.
+    """
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    parser.add_argument("--format", required=True, choices=FORMATS)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Exports the model and prints how far its features deviate.
+
+    Args:
+        arguments: The parsed command line.
+    """
+    from torchreid_occ.export import export_model
+
+    out = arguments.out
+    deviation = export_model(arguments.checkpoint, arguments.format, out)
+    print(f"Wrote {out}: features deviate by {deviation:.1e} of the largest value at most.")

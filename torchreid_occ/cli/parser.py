@@ -1,0 +1,64 @@
+"""argparse with suggestions for what was mistyped."""
+
+import argparse
+import difflib
+import re
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that shows descriptions as they are written, and suggests what was meant.
+
+    Args:
+        **options: As `argparse.ArgumentParser` takes them.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"formatter_class": argparse.RawDescriptionHelpFormatter, **options})
+        self._words: list[str] = []
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parses, and remembers the words for the message of an error.
+
+        Args:
+            args: As of `argparse.ArgumentParser.parse_known_args`.
+            namespace: Likewise.
+        """
+        self._words = [str(word) for word in args or ()]
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Exits with a message of one line.
+
+        Args:
+            message: What argparse says.
+        """
+        hint = suggestions(message, self._words, [*self.options()])
+        self.exit(2, f"{self.prog}: error: {message}{hint} (--help says more)\n")
+
+    def options(self) -> Iterator[str]:
+        """Yields all options, those of subcommands too."""
+        for action in self._actions:
+            yield from action.option_strings
+            if isinstance(action, argparse._SubParsersAction):
+                for parser in action.choices.values():
+                    yield from parser.options()
+
+
+def suggestions(message: str, words: list[str], options: list[str]) -> str:
+    """Returns which options or choices were probably meant.
+
+    Args:
+        message: The error message of argparse.
+        words: The words of the command line.
+        options: The options there are.
+    """
+    choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+    if choice:
+        near = difflib.get_close_matches(choice[1], re.findall(r"[\w.-]+", choice[2]), n=1)
+    else:
+        given = [word.partition("=")[0] for word in words if word.startswith("--")]
+        unknown = [word for word in given if not any(o.startswith(word) for o in options)]
+        near = [n for word in unknown for n in difflib.get_close_matches(word, options, n=1)]
+    return f"; did you mean {' and '.join(near)}?" if near else ""

@@ -1,0 +1,161 @@
+"""Finds where else a person was seen: a gallery of tracklets on disk, and queries to it.
+
+torchreid-occ search index my-gallery my-footage/gallery --checkpoint model.pth.tar-60
+torchreid-occ search query my-gallery --tracklet lost/anna --checkpoint model.pth.tar-60
+torchreid-occ search list my-gallery
+torchreid-occ search remove my-gallery 17 18
+"""
+
+import argparse
+from pathlib import Path
+
+KINDS = ("exact", "hnsw")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the commands of the gallery and their options.
+
+    Args:
+        parser: The parser to fill.
+    """
+    commands = parser.add_subparsers(dest="command", required=True)
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("gallery", type=Path, help="folder of the gallery")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text, parents=[shared])
+
+    _add_index(command("index", "Adds tracklets; those that are there already are left alone."))
+    _add_query(command("query", "Finds the tracklets nearest to a person."))
+    remove = command("remove", "Removes tracklets.")
+    remove.add_argument("ids", nargs="+", type=int, metavar="ID")
+    command("list", "Lists all tracklets.")
+    command("info", "Shows what the gallery holds.")
+    push = command("push", "Updates a collection of a Qdrant server to what the gallery holds.")
+    push.add_argument("url", help="such as http://localhost:6333")
+    push.add_argument("--collection", default="tracklets", metavar="NAME")
+
+
+def _add_index(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="of tracklets")
+    parser.add_argument("-s", "--source", metavar="NAME", help="a dataset, in place of folders")
+    parser.add_argument("--root", default="reid-data", metavar="DIR", help="of the datasets")
+    parser.add_argument("--subset", choices=("train", "query", "gallery"), default="gallery")
+    parser.add_argument("--split", type=int, default=0, metavar="N", help="of the dataset")
+    parser.add_argument("--checkpoint", required=True, type=Path, metavar="FILE")
+    parser.add_argument("--camera", type=int, metavar="N", help="of all tracklets in the folders")
+    parser.add_argument(
+        "--kind", choices=KINDS, help="compare with all tracklets, or with the likely"
+    )
+
+
+def _add_query(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--tracklet", type=Path, metavar="FOLDER", help="a folder of frames")
+    what.add_argument("--image", type=Path, metavar="FILE", help="one image")
+    what.add_argument("--video", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--box", type=float, nargs=4, metavar=("LEFT", "TOP", "WIDTH", "HEIGHT"),
+        help="where the person is in the image, or stays in the video",
+    )  # fmt: skip
+    parser.add_argument("--tracks", type=Path, metavar="FILE", help="MOTChallenge's format")
+    parser.add_argument("--track", type=int, metavar="ID", help="which of them")
+    parser.add_argument(
+        "--frames", type=int, nargs=2, metavar=("FIRST", "LAST"), help="of the video, from 1 on"
+    )
+    parser.add_argument("--checkpoint", required=True, type=Path, metavar="FILE")
+    parser.add_argument("--top", type=int, default=10, metavar="N", help="how many (10)")
+    parser.add_argument(
+        "--other-than-camera", type=int, metavar="N", help="leave its tracklets out"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the answer there, too")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="and as a page with the frames")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Runs a command of the gallery.
+
+    Args:
+        arguments: The parsed command line.
+    """
+    actions = {"index": _index, "query": _query, "remove": _remove}
+    actions |= {"list": _list, "info": _info, "push": _push}
+    actions[arguments.command](arguments)
+
+
+def _index(arguments: argparse.Namespace) -> None:
+    from torchreid_occ.search import list_tracklets
+    from torchreid_occ.search.pipeline import add_to_gallery
+
+    tracklets = list_tracklets(
+        arguments.folders,
+        arguments.source,
+        root=arguments.root,
+        subset=arguments.subset,
+        split_id=arguments.split,
+        camera=arguments.camera,
+    )
+    folder = arguments.gallery
+    gallery, added = add_to_gallery(folder, tracklets, arguments.checkpoint, arguments.kind)
+    print(f"{added} of {len(tracklets)} tracklets added: {len(gallery)} are in {folder}.")
+
+
+def _query(arguments: argparse.Namespace) -> None:
+    from torchreid_occ.extractor import TrackletExtractor
+    from torchreid_occ.search import Gallery
+    from torchreid_occ.search.answer import as_json, as_table
+    from torchreid_occ.search.page import write_page
+    from torchreid_occ.search.pipeline import search_for
+    from torchreid_occ.search.query import build_query
+    from torchreid_occ.utils.files import write_json
+
+    gallery = Gallery(arguments.gallery)
+    query = build_query(
+        folder=arguments.tracklet,
+        image=arguments.image,
+        video=arguments.video,
+        box=arguments.box,
+        tracks=arguments.tracks,
+        track=arguments.track,
+        span=arguments.frames,
+    )
+    extractor = TrackletExtractor(arguments.checkpoint)
+    matches = search_for(gallery, extractor, query, arguments.top, arguments.other_than_camera)
+    print(as_table(matches))
+    if arguments.json:
+        write_json(arguments.json, as_json(gallery, query, matches))
+    if arguments.html:
+        write_page(arguments.html, gallery, query, matches)
+
+
+def _remove(arguments: argparse.Namespace) -> None:
+    from torchreid_occ.search import Gallery
+
+    gallery = Gallery(arguments.gallery)
+    gallery.remove(arguments.ids)
+    print(f"{len(arguments.ids)} tracklets removed: {len(gallery)} are in {arguments.gallery}.")
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    from torchreid_occ.search import Gallery
+    from torchreid_occ.search.answer import as_lines
+
+    for line in as_lines(Gallery(arguments.gallery).tracklets()):
+        print(line)
+
+
+def _info(arguments: argparse.Namespace) -> None:
+    from torchreid_occ.search import Gallery
+
+    gallery = Gallery(arguments.gallery)
+    print(f"{len(gallery)} tracklets, index {gallery.kind}")
+    print(f"{gallery.feature_dim} values each, of checkpoint {gallery.checkpoint_hash}")
+
+
+def _push(arguments: argparse.Namespace) -> None:
+    from torchreid_occ.search import Gallery
+    from torchreid_occ.search.qdrant import QdrantCollection
+
+    collection = QdrantCollection.at(arguments.url, arguments.collection)
+    added, removed = collection.mirror(Gallery(arguments.gallery))
+    print(f"{added} tracklets added to {arguments.collection}, {removed} removed.")

@@ -1,0 +1,62 @@
+"""Cuts the people out of a video and adds them to a dataset as tracklets.
+
+torchreid-occ tracklets gate.mp4 --detector hog --camera 1 --out my-footage
+"""
+
+import argparse
+from pathlib import Path
+
+# Field of `TrackletOptions`: type, default, and what it is.
+OPTIONS = {
+    "min_height": (float, 32, "pixels of height that a box needs"),
+    "min_length": (int, 8, "frames that a tracklet needs"),
+    "max_gap": (float, 1.0, "seconds that a tracklet may miss"),
+    "margin": (float, 0.0, "added around a box, as a share of its width and height"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options.
+
+    Args:
+        parser: The parser to fill.
+    """
+    parser.add_argument("video", type=Path)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--detections", metavar="FILE", help="MOTChallenge text, with or without ids"
+    )
+    source.add_argument(
+        "--detector", metavar="NAME", help="hog, or the name of a detector of torchvision"
+    )
+    parser.add_argument("--weights", metavar="FILE", help="own weights for a torchvision detector")
+    parser.add_argument("--camera", type=int, required=True, metavar="N", help="its number")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="the dataset")
+    parser.add_argument("--name", default="", help="of this recording; by default the video's")
+    parser.add_argument("--fps", type=float, dest="frame_rate", help="if the video's is wrong")
+    parser.add_argument(
+        "--min-score", type=float, help="of a detection that starts a track (0.7; hog: 1.5)"
+    )
+    for name, (kind, default, text) in OPTIONS.items():
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=kind, default=default, help=f"{text} (%(default)s)"
+        )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Adds the tracklets and prints how many there are.
+
+    Args:
+        arguments: The parsed command line.
+    """
+    from torchreid_occ.footage import BoxSource, TrackletOptions, add_recording
+
+    given = vars(arguments)
+    options = TrackletOptions(**{field: given[field] for field in TrackletOptions._fields})
+    source = BoxSource(**{field: given[field] for field in BoxSource._fields})
+    made = add_recording(arguments.video, arguments.out, source, options, arguments.name)
+    lengths = [len(tracklet["frames"]) for tracklet in made["tracklets"].values()]
+    print(
+        f"{arguments.out} has {len(lengths)} tracklets of {min(lengths)} to {max(lengths)} frames "
+        f"from the {made['frames']} frames of {arguments.video}."
+    )
