@@ -1,4 +1,4 @@
-"""From a video to tracklets: boxes of people found or read, linked over time and cut out."""
+"""From a video to tracklets: people are detected or read from a file, linked and cropped."""
 
 from torchreid_occ.footage.recording import BoxSource, TrackletOptions, add_recording
 

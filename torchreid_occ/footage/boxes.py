@@ -1,11 +1,15 @@
-"""Boxes of people in the frames of a video, and MOTChallenge's text files of them."""
+"""Boxes of people in the frames of a video, and MOTChallenge's text format for them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
+
+from torchreid_occ._types import StrPath
 
 UNLINKED = -1  # MOTChallenge's id of a detection that belongs to no track
 _COLUMNS = "frame,id,left,top,width,height,score"
@@ -17,58 +21,82 @@ class Boxes:
     """Boxes of a video, sorted by frame.
 
     Args:
-        frame: Numbers of the frames, from 1 on.
-        track: What track each belongs to; -1 for none.
+        frame: Frame numbers, from 1.
+        track: Track ids; -1 for a detection without a track.
         corners: Left, top, right and bottom, in pixels of the frame.
-        score: How sure the detector was, in its own unit.
+        score: Confidence of the detector, in the detector's own unit.
 
     Shape:
         `frame`, `track`, `score`: `(N,)`; `corners`: `(N, 4)`.
     """
 
-    frame: np.ndarray
-    track: np.ndarray
-    corners: np.ndarray
-    score: np.ndarray
+    frame: npt.NDArray[np.int64]
+    track: npt.NDArray[np.int64]
+    corners: npt.NDArray[np.float64]
+    score: npt.NDArray[np.float64]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.frame)
 
-    def __getitem__(self, chosen):
+    def __getitem__(self, chosen: npt.NDArray[Any] | slice) -> "Boxes":
         return Boxes(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
     @property
     def linked(self) -> bool:
-        """Whether they are finished tracks rather than detections."""
-        return bool(len(self)) and self.track[0] != UNLINKED
+        """Whether the boxes are finished tracks rather than detections."""
+        return bool(len(self)) and bool(self.track[0] != UNLINKED)
 
-    def with_(self, **columns) -> "Boxes":
-        """The same boxes with other values in some columns."""
+    def with_(self, **columns: npt.NDArray[Any]) -> "Boxes":
+        """Returns the same boxes with other values in some columns.
+
+        Args:
+            **columns: New values by name of the column.
+        """
         return replace(self, **columns)
 
 
-def boxes_from_rows(rows: Iterable[tuple]) -> Boxes:
-    """Boxes from rows ``(frame, track, left, top, right, bottom, score)`` in any order."""
+class _Row(NamedTuple):
+    """A box as a row of numbers."""
+
+    frame: int
+    track: int
+    left: float
+    top: float
+    right: float
+    bottom: float
+    score: float
+
+
+def boxes_from_rows(rows: Iterable[Sequence[float]]) -> Boxes:
+    """Builds boxes from rows of numbers.
+
+    Args:
+        rows: ``(frame, track, left, top, right, bottom, score)`` in any order.
+    """
     table = np.array(list(rows), np.float64).reshape(-1, 7)
     table = table[np.argsort(table[:, 0], kind="stable")]
     frame, track = table[:, :2].astype(np.int64).T
     return Boxes(frame, track, table[:, 2:6], table[:, 6])
 
 
-def read_mot(path: str | Path) -> Boxes:
-    """Reads a text file in MOTChallenge's format; its lines may be in any order.
+def read_mot(path: StrPath) -> Boxes:
+    """Reads a text file in MOTChallenge's format, with its lines in any order.
 
-    A line is ``frame,id,left,top,width,height,score`` and anything after: frames count from 1, and
-    the id is -1 in all lines (detections) or in none (tracks).
+    A line is ``frame,id,left,top,width,height,score``, and further values are ignored. Frames count
+    from 1. The id is -1 in all lines (detections) or in none (tracks).
+
+    Args:
+        path: The file.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it can't be read or holds no boxes; names the line.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it cannot be parsed or holds no boxes; names the line.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file of detections {path}.")
-    rows, seen = [], {}
+    rows: list[_Row] = []
+    lines: dict[tuple[int, int], int] = {}  # of a track in a frame
     try:
         with path.open(encoding="utf-8-sig") as file:
             for number, line in enumerate(file, start=1):
@@ -76,16 +104,17 @@ def read_mot(path: str | Path) -> Boxes:
                     continue
                 row = _parse_line(f"{path}, line {number}", line)
                 rows.append(row)
-                if row[1] != UNLINKED and seen.setdefault(row[:2], number) != number:
+                first = lines.setdefault((row.frame, row.track), number)
+                if row.track != UNLINKED and first != number:
                     raise ValueError(
-                        f"{path}, line {number}: track {row[1]} is already in frame {row[0]}, in "
-                        f"line {seen[row[:2]]}."
+                        f"{path}, line {number}: track {row.track} is already in frame "
+                        f"{row.frame}, in line {first}."
                     )
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text in UTF-8: {error}.") from error
+        raise ValueError(f"{path} is not UTF-8 text: {error}.") from error
     if not rows:
         raise ValueError(f"{path} holds no boxes; expected lines of {_COLUMNS}.")
-    if len({row[1] == UNLINKED for row in rows}) > 1:
+    if len({row.track == UNLINKED for row in rows}) > 1:
         raise ValueError(
             f"{path} mixes detections (id -1) with tracks: give all lines an id, or none."
         )
@@ -93,18 +122,24 @@ def read_mot(path: str | Path) -> Boxes:
 
 
 def mot_line(frame: int, corners: Iterable[float], score: float) -> str:
-    """A detection as a line of MOTChallenge's format."""
+    """Formats a detection as a line of MOTChallenge's format.
+
+    Args:
+        frame: Number of the frame.
+        corners: Left, top, right and bottom in pixels.
+        score: Confidence of the detector.
+    """
     left, top, right, bottom = corners
     size = f"{right - left:.2f},{bottom - top:.2f}"
     return f"{frame},{UNLINKED},{left:.2f},{top:.2f},{size},{score:.4f},-1,-1,-1\n"
 
 
-def _parse_line(where, line):
+def _parse_line(where: str, line: str) -> _Row:
     values = line.strip().split(",")
     if len(values) < 7:
-        raise ValueError(f"{where}: {_shown(line)} has not the values {_COLUMNS}.")
-    frame = _number(where, "frame", values[0], whole=True)
-    track = _number(where, "id", values[1], whole=True)
+        raise ValueError(f"{where}: {_shown(line)} has fewer values than {_COLUMNS}.")
+    frame = int(_number(where, "frame", values[0], whole=True))
+    track = int(_number(where, "id", values[1], whole=True))
     left, top, width, height, score = (
         _number(where, name, value)
         for name, value in zip(_COLUMNS.split(",")[2:], values[2:7], strict=True)
@@ -112,11 +147,13 @@ def _parse_line(where, line):
     if frame < 1:
         raise ValueError(f"{where}: the frame is {frame}, but frames count from 1.")
     if track < UNLINKED:
-        raise ValueError(f"{where}: the id is {track}, but expected -1 (a detection) or a track's.")
-    return frame, track, left, top, left + width, top + height, score
+        raise ValueError(
+            f"{where}: the id is {track}, but expected -1 (a detection) or the id of a track."
+        )
+    return _Row(frame, track, left, top, left + width, top + height, score)
 
 
-def _number(where, name, text, whole=False):
+def _number(where: str, name: str, text: str, whole: bool = False) -> float:
     try:
         value = float(text)
     except ValueError:
@@ -124,9 +161,9 @@ def _number(where, name, text, whole=False):
     if not abs(value) < _MAX_NUMBER or (whole and value != int(value)):
         kind = "whole number" if whole else "number"
         raise ValueError(f"{where}: the {name} is {_shown(text)}, but expected a {kind}.")
-    return int(value) if whole else value
+    return value
 
 
-def _shown(text):
+def _shown(text: str) -> str:
     text = text.strip()
     return repr(text if len(text) < 60 else f"{text[:60]}...")

@@ -1,138 +1,159 @@
 """Detectors of people in a frame: OpenCV's HOG, which needs no weights, and torchvision's."""
 
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 import torchvision
+from torch import nn
 from torchvision.models import detection
 
+from torchreid_occ._types import StrPath
 from torchreid_occ.utils.checkpoint import weights_by_name
+from torchreid_occ.utils.checks import check_choice
+from torchreid_occ.utils.coco import NUM_CLASSES, PERSON_LABEL
 from torchreid_occ.utils.weights import torchvision_weights
 
 HOG = "hog"
-PERSON = 1  # the label of people in COCO, whose first category they are
-COCO_CLASSES = 91
-_OVERLAP = 0.5  # from which two windows of HOG are one person
+_OVERLAP = 0.5  # intersection over union from which two windows of HOG show one person
+
+# From a frame (H, W, 3) in OpenCV's channel order to corners (N, 4) and scores (N,).
+Detector: TypeAlias = Callable[
+    [npt.NDArray[np.uint8]], tuple[npt.NDArray[np.floating[Any]], npt.NDArray[np.floating[Any]]]
+]
 
 
 def detector_names() -> list[str]:
-    """HOG, and torchvision's names of detectors."""
+    """Lists HOG and torchvision's names of detectors."""
     return [HOG, *torchvision.models.list_models(module=detection)]
 
 
-def build_detector(name: str, weights: str | None = None, min_height: float = 0):
-    """Builds a detector: a function from a frame to corners ``(N, 4)`` and scores ``(N,)``.
+def build_detector(name: str, weights: StrPath | None = None, min_height: float = 0) -> Detector:
+    """Builds a detector.
 
     Args:
         name: One of `detector_names`.
-        weights: A state dict of one's own for a detector of torchvision, in which label 1 is
-            people; torchvision's own weights if None.
-        min_height: Pixels of the lowest people worth finding.
+        weights: File of a state dict for a detector of torchvision, in which label 1 is a person;
+            torchvision's own weights if None.
+        min_height: Height in pixels of the smallest people to find.
 
     Raises:
         ValueError: If the name is unknown, or the weights do not fit.
-        FileNotFoundError: If there is no such file of weights.
-        ImportError: If this OpenCV comes without HOG.
-        WeightsUnavailable: If torchvision's weights can't be had; says which file goes where.
+        FileNotFoundError: If the file of weights does not exist.
+        ImportError: If this OpenCV has no HOG.
+        WeightsUnavailable: If torchvision's weights are neither cached nor downloadable; says which
+            file belongs where.
     """
-    if name not in detector_names():
-        raise ValueError(f"Unknown detector {name!r}: expected one of {detector_names()}.")
+    check_choice("detector", name, detector_names())
     if name != HOG:
         return TorchvisionDetector(name, weights)
     if weights:
-        raise ValueError("The detector hog has no weights to load: leave --weights out.")
+        raise ValueError("The detector hog has no weights to load: leave out weights.")
     return HogDetector(min_height)
 
 
 class HogDetector:
     """Histograms of oriented gradients and a linear classifier (Dalal and Triggs, CVPR 2005).
 
-    It finds upright people of whom all is seen, and scores them by the distance from the
-    classifier's boundary, of which less than 0.5 is noise. Its window is 128 pixels high with 16
-    above and below the person, so frames are enlarged where lower people count.
+    It finds upright people who are not occluded. A score is the distance from the classifier's
+    boundary; below 0.5 it is noise. The window is 128 pixels high, with 16 pixels above and below
+    the person, so frames are enlarged to find people who are less than 96 pixels high.
 
     Args:
-        min_height: Pixels of the lowest people worth finding.
+        min_height: Height in pixels of the smallest people to find.
     """
 
-    _WINDOW, _PERSON, _LEAST = (64, 128), 96, 0.5
+    _WINDOW, _PERSON_HEIGHT, _MIN_SCORE = (64, 128), 96, 0.5
 
-    def __init__(self, min_height: float):
+    def __init__(self, min_height: float) -> None:
         if not hasattr(cv2, "HOGDescriptor"):
             raise ImportError(
-                f"OpenCV {cv2.__version__} comes without HOG, which version 5 moved to its contrib "
-                "modules. `pip install --no-deps opencv-contrib-python==VERSION`, of the version "
-                "that `pip show opencv-python` names, lays these over it."
+                f"OpenCV {cv2.__version__} has no HOG, which version 5 moved to its contrib "
+                "modules. `pip install --no-deps opencv-contrib-python==VERSION`, with the version "
+                "that `pip show opencv-python` names, adds them."
             )
         self._hog = cv2.HOGDescriptor()
-        self._hog.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())
-        self._scale = max(1.0, self._PERSON / min_height) if min_height else 1.0
+        self._hog.setSVMDetector(cv2.HOGDescriptor.getDefaultPeopleDetector())
+        self._scale = max(1.0, self._PERSON_HEIGHT / min_height) if min_height else 1.0
 
-    def __call__(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Finds people in a frame in OpenCV's order of colours."""
-        frame = cv2.resize(frame, None, fx=self._scale, fy=self._scale)
-        if frame.shape[1] < self._WINDOW[0] or frame.shape[0] < self._WINDOW[1]:
+    def __call__(
+        self, frame: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Finds people in a frame in OpenCV's channel order.
+
+        Args:
+            frame: The frame.
+        """
+        image = cv2.resize(frame, None, fx=self._scale, fy=self._scale)
+        if image.shape[1] < self._WINDOW[0] or image.shape[0] < self._WINDOW[1]:
             return np.empty((0, 4)), np.empty(0)
-        # Without its own grouping, which would leave no scores of single windows.
-        windows, scores = self._hog.detectMultiScale(
-            frame, self._LEAST, winStride=(8, 8), padding=(16, 16), scale=1.05, groupThreshold=0
+        # OpenCV's own grouping of windows would drop their scores.
+        found, scores = self._hog.detectMultiScale(
+            image, self._MIN_SCORE, winStride=(8, 8), padding=(16, 16), scale=1.05, groupThreshold=0
         )
-        windows = np.asarray(windows, np.float64).reshape(-1, 4)
+        windows = np.asarray(found, np.float64).reshape(-1, 4)
         left, top, width, height = windows.T / self._scale
         # The person fills the middle of the window: 96 of its 128 rows, 32 of its 64 columns and,
         # with arms, somewhat more.
-        corners = (left + width * 0.18, top + height / 8, left + width * 0.82, top + height * 7 / 8)
-        corners = np.stack(corners, axis=1)
+        edges = (left + width * 0.18, top + height / 8, left + width * 0.82, top + height * 7 / 8)
+        corners = np.stack(edges, axis=1)
         scores = np.asarray(scores, np.float64).reshape(-1)
         kept = torchvision.ops.nms(torch.tensor(corners), torch.tensor(scores), _OVERLAP)
         return corners[kept.numpy()], scores[kept.numpy()]
 
 
 class TorchvisionDetector:
-    """A detector of torchvision; boxes of people with the probability that they are.
+    """A detector of torchvision; a score is the probability that a box shows a person.
 
     Args:
-        name: Its name in torchvision.
-        weights: A state dict of one's own; torchvision's own weights if None.
+        name: Name of the detector in torchvision.
+        weights: File of a state dict; torchvision's own weights if None.
     """
 
-    def __init__(self, name: str, weights: str | None = None):
+    def __init__(self, name: str, weights: StrPath | None = None) -> None:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model = _with_own_weights(name, weights) if weights else _with_trained_weights(name)
         self._model = model.eval().to(self._device)
 
     @torch.inference_mode()
-    def __call__(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Finds people in a frame in OpenCV's order of colours."""
+    def __call__(
+        self, frame: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Finds people in a frame in OpenCV's channel order.
+
+        Args:
+            frame: The frame.
+        """
         image = torch.from_numpy(frame[..., ::-1].copy()).permute(2, 0, 1).to(self._device)
         found = self._model([image / 255])[0]
-        people = found["labels"] == PERSON
+        people = found["labels"] == PERSON_LABEL
         return found["boxes"][people].cpu().numpy(), found["scores"][people].cpu().numpy()
 
 
-def _with_trained_weights(name):
+def _with_trained_weights(name: str) -> nn.Module:
     weights = torchvision.models.get_model_weights(name).DEFAULT
-    # Makes sure of the file, or says where it goes; torchvision then reads it in its own way.
+    # Caches the file, or says where it belongs; `get_model` then reads it from the cache.
     torchvision_weights(
-        weights,
-        f"Weights of {name}",
-        f"take the detector {HOG}, or weights of your own (--weights)",
+        weights, f"Weights of {name}", f"use the detector {HOG}, or your own weights (`weights`)"
     )
     return torchvision.models.get_model(name, weights=weights)
 
 
-def _with_own_weights(name, path):
+def _with_own_weights(name: str, path: StrPath) -> nn.Module:
     weights = weights_by_name(path)
-    # Only the two-stage detectors say in one place how many classes they tell apart.
-    classes = len(weights.get("roi_heads.box_predictor.cls_score.bias", range(COCO_CLASSES)))
-    model = torchvision.models.get_model(
+    # Two-stage detectors have a layer that tells the number of classes, others do not.
+    classes = len(weights.get("roi_heads.box_predictor.cls_score.bias", range(NUM_CLASSES)))
+    model: nn.Module = torchvision.models.get_model(
         name, weights=None, weights_backbone=None, num_classes=classes
     )
     try:
         names = model.load_state_dict(weights, strict=False)
     except RuntimeError as error:
         raise ValueError(f"{path} does not fit {name}: {error}") from error
-    # Batch normalisation that was frozen in training has not counted its batches.
+    # Batch normalisation that was frozen in training has no such counters.
     wrong = [n for part in names for n in part if not n.endswith("num_batches_tracked")]
     if wrong:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Detections linked over time by ByteTrack, as the library `trackers` implements it."""
+"""Links detections over time by ByteTrack, as the library `trackers` implements it."""
 
 import numpy as np
 
@@ -6,39 +6,39 @@ from torchreid_occ.footage.boxes import UNLINKED, Boxes
 from torchreid_occ.footage.video import Video
 from torchreid_occ.utils.dependencies import import_optional
 
-_REFERENCE_RATE = 30  # the library counts its buffer in frames of this rate
-# SORT's, above the library's own 0.1: two tracklets of one person harm re-identification less than
-# two people in one tracklet.
+_REFERENCE_RATE = 30  # frames per second in which the library counts its buffer
+# SORT's value, above the library's default 0.1: two tracklets of one person harm re-identification
+# less than two people in one tracklet.
 _MIN_OVERLAP = 0.3
 
 
 def link(detections: Boxes, video: Video, min_score: float, max_gap: float) -> Boxes:
-    """Links the detections of a person over frames by motion and overlap.
+    """Links the detections of each person over frames by motion and overlap.
 
-    ByteTrack fits people who are half hidden: a detection that scores low, as theirs do, can
-    continue a track, though it starts none. What people look like is not regarded. A track begins
-    with its second detection, which confirms the first.
+    ByteTrack suits partly occluded people: their low-scoring detections can continue a track,
+    although they cannot start one. Appearance is not used. A track begins with its second
+    detection, which confirms the first.
 
     Args:
         detections: Boxes without tracks.
-        video: What they were found in; its times tell how far people may have moved.
-        min_score: The score from which a detection starts a track.
-        max_gap: Seconds after which a person who was not found is given up.
+        video: The video of the detections; its times bound how far people may have moved.
+        min_score: Lowest score of a detection that starts a track.
+        max_gap: Seconds without a detection after which a track ends.
 
     Returns:
-        The detections that belong to a track, tracks counted from 1.
+        The detections that belong to a track; track ids count from 1.
 
     Raises:
         ImportError: If the library is not installed.
-        ValueError: If there is no track.
+        ValueError: If no detection belongs to a track.
     """
     if (detections.score < min_score).all():
         low, high = detections.score.min(), detections.score.max()
         raise ValueError(
-            f"No detection starts a track, which takes a score of {min_score:g} (--min-score): "
+            f"No detection starts a track, which takes a score of {min_score:g} (min_score): "
             f"they score {low:g} to {high:g}."
         )
-    trackers, supervision = import_optional("trackers", "supervision", extra="footage")
+    trackers, roboflow = import_optional("trackers", "supervision", extra="footage")
     tracker = trackers.ByteTrackTracker(
         lost_track_buffer=round(max_gap * _REFERENCE_RATE),
         frame_rate=video.frame_rate,
@@ -51,10 +51,10 @@ def link(detections: Boxes, video: Video, min_score: float, max_gap: float) -> B
     ends = np.searchsorted(detections.frame, np.arange(1, len(video.times) + 2))
     for time, first, end in zip(video.times, ends[:-1], ends[1:], strict=True):
         rows = np.arange(first, end)
-        found = supervision.Detections(
+        found = roboflow.Detections(
             xyxy=detections.corners[rows],
             confidence=detections.score[rows],
-            data={"row": rows},  # the library gives them back in another order
+            data={"row": rows},  # the library returns detections in another order
         )
         found = tracker.update(found, timestamp=float(time))
         if len(found):
@@ -62,6 +62,6 @@ def link(detections: Boxes, video: Video, min_score: float, max_gap: float) -> B
     if (track == UNLINKED).all():
         raise ValueError(
             f"None of {len(detections)} detections is followed by one that overlaps it by "
-            f"{_MIN_OVERLAP:.0%}: are they of this video, and of every frame?"
+            f"{_MIN_OVERLAP:.0%}: check that they belong to this video and cover every frame."
         )
     return detections.with_(track=track + (track != UNLINKED))[track != UNLINKED]

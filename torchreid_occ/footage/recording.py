@@ -1,43 +1,43 @@
-"""A video added to a dataset as tracklets: whole or not at all, and gone on with after a kill."""
+"""Adds a video to a dataset as tracklets, atomically; a killed call can be continued."""
 
 import json
 import math
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
+from torchreid_occ._types import StrPath
 from torchreid_occ.data.datasets.base import subfolders
-from torchreid_occ.footage.boxes import read_mot
-from torchreid_occ.footage.crops import cut
+from torchreid_occ.footage.boxes import Boxes, read_mot
+from torchreid_occ.footage.crops import write_crops
 from torchreid_occ.footage.detecting import detect
 from torchreid_occ.footage.detectors import HOG, build_detector
 from torchreid_occ.footage.linking import link
 from torchreid_occ.footage.tracks import long_enough, split_at_gaps, usable
-from torchreid_occ.footage.video import scan_video
+from torchreid_occ.footage.video import Video, scan_video
 from torchreid_occ.utils.documents import read_json
 from torchreid_occ.utils.files import claim_folder, file_hash, write_text
 from torchreid_occ.utils.locks import try_lock
 from torchreid_occ.version import __version__
 
-MANIFEST, DETECTIONS, GALLERY, RECORDINGS = (
-    *("manifest.json", "detections.txt"),
-    *("gallery", "recordings"),
-)
+MANIFEST, DETECTIONS = "manifest.json", "detections.txt"  # in the folder of unfinished work
+GALLERY, RECORDINGS = "gallery", "recordings"  # in the dataset
 
 
 class BoxSource(NamedTuple):
-    """Where boxes come from: a file of them, or a detector.
+    """Where boxes come from: a file of boxes, or a detector.
 
     Attributes:
-        detections: A file of detections or tracks in MOTChallenge's format.
+        detections: File of detections or tracks in MOTChallenge's format.
         detector: Name of a detector, see `build_detector`.
-        weights: A file of weights for the detector.
+        weights: File of weights for the detector.
     """
 
     detections: str | None = None
@@ -46,16 +46,16 @@ class BoxSource(NamedTuple):
 
 
 class TrackletOptions(NamedTuple):
-    """What becomes a tracklet.
+    """Which tracks become tracklets, and how they are cropped.
 
     Attributes:
         camera: Number of the camera.
-        frame_rate: Frames a second, in place of the times the video gives.
-        min_score: The score from which a detection starts a track; None for the source's.
-        min_height: Pixels of height that a box needs.
-        min_length: Frames that a tracklet needs.
-        max_gap: Seconds that a tracklet may miss.
-        margin: What is added around a box, as a share of its width and height.
+        frame_rate: Frames per second, in place of the times in the video.
+        min_score: Lowest score of a detection that starts a track; None for 0.7, or 1.5 of HOG.
+        min_height: Smallest height of a box in pixels.
+        min_length: Smallest number of frames of a tracklet.
+        max_gap: Longest gap in seconds within a tracklet.
+        margin: Margin around a box, as a share of its width and height.
     """
 
     camera: int
@@ -68,42 +68,38 @@ class TrackletOptions(NamedTuple):
 
 
 _LOWEST = TrackletOptions(0, min_score=-math.inf, min_height=1, min_length=1, max_gap=0, margin=0)
-_MIN_SCORE, _MIN_SCORE_HOG = 0.7, 1.5  # a probability; the distance from a boundary
+_MIN_SCORE, _MIN_SCORE_HOG = 0.7, 1.5  # a probability; a distance from the boundary
 
 
 def add_recording(
-    video: str | Path,
-    dataset: str | Path,
-    source: BoxSource,
-    options: TrackletOptions,
-    name: str = "",
-) -> dict:
-    """Cuts tracklets out of a video and adds them to the gallery of a `tracklet_folder` dataset.
+    video: StrPath, dataset: StrPath, source: BoxSource, options: TrackletOptions, name: str = ""
+) -> dict[str, Any]:
+    """Crops tracklets from a video and adds them to the gallery of a `tracklet_folder` dataset.
 
-    Who is who in two tracklets is not known, so each is a person of its own. Below the dataset::
+    Identities across tracklets are unknown, so each tracklet is a person. Below the dataset::
 
         gallery/<name>_0001/<camera>_<name>_0001/<name>_0001_000017.jpg    track 1, frame 17
-        recordings/<name>.json             the video, the options, and where each tracklet was
-        recordings/<name>.detections.txt   what a detector found, of use for another try
+        recordings/<name>.json             the video, the options, and the boxes of each tracklet
+        recordings/<name>.detections.txt   detections of a detector, to reuse with other options
 
-    All of it appears once it is complete. A video that is there already is left as it is.
+    All of it appears once it is complete. A video that was added before is left as it is.
 
     Args:
         video: The video.
-        dataset: Folder of the dataset; made if missing.
+        dataset: Folder of the dataset; created if missing.
         source: Where boxes come from.
-        options: What becomes a tracklet.
+        options: Which tracks become tracklets.
         name: Name of the recording; by default the video's.
 
     Returns:
         The recording's manifest.
 
     Raises:
-        FileNotFoundError: If a file is not there.
+        FileNotFoundError: If a file does not exist.
         FileExistsError: If the dataset has another recording of that name.
-        ValueError: If a file or an option can't be used, or nothing is left to cut out.
-        ImportError: If what links detections is not installed.
-        WeightsUnavailable: If the detector's weights can't be had.
+        ValueError: If a file or an option is invalid, or no tracklet is left.
+        ImportError: If the library that links detections is not installed.
+        WeightsUnavailable: If the detector's weights are neither cached nor downloadable.
     """
     video, dataset = Path(video).expanduser(), Path(dataset).expanduser()
     options = _checked(options, source)
@@ -115,27 +111,27 @@ def add_recording(
         )
     final = dataset / RECORDINGS / f"{name}.json"
     with _workshop(dataset / f".{name}.partial") as workshop:
-        if (workshop / MANIFEST).exists():  # of a run that was killed while it published
+        if (workshop / MANIFEST).exists():  # of a call that was killed while it published
             _publish(workshop, dataset, name)
         if not final.exists():
             _check_free(dataset, name)
             claim_folder(workshop, {key: request[key] for key in ("video", "source")}, "recording")
             _make(workshop, video, source, options, name, request)
             _publish(workshop, dataset, name)
-    manifest = read_json(final)
+    manifest: dict[str, Any] = read_json(final)
     changed = [key for key in request if manifest[key] != request[key]]
     if changed:
         raise FileExistsError(
             f"{final} was made from another {', '.join(changed)}: give this recording another name "
-            f"(--name), or remove that file and the folders {dataset / GALLERY}/{name}_*."
+            f"(name), or remove that file and the folders {dataset / GALLERY}/{name}_*."
         )
     return manifest
 
 
-def _checked(options, source):
+def _checked(options: TrackletOptions, source: BoxSource) -> TrackletOptions:
     if options.min_score is None:
-        least = _MIN_SCORE_HOG if source.detector == HOG else _MIN_SCORE
-        options = options._replace(min_score=least)
+        default = _MIN_SCORE_HOG if source.detector == HOG else _MIN_SCORE
+        options = options._replace(min_score=default)
     for name, lowest in _LOWEST._asdict().items():
         value = getattr(options, name)
         if lowest is not None and not lowest <= value < math.inf:
@@ -143,35 +139,34 @@ def _checked(options, source):
     return options
 
 
-def _checked_name(name):
+def _checked_name(name: str) -> str:
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ValueError(
-            f"The recording's name is {name!r}, but must be of letters, digits, '_', '-' and '.', "
-            "and begin with one of the first three (--name)."
+            f"The recording's name is {name!r}, but must consist of letters, digits, '_', '-' and "
+            "'.', and begin with one of the first three."
         )
     return name
 
 
-def _request(video, source, options):
-    """What a recording is made of, by content, so that a rerun is told from another one."""
+def _request(video: Path, source: BoxSource, options: TrackletOptions) -> dict[str, Any]:
+    """Describes a recording by the content of its files, to recognise the same call again."""
     if not video.is_file():
         raise FileNotFoundError(f"There is no video {video}.")
     if source.weights and not source.detector:
-        raise ValueError("Weights are a detector's: leave --weights out, or name a --detector.")
-    made_by = {"detector": source.detector}
-    for kind in ("detections", "weights"):
-        path = getattr(source, kind)
+        raise ValueError("weights belong to a detector: leave them out, or name a detector.")
+    made_by: dict[str, str | float | None] = {"detector": source.detector}
+    for kind, path in (("detections", source.detections), ("weights", source.weights)):
         if path and not Path(path).is_file():
             raise FileNotFoundError(f"There is no file of {kind} {path}.")
         made_by[kind] = file_hash(path) if path else None
     if source.detector == HOG:
-        made_by["min_height"] = options.min_height  # decides how large it sees the frames
+        made_by["min_height"] = options.min_height  # sets the size at which HOG sees frames
     return {"video": file_hash(video), "source": made_by, "options": options._asdict()}
 
 
 @contextmanager
-def _workshop(folder):
-    """A folder for this process alone; one that fails leaves it only if it holds detections."""
+def _workshop(folder: Path) -> Iterator[Path]:
+    """Locks a working folder; after an error it is kept only if it holds detections."""
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -188,29 +183,30 @@ def _workshop(folder):
         os.close(handle)
 
 
-def _check_free(dataset, name):
+def _check_free(dataset: Path, name: str) -> None:
     taken = re.compile(rf"{re.escape(name)}_\d{{4,}}")
     gallery = dataset / GALLERY
     found = [p for p in subfolders(gallery) if taken.fullmatch(p.name)] if gallery.exists() else []
     if found:
         raise FileExistsError(
-            f"{found[0]} is there, but not the {RECORDINGS}/{name}.json it would belong to: remove "
-            f"{name}_* from {gallery}, or give this recording another name (--name)."
+            f"{found[0]} exists, but not {RECORDINGS}/{name}.json, to which it would belong: "
+            f"remove {name}_* from {gallery}, or give this recording another name (name)."
         )
 
 
-def _make(workshop, path, source, options, name, request):
-    """Leaves a recording in the workshop; its manifest comes last."""
-    # What can fail at once comes before what takes long.
-    boxes = read_mot(source.detections) if source.detections else None
-    detector = None
-    if boxes is None:
-        detector = build_detector(source.detector, source.weights, options.min_height)
-    video = scan_video(path, options.frame_rate)
-    if detector:
-        boxes = detect(video, detector, workshop / DETECTIONS)
+def _make(
+    workshop: Path,
+    path: Path,
+    source: BoxSource,
+    options: TrackletOptions,
+    name: str,
+    request: dict[str, Any],
+) -> None:
+    """Makes a recording in the working folder and writes its manifest last."""
+    video, boxes = _boxes(workshop, path, source, options)
     boxes = usable(boxes, video, options.min_height)
     if not boxes.linked:
+        assert options.min_score is not None  # by `_checked`
         boxes = link(boxes, video, options.min_score, options.max_gap)
     tracks = long_enough(split_at_gaps(boxes, video, options.max_gap), options.min_length)
     folders = {}
@@ -218,7 +214,8 @@ def _make(workshop, path, source, options, name, request):
         person = f"{name}_{number:04d}"
         folders[number] = Path(GALLERY, person, f"{options.camera}_{person}")
     shutil.rmtree(workshop / GALLERY, ignore_errors=True)
-    cut(video, tracks, {n: workshop / folder for n, folder in folders.items()}, options.margin)
+    places = {number: workshop / folder for number, folder in folders.items()}
+    write_crops(video, tracks, places, options.margin)
     manifest = {
         **request,
         "file": path.name,
@@ -235,8 +232,22 @@ def _make(workshop, path, source, options, name, request):
     write_text(workshop / MANIFEST, json.dumps(manifest, ensure_ascii=False) + "\n")
 
 
-def _where(track, video):
-    """Where a tracklet was: a list for each quantity, one value a frame."""
+def _boxes(
+    workshop: Path, path: Path, source: BoxSource, options: TrackletOptions
+) -> tuple[Video, Boxes]:
+    """Scans the video and reads or detects boxes; checks all arguments before the long work."""
+    if source.detections:
+        boxes = read_mot(source.detections)
+        return scan_video(path, options.frame_rate), boxes
+    if source.detector is None:
+        raise ValueError("Name a file of detections or a detector.")
+    detector = build_detector(source.detector, source.weights, options.min_height)
+    video = scan_video(path, options.frame_rate)
+    return video, detect(video, detector, workshop / DETECTIONS)
+
+
+def _where(track: Boxes, video: Video) -> dict[str, list[Any]]:
+    """Returns the frames, times, boxes and scores of a tracklet, one value for each frame."""
     return {
         "frames": track.frame.tolist(),
         "seconds": video.times[track.frame - 1].round(3).tolist(),
@@ -245,8 +256,8 @@ def _where(track, video):
     }
 
 
-def _publish(workshop, dataset, name):
-    """Moves a recording to its place, tracklet by tracklet; its manifest goes last."""
+def _publish(workshop: Path, dataset: Path, name: str) -> None:
+    """Moves a recording into the dataset, tracklet by tracklet, and its manifest last."""
     for folder in (GALLERY, RECORDINGS):
         (dataset / folder).mkdir(exist_ok=True)
     for person in subfolders(workshop / GALLERY):

@@ -1,4 +1,4 @@
-"""Which boxes and which tracks are of use."""
+"""Drops boxes and tracks that give no tracklet, and splits tracks at gaps."""
 
 import numpy as np
 
@@ -8,15 +8,15 @@ from torchreid_occ.utils.logs import logger
 
 
 def usable(boxes: Boxes, video: Video, min_height: float) -> Boxes:
-    """Boxes cut to their frame, without those of which nothing is left or that are too low.
+    """Clips boxes to the frame and drops those outside the video, without area or too low.
 
     Args:
         boxes: Detections or tracks.
-        video: What they were found in.
-        min_height: Pixels of height, inside the frame, that a box needs.
+        video: The video of the boxes.
+        min_height: Smallest height of a box inside the frame, in pixels.
 
     Raises:
-        ValueError: If none is left; says what became of them.
+        ValueError: If no box is left; says why boxes were dropped.
     """
     late = boxes.frame > len(video.times)
     width, height = video.size
@@ -26,29 +26,29 @@ def usable(boxes: Boxes, video: Video, min_height: float) -> Boxes:
     reasons = {
         f"are of frames after the last one, {len(video.times)}": late,
         f"have no area inside the frame of {width}x{height}": outside,
-        f"are less than {min_height:g} pixels high (--min-height)": low,
+        f"are less than {min_height:g} pixels high (min_height)": low,
     }
-    left_out = [f"{mask.sum()} {reason}" for reason, mask in reasons.items() if mask.any()]
+    dropped = [f"{mask.sum()} {reason}" for reason, mask in reasons.items() if mask.any()]
     kept = boxes.with_(corners=corners)[~(late | outside | low)]
     if not len(kept):
-        raise ValueError(f"None of {len(boxes)} boxes is of use: {'; '.join(left_out)}.")
+        raise ValueError(f"None of {len(boxes)} boxes is usable: {'; '.join(dropped)}.")
     if late.any() or outside.any():
-        logger.warning("Of %d boxes, left out: %s.", len(boxes), "; ".join(left_out))
+        logger.warning("Dropped boxes, of %d: %s.", len(boxes), "; ".join(dropped))
     return kept
 
 
 def split_at_gaps(boxes: Boxes, video: Video, max_gap: float) -> Boxes:
-    """Gives what follows a gap in a track a number of its own; tracks count from 1 in time.
+    """Splits tracks at gaps and renumbers them from 1 in order of their first frames.
 
     Args:
         boxes: Tracks.
-        video: What they were found in.
-        max_gap: Seconds that a track may miss.
+        video: The video of the tracks.
+        max_gap: Longest gap in seconds within a track.
     """
     order = np.lexsort((boxes.frame, boxes.track))
     boxes = boxes[order]
     seconds = np.diff(video.times[boxes.frame - 1])
-    # A step between neighbouring frames is no gap, however slow the video.
+    # Consecutive frames are no gap, however low the frame rate.
     gap = (seconds > max_gap) & (np.diff(boxes.frame) > 1)
     begins = np.concatenate([[True], (np.diff(boxes.track) != 0) | gap])
     part = np.cumsum(begins) - 1
@@ -60,21 +60,21 @@ def split_at_gaps(boxes: Boxes, video: Video, max_gap: float) -> Boxes:
 
 
 def long_enough(boxes: Boxes, min_length: int) -> Boxes:
-    """Tracks of at least so many frames, counted from 1.
+    """Drops short tracks and renumbers the others from 1.
 
     Args:
-        boxes: Boxes that belong to tracks.
-        min_length: The least number of frames.
+        boxes: Tracks.
+        min_length: Smallest number of frames of a track.
 
     Raises:
-        ValueError: If there is none; says how long the longest is.
+        ValueError: If no track is left; says how long the longest was.
     """
     _, inverse, lengths = np.unique(boxes.track, return_inverse=True, return_counts=True)
     kept = lengths >= min_length
     if not kept.any():
         longest = lengths.max()
         raise ValueError(
-            f"No track has {min_length} frames (--min-length): the longest has {longest}."
+            f"No track has {min_length} frames (min_length): the longest has {longest}."
         )
     renumbered = np.cumsum(kept)
     return boxes.with_(track=renumbered[inverse])[kept[inverse]]

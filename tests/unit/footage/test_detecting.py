@@ -23,7 +23,7 @@ class Detector:
         return np.array(found).reshape(-1, 4), np.full(len(found), 0.5)
 
 
-def test_an_interrupted_run_is_gone_on_with(video, tmp_path):
+def test_an_interrupted_run_continues(video, tmp_path):
     scanned, path = scan_video(video), tmp_path / "found.txt"
     whole = detect(scanned, Detector(), tmp_path / "whole.txt")
     assert whole.frame.tolist() == [*range(2, FRAMES + 1, 2)]
@@ -37,7 +37,7 @@ def test_an_interrupted_run_is_gone_on_with(video, tmp_path):
     assert path.read_text() == (tmp_path / "whole.txt").read_text()
 
 
-def test_nobody_found_is_an_error(video, tmp_path):
+def test_no_person_found_is_an_error(video, tmp_path):
     nobody = (np.empty((0, 4)), np.empty(0))
-    with pytest.raises(ValueError, match=rf"Nobody was found in any of the {FRAMES} frames"):
+    with pytest.raises(ValueError, match=rf"No person was found in any of the {FRAMES} frames"):
         detect(scan_video(video), lambda frame: nobody, tmp_path / "found.txt")

@@ -40,7 +40,7 @@ def test_a_low_score_continues_a_track_and_starts_none(tmp_path):
 
 
 def test_tracks_keep_their_boxes_when_one_person_scores_low(tmp_path):
-    """The library gives detections back with the high scores first."""
+    """The library returns detections of high scores first."""
     weak = [line.replace("0.9,", "0.3,") for line in mot_lines(frames=range(11, FRAMES + 1))[::2]]
     strong = mot_lines(frames=range(11, FRAMES + 1))[1::2]
     lines = mot_lines(frames=range(1, 11)) + weak + strong

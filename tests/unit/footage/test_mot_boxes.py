@@ -29,8 +29,8 @@ def test_tracks_keep_their_ids(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("1,-1,2,3,4,5", "has not the values frame,id,left,top,width,height,score"),
-        ("1 -1 2 3 4 5 6", "'1 -1 2 3 4 5 6' has not the values"),
+        ("1,-1,2,3,4,5", "has fewer values than frame,id,left,top,width,height,score"),
+        ("1 -1 2 3 4 5 6", "'1 -1 2 3 4 5 6' has fewer values"),
         ("0,-1,2,3,4,5,6", "the frame is 0, but frames count from 1"),
         ("1.5,-1,2,3,4,5,6", "the frame is '1.5', but expected a whole number"),
         ("1,-2,2,3,4,5,6", "the id is -2, but expected -1"),
@@ -46,7 +46,7 @@ def test_a_bad_line_is_named(tmp_path, line, message):
         read_mot(written(tmp_path, [*LINES, line]))
 
 
-def test_a_track_is_once_in_a_frame(tmp_path):
+def test_a_track_appears_once_in_a_frame(tmp_path):
     with pytest.raises(ValueError, match="line 2: track 4 is already in frame 1, in line 1"):
         read_mot(written(tmp_path, ["1,4,0,0,1,1,1", "1,4,9,9,1,1,1"]))
 
@@ -56,13 +56,13 @@ def test_detections_and_tracks_do_not_mix(tmp_path):
         read_mot(written(tmp_path, ["1,4,0,0,1,1,1", *LINES]))
 
 
-def test_files_that_are_none(tmp_path):
+def test_files_without_boxes(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no file of detections .*gone\.txt"):
         read_mot(tmp_path / "gone.txt")
     with pytest.raises(ValueError, match=r"det\.txt holds no boxes"):
         read_mot(written(tmp_path, ["", " "]))
     (tmp_path / "det.txt").write_bytes(b"1,-1,\xff\xfe")
-    with pytest.raises(ValueError, match=r"det\.txt is no text in UTF-8"):
+    with pytest.raises(ValueError, match=r"det\.txt is not UTF-8 text"):
         read_mot(tmp_path / "det.txt")
 
 

@@ -29,6 +29,10 @@ def quick_model(model, monkeypatch):
 class FakeHog:
     """OpenCV's HOG as it answers, without OpenCV's contrib modules."""
 
+    @staticmethod
+    def getDefaultPeopleDetector():  # noqa: N802
+        return []
+
     def setSVMDetector(self, weights):  # noqa: N802
         pass
 
@@ -44,7 +48,6 @@ class FakeHog:
 @pytest.fixture
 def fake_hog(monkeypatch):
     monkeypatch.setattr(cv2, "HOGDescriptor", FakeHog, raising=False)
-    monkeypatch.setattr(cv2, "HOGDescriptor_getDefaultPeopleDetector", list, raising=False)
 
 
 def test_hog_keeps_the_best_window_of_a_person_and_its_middle(fake_hog):
@@ -55,7 +58,7 @@ def test_hog_keeps_the_best_window_of_a_person_and_its_middle(fake_hog):
     assert (corners[0, :2] + corners[0, 2:]).tolist() == [2 * (104 + 32), 2 * (50 + 64)]
 
 
-def test_hog_sees_lower_people_in_larger_frames(fake_hog):
+def test_hog_enlarges_frames_to_find_smaller_people(fake_hog):
     large, small = HogDetector(96), HogDetector(48)
     frame = np.ones((200, 400, 3), np.uint8)
     assert (small(frame)[0] == large(frame)[0] / 2).all()
@@ -68,7 +71,7 @@ def test_hog_finds_nobody(fake_hog):
         assert corners.shape == (0, 4) and scores.shape == (0,)
 
 
-def test_opencv_without_hog_says_what_to_install(monkeypatch):
+def test_the_error_without_hog_names_the_package_to_install(monkeypatch):
     monkeypatch.delattr(cv2, "HOGDescriptor", raising=False)
     with pytest.raises(ImportError, match="pip install --no-deps opencv-contrib-python=="):
         build_detector("hog")
@@ -81,16 +84,14 @@ def test_the_real_hog_runs():
 
 
 def test_unknown_names_and_weights_are_refused(tmp_path):
-    with pytest.raises(
-        ValueError, match=r"Unknown detector 'yolo': expected one of \['hog', 'fast"
-    ):
+    with pytest.raises(ValueError, match=r'Received detector "yolo", .* one of \[.hog., .fast'):
         build_detector("yolo")
     with pytest.raises(ValueError, match="hog has no weights"):
         build_detector("hog", weights="w.pth")
     assert SMALLEST in detector_names()
 
 
-def test_own_weights_find_people_only(tmp_path, monkeypatch, quick_model):
+def test_own_weights_detect_only_label_1(tmp_path, monkeypatch, quick_model):
     path = tmp_path / "own.pth"
     weights = {
         name: weight + 1
@@ -130,7 +131,7 @@ def test_weights_that_do_not_fit(tmp_path, quick_model, change, message):
         build_detector(SMALLEST, str(tmp_path / "own.pth"))
 
 
-def test_a_two_stage_detector_tells_apart_what_its_weights_do(tmp_path, monkeypatch):
+def test_a_two_stage_detector_has_the_number_of_classes_of_its_weights(tmp_path, monkeypatch):
     asked = []
 
     def get_model(name, **options):
@@ -148,10 +149,10 @@ def test_a_two_stage_detector_tells_apart_what_its_weights_do(tmp_path, monkeypa
     assert asked == [2, 91]
 
 
-def test_weights_that_cannot_be_had_say_where_to_put_them(tmp_path, monkeypatch):
+def test_the_error_without_weights_names_their_path(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     cached = tmp_path / "hub" / "checkpoints" / "ssdlite320_mobilenet_v3_large_coco-a79551df.pth"
     cached.parent.mkdir(parents=True)
     cached.write_bytes(b"cut short")
-    with pytest.raises(WeightsUnavailable, match=rf"at {cached}.*take the detector hog"):
+    with pytest.raises(WeightsUnavailable, match=rf"at {cached}.*use the detector hog"):
         build_detector(SMALLEST)

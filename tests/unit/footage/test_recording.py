@@ -1,17 +1,16 @@
 import json
 import logging
-import runpy
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from small_videos import FPS, FRAMES, SIZE, colour_of, corners, mot_lines, write_video
-from support import REPOSITORY
 
+from torchreid_occ.cli import main
 from torchreid_occ.data.datasets.video import TrackletFolder
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
-from torchreid_occ.footage import TrackletOptions, BoxSource, add_recording, recording
+from torchreid_occ.footage import BoxSource, TrackletOptions, add_recording, recording
 
 OPTIONS = TrackletOptions(camera=3)
 
@@ -72,7 +71,7 @@ def test_a_gallery_alone_is_neither_trained_nor_tested_on(add, tmp_path):
     assert (dataset.num_train_pids, len(dataset.train), len(dataset.query)) == (0, 0, 0)
 
 
-def test_finished_tracks_are_cut_as_they_are(add, tmp_path):
+def test_finished_tracks_are_not_linked_again(add, tmp_path):
     path = tmp_path / "tracks.txt"
     lines = mot_lines({1: 40, 2: 8}, frames=[*range(1, 11), *range(25, FRAMES + 1)])
     path.write_text("\n".join(lines))
@@ -99,12 +98,12 @@ def test_cameras_are_added_one_after_another(add, tmp_path):
     assert len({item[1] for item in dataset.gallery}) == 4
 
 
-def test_what_is_there_is_left_as_it_is(add, tmp_path, video):
+def test_a_recording_that_exists_is_left_as_it_is(add, tmp_path, video):
     first = add()
     times = {p: p.stat().st_mtime_ns for p in (tmp_path / "data").rglob("*")}
     assert add() == first
     with pytest.raises(
-        FileExistsError, match=r"gate\.json was made from another options: .*--name"
+        FileExistsError, match=r"gate\.json was made from another options: .*\(name\)"
     ):
         add(margin=0.1)
     write_video(video, frames=20)
@@ -114,13 +113,11 @@ def test_what_is_there_is_left_as_it_is(add, tmp_path, video):
         p: t if p.name != "data" else p.stat().st_mtime_ns for p, t in times.items()
     }
     (tmp_path / "data/recordings/gate.json").unlink()
-    with pytest.raises(
-        FileExistsError, match=r"gate_0001 is there, but not the recordings/gate\.j"
-    ):
+    with pytest.raises(FileExistsError, match=r"gate_0001 exists, but not recordings/gate\.j"):
         add()
 
 
-@pytest.mark.parametrize("moment", ["rename", "write_text", "cut"])
+@pytest.mark.parametrize("moment", ["rename", "write_text", "write_crops"])
 def test_a_kill_leaves_nothing_half_written(add, tmp_path, monkeypatch, moment):
     data = tmp_path / "data"
 
@@ -149,7 +146,7 @@ def test_a_kill_leaves_nothing_half_written(add, tmp_path, monkeypatch, moment):
     assert len(manifest["tracklets"]) == 2
 
 
-def test_a_detector_goes_on_after_a_kill_and_its_detections_stay(add, tmp_path, monkeypatch):
+def test_a_detector_continues_after_a_kill_and_its_detections_stay(add, tmp_path, monkeypatch):
     class Detector:
         seen = 0
 
@@ -230,12 +227,12 @@ def test_options_out_of_range(add, changes, message):
         add(**changes)
 
 
-def test_what_is_missing_is_named(add, tmp_path):
+def test_missing_files_are_named(add, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no video .*gone\.avi"):
         add(tmp_path / "gone.avi")
     with pytest.raises(FileNotFoundError, match=r"no file of detections gone\.txt"):
         add(source=BoxSource(detections="gone.txt"))
-    with pytest.raises(ValueError, match="Weights are a detector's"):
+    with pytest.raises(ValueError, match="weights belong to a detector"):
         add(source=BoxSource(detections="gone.txt", weights="w.pth"))
     (tmp_path / "data").mkdir(exist_ok=True)
     (tmp_path / "data/tracklets.csv").touch()
@@ -245,9 +242,9 @@ def test_what_is_missing_is_named(add, tmp_path):
         add()
 
 
-def test_the_tool(tmp_path, video, detections, capsys):
-    main = runpy.run_path(str(REPOSITORY / "tools/tracklets.py"))["main"]
+def test_the_command(tmp_path, video, detections, capsys):
     words = [
+        "tracklets",
         str(video),
         "--detections",
         str(detections),
