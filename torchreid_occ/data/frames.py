@@ -1,15 +1,24 @@
-"""Tracklets as users hold them: a folder, image files, pixels or a tensor, checked and read."""
+"""Tracklets in the forms a caller may pass: a folder, image files, arrays or a tensor."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 
+from torchreid_occ._types import StrPath
 from torchreid_occ.data.datasets.base import IMAGE_SUFFIXES, list_frames
 from torchreid_occ.data.images import read_image
+
+# A path, a uint8 array (H, W, 3) in RGB, or a float tensor (3, H, W) in 0..1.
+Frame: TypeAlias = StrPath | npt.NDArray[np.uint8] | torch.Tensor
+# Frames in temporal order; an array (T, H, W, 3) or a tensor (T, 3, H, W) is one, too.
+Frames: TypeAlias = Sequence[Frame] | npt.NDArray[np.uint8] | torch.Tensor
+FrameSource: TypeAlias = StrPath | Frames  # a folder, or the frames
 
 KINDS = (
     "a folder of images, a list of image paths or of uint8 arrays (H, W, 3), a uint8 array "
@@ -17,11 +26,11 @@ KINDS = (
 )
 
 
-def frames_of(tracklet) -> Sequence:
-    """The frames of a tracklet in temporal order, each for :func:`read_frame`.
+def frames_of(tracklet: FrameSource) -> Frames:
+    """Returns the frames of a tracklet in temporal order, each for :func:`read_frame`.
 
     Args:
-        tracklet: A folder of images, which are taken in natural order; a list of image paths or of
+        tracklet: A folder of images, read in natural order; a list of image paths or of
             uint8 RGB arrays (H, W, 3), which may differ in size; a uint8 RGB array (T, H, W, 3); or
             a float tensor (T, 3, H, W) in 0..1.
 
@@ -44,8 +53,8 @@ def frames_of(tracklet) -> Sequence:
     return tracklet
 
 
-def read_frame(frame) -> Image.Image:
-    """A frame as an image in RGB.
+def read_frame(frame: Frame) -> Image.Image:
+    """Reads a frame as an image in RGB.
 
     Args:
         frame: The path of an image file, a uint8 array (H, W, 3), or a float tensor (3, H, W) in
@@ -56,7 +65,7 @@ def read_frame(frame) -> Image.Image:
     return Image.fromarray(frame) if isinstance(frame, np.ndarray) else read_image(frame)
 
 
-def _frames_in(folder):
+def _frames_in(folder: Path) -> tuple[str, ...]:
     if not folder.exists():
         raise FileNotFoundError(f"there is no folder {folder}.")
     if not folder.is_dir():
@@ -67,7 +76,7 @@ def _frames_in(folder):
     return frames
 
 
-def _check_frame(frame):
+def _check_frame(frame: Frame) -> None:
     if isinstance(frame, np.ndarray):
         _checked_array(frame, "H, W, 3")
     elif not isinstance(frame, (str, os.PathLike)):
@@ -76,7 +85,7 @@ def _check_frame(frame):
         raise FileNotFoundError(f"there is no image {frame}.")
 
 
-def _checked_array(array, shape):
+def _checked_array(array: npt.NDArray[Any], shape: str) -> npt.NDArray[np.uint8]:
     right = array.ndim == shape.count(",") + 1 and array.shape[-1] == 3 and array.size
     if array.dtype != np.uint8 or not right:
         raise ValueError(
@@ -86,7 +95,7 @@ def _checked_array(array, shape):
     return array
 
 
-def _checked_tensor(tensor):
+def _checked_tensor(tensor: torch.Tensor) -> torch.Tensor:
     right = tensor.dim() == 4 and tensor.shape[1] == 3 and tensor.numel()
     if not tensor.is_floating_point() or not right:
         raise ValueError(

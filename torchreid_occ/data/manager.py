@@ -283,5 +283,5 @@ def _check_names_differ(supervision, tracklets):
         raise ValueError(
             f"data.keypoints and data.foreground are looked up by the frame's name, but {count} "
             f'training frames are named "{name}": give every frame a name of its own, in the files '
-            "or by the last parts of its path (tools/make_targets.py does so)."
+            "or by the last parts of its path (torchreid-occ annotate does so)."
         )

@@ -1,13 +1,16 @@
 """Which frames of a tracklet make a clip."""
 
 import numpy as np
+import numpy.typing as npt
+
+from torchreid_occ.utils.checks import check_choice
 
 SAMPLING_METHODS = ("consecutive", "strided", "random", "evenly")
 
 
 def sample_clip(
     method: str, num_frames: int, seq_len: int, stride: int, rng: np.random.Generator
-) -> np.ndarray:
+) -> npt.NDArray[np.int64]:
     """Draws the frame indices of one training clip, in temporal order.
 
     ``'consecutive'`` and ``'strided'`` start at random; a stride that does not fit shrinks to the
@@ -20,15 +23,12 @@ def sample_clip(
         num_frames: Frames in the tracklet.
         seq_len: Frames in the clip.
         stride: Distance between neighbouring frames, read by ``'strided'`` only.
-        rng: Where the draws come from.
+        rng: Random number generator.
 
     Raises:
         ValueError: If the method is unknown or a number is below 1.
     """
-    if method not in SAMPLING_METHODS:
-        raise ValueError(
-            f"Received sampling method {method!r}, but expected one of {list(SAMPLING_METHODS)}."
-        )
+    check_choice("sampling method", method, SAMPLING_METHODS)
     for name, value in (("num_frames", num_frames), ("seq_len", seq_len), ("stride", stride)):
         if value < 1:
             raise ValueError(f"Received {name}={value}, but it must be at least 1.")
@@ -66,5 +66,5 @@ def split_into_clips(num_frames: int, clip_len: int) -> list[tuple[int, int]]:
     return [(start, min(start + step, num_frames)) for start in range(0, num_frames, step)]
 
 
-def _largest_fitting(stride, num_frames, seq_len):
+def _largest_fitting(stride: int, num_frames: int, seq_len: int) -> int:
     return min(stride, (num_frames - 1) // max(seq_len - 1, 1)) or 1

@@ -3,28 +3,32 @@
 import json
 import math
 from pathlib import Path
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
+from torchreid_occ._types import StrPath
 from torchreid_occ.data.images import read_image
 from torchreid_occ.utils.documents import read_json
 
 FIELDS = ("keypoints", "foreground")
+Lines: TypeAlias = list[float | None]  # [shoulder row, hip row, knee row, knee column]
 
 
 class Supervision:
-    """What is known about frames beside their identity, looked up by the frame's name.
+    """Key points and foreground maps of frames, looked up by the frame's name.
 
     A frame's name is its file name. Where folders hold frames of the same file names, the last
-    parts of their paths take its place: ``cam1/person009/0001.png``, equally many for all.
+    parts of their paths are the name: ``cam1/person009/0001.png``, equally many for all.
 
     Key points are four lines of a frame, as fractions of its height and width: shoulder row, hip
     row, knee row, knee column. Released labels lie outside [0, 1] now and then, which is allowed.
 
     Args:
         keypoints_path: JSON file ``{frame name: [shoulders, hips, knees, column]}``; ``null`` marks
-            what is not known.
+            unknown values.
         foreground_dir: Folder with ``<frame name without extension>/foreground.png`` per frame.
 
     Raises:
@@ -32,9 +36,11 @@ class Supervision:
         ValueError: If the JSON has another shape; names the file and the first bad entry.
     """
 
-    def __init__(self, keypoints_path: str | None = None, foreground_dir: str | None = None):
-        self._parts = {}  # of a path that name a frame
-        self._rows = {}
+    def __init__(
+        self, keypoints_path: StrPath | None = None, foreground_dir: StrPath | None = None
+    ) -> None:
+        self._parts: dict[str, int] = {}  # by field, how many parts of a path are the name
+        self._rows: dict[str, int] = {}
         self._lines = np.empty((0, 4), np.float32)
         if keypoints_path:
             # One array instead of many small lists, which workers would copy page by page.
@@ -51,18 +57,18 @@ class Supervision:
         self._foreground_dir = foreground_dir
         self.fields = tuple(field for field in FIELDS if field in self._parts)
 
-    def keypoints(self, img_path: str) -> np.ndarray:
-        """The four lines of a frame, NaN where not known. Shape: ``(4,)``."""
+    def keypoints(self, img_path: str) -> npt.NDArray[np.float32]:
+        """Returns the four lines of a frame, NaN where not known. Shape: ``(4,)``."""
         row = self._rows.get(frame_name(img_path, self._parts.get("keypoints", 1)))
         return np.full(4, np.nan, np.float32) if row is None else self._lines[row]
 
     def foreground(self, img_path: str) -> Image.Image | None:
-        """The grey foreground map of a frame (255: person), or None where there is none."""
+        """Reads the grey foreground map of a frame (255: person), or None where there is none."""
         path = self.foreground_path(img_path)
         return None if path is None else read_image(path, "L")
 
     def foreground_path(self, img_path: str) -> Path | None:
-        """Where the foreground map of a frame is, or None where there is none."""
+        """Returns the path of a frame's foreground map, or None if there is none."""
         if self._foreground_dir is None:
             return None
         name = frame_name(img_path, self._parts["foreground"])
@@ -70,34 +76,51 @@ class Supervision:
         return path if path.exists() else None
 
     def name_of(self, img_path: str) -> str:
-        """What a frame is looked up by, the shorter name if there are two."""
+        """Returns the name a frame is looked up by; the shorter one if the fields' names differ."""
         return frame_name(img_path, min(self._parts.values(), default=1))
 
     def has(self, field: str, img_path: str) -> bool:
-        """Whether anything is known of a frame."""
+        """Returns whether a field of a frame is known."""
         if field == "keypoints":
             return not np.isnan(self.keypoints(img_path)).all()
         return self.foreground_path(img_path) is not None
 
 
+@runtime_checkable
+class HasSupervision(Protocol):
+    """A dataset that may come with key points or foreground maps."""
+
+    def supervision(self) -> Supervision | None:
+        """Returns them, or None."""
+
+
+def supervision_of(dataset: object) -> Supervision | None:
+    """Returns the key points and foreground maps that come with a dataset, or None.
+
+    Args:
+        dataset: A dataset of ours or of torchreid's.
+    """
+    return dataset.supervision() if isinstance(dataset, HasSupervision) else None
+
+
 def frame_name(img_path: str, parts: int = 1) -> str:
-    """The last parts of a frame's path."""
+    """Returns the last parts of a frame's path."""
     return "/".join(Path(img_path).parts[-parts:])
 
 
-def foreground_path(folder: str | Path, name: str) -> Path:
-    """Where the foreground map of a frame belongs below a folder of them."""
+def foreground_path(folder: StrPath, name: str) -> Path:
+    """Returns the path of a frame's foreground map in a folder of maps."""
     return Path(folder, name).with_suffix("") / "foreground.png"
 
 
-def _map_parts(folder):
-    """How many parts of a path name a folder's maps; one where there are none yet."""
+def _map_parts(folder: StrPath) -> int:
+    """Returns how many parts of a path name the maps of a folder; one if it has none yet."""
     first = next(Path(folder).rglob("foreground.png"), None)
     return 1 if first is None else max(1, len(first.parent.relative_to(folder).parts))
 
 
-def _read_lines(path):
-    """Reads and checks the JSON file; unknown lines come back as None."""
+def _read_lines(path: StrPath) -> dict[str, Lines]:
+    """Reads and checks the JSON file; unknown lines are None."""
     try:
         entries = read_json(path)
     except FileNotFoundError:
@@ -119,5 +142,5 @@ def _read_lines(path):
     return entries
 
 
-def _is_line(value):
+def _is_line(value: Any) -> bool:
     return value is None or (type(value) in (int, float) and not math.isinf(value))

@@ -15,7 +15,7 @@ from torchreid_occ.data.datasets.base import absence_message
 _MANAGED = {"self", "root", "split_id", "transform", "k_tfm", "mode", "combineall", "verbose"}
 _INSTEAD = (
     "Without the data, the same config runs on embedded data:\n"
-    "    python tools/main.py --config-file <same config> -s occwalk_tiny -t occwalk_tiny"
+    "    torchreid-occ train --config-file <same config> -s occwalk_tiny -t occwalk_tiny"
 )
 
 

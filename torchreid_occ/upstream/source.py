@@ -34,7 +34,7 @@ class ModuleSource:
                     one for one in statement.decorator_list if not _registers(one)
                 ]
                 self.definitions[name] = statement
-            case ast.Assign(targets=[target]):
+            case ast.Assign(targets=[target]) | ast.AnnAssign(target=target):
                 names = [node.id for node in ast.walk(target) if isinstance(node, ast.Name)]
                 self.definitions |= dict.fromkeys(names, statement)
             case ast.ImportFrom(module=module, names=aliases):

@@ -13,6 +13,7 @@ from torchreid_occ.data.datasets.base import (
     natural_key,
     relabel,
 )
+from torchreid_occ.data.supervision import supervision_of
 
 
 class Listed(TrackletDataset):
@@ -85,7 +86,7 @@ def test_items_have_torchreids_form_and_need_no_transform(root):
     assert dataset.train == [(("a.jpg",), 0, 0, 0), (("a.jpg",), 0, 1, 0)]
     assert dataset.gallery == [(("b.jpg", "c.jpg"), 5, 1, 0)]
     assert (dataset.num_train_pids, dataset.num_train_cams) == (1, 2)
-    assert dataset.supervision() is None
+    assert supervision_of(dataset) is None
 
 
 @pytest.mark.parametrize("missing", ["listed", "listed/people"])

@@ -85,7 +85,7 @@ def test_published_counts_follow_the_protocol(root):
 
 
 def test_an_unknown_protocol_is_an_error(root):
-    with pytest.raises(ValueError, match=r"gallery='none', but .* \['all', 'torchreid'\]"):
+    with pytest.raises(ValueError, match=r"gallery \"none\", but .* \['all', 'torchreid'\]"):
         Mars(root, gallery="none", verbose=False)
 
 

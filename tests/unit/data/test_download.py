@@ -4,7 +4,6 @@ import hashlib
 import io
 import os
 import re
-import runpy
 import tarfile
 import threading
 import zipfile
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from torchreid_occ.cli import main
 from torchreid_occ.data.download import fetch, unpack
 
 CONTENT = bytes(range(256)) * 4000
@@ -235,13 +235,12 @@ def test_an_archive_larger_than_the_free_space_is_not_unpacked(tmp_path, monkeyp
     assert not [*(tmp_path / "out").iterdir()]
 
 
-def test_the_tool(server, tmp_path, capsys):
-    tool = runpy.run_path(Path(__file__).parents[3] / "tools" / "fetch.py")["main"]
-    arguments = [f"{server.url}/a.zip", "--to", str(tmp_path / "data")]
-    tool([*arguments, "--sha256", DIGEST])
+def test_the_command(server, tmp_path, capsys):
+    arguments = ["fetch", f"{server.url}/a.zip", "--to", str(tmp_path / "data")]
+    main([*arguments, "--sha256", DIGEST])
     assert capsys.readouterr().out.strip() == str(tmp_path / "data" / "a.zip")
     with pytest.raises(SystemExit, match=r"error: .*a\.zip cannot be unpacked"):
-        tool([*arguments, "--unpack"])
+        main([*arguments, "--unpack"])
     make_zip(tmp_path / "data" / "a.zip", ["SDU-VID/1.png"])
-    tool([*arguments, "--unpack"])
+    main([*arguments, "--unpack"])
     assert (tmp_path / "data" / "SDU-VID" / "1.png").read_text() == "x"

@@ -62,7 +62,7 @@ def test_the_generator_decides():
 
 def test_wrong_arguments_are_named():
     rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match=r"'dense', but expected one of .*'evenly'"):
+    with pytest.raises(ValueError, match=r"\"dense\", but expected to be one of .*'evenly'"):
         sample_clip("dense", 4, 4, 1, rng)
     with pytest.raises(ValueError, match="num_frames=0"):
         sample_clip("evenly", 0, 4, 1, rng)

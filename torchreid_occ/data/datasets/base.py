@@ -1,29 +1,36 @@
-"""What all dataset readers share: the order of files, the checks and the messages."""
+"""Base of all dataset readers: the order of files, checks and messages."""
 
 import inspect
 import os
 import re
 import warnings
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, SupportsIndex, TypeAlias, TypeVar
 
 from torchvision.transforms.functional import pil_to_tensor
 
 from torchreid_occ._torchreid import torchreid
+from torchreid_occ._types import StrPath
+
+Frames = TypeVar("Frames", bound=tuple[str, ...] | str)
+# What a reader lists: paths of a tracklet's frames, or the path of an image; pid; camid.
+ListedTracklet: TypeAlias = tuple[tuple[str, ...], int, int]
+Listed: TypeAlias = tuple[tuple[str, ...] | str, int, int]
+Subsets: TypeAlias = tuple[Sequence[Listed], Sequence[Listed], Sequence[Listed]]
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
 
 class Counts(NamedTuple):
-    """How much a subset holds; None where nothing is published."""
+    """Size of a subset; None where nothing is published."""
 
     identities: int | None = None
     tracklets: int | None = None
     frames: int | None = None
 
-    def __str__(self):
+    def __str__(self) -> str:
         pairs = zip(self, self._fields, strict=True)
         return ", ".join(f"{number} {name}" for number, name in pairs if number is not None)
 
@@ -39,22 +46,22 @@ class Statistics(NamedTuple):
 SUBSETS = Statistics._fields
 
 
-def natural_key(name: str) -> tuple:
-    """Sorts frame2 before frame10; names that differ only in leading zeros keep one order."""
-    parts = re.split(r"(\d+)", name)
+def natural_key(name: str) -> tuple[list[str | int], str]:
+    """Sorts frame2 before frame10; ties, such as f2 and f02, are sorted as text."""
+    parts: list[str | int] = list(re.split(r"(\d+)", name))
     parts[1::2] = [int(digits) for digits in parts[1::2]]
     return parts, name
 
 
-def subfolders(folder: str | Path) -> list[Path]:
-    """Visible folders inside a folder, in natural order."""
+def subfolders(folder: StrPath) -> list[Path]:
+    """Returns the visible folders inside a folder, in natural order."""
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if entry.is_dir() and entry.name[0] != "."]
     return [Path(folder, name) for name in sorted(names, key=natural_key)]
 
 
-def list_frames(folder: str | Path) -> tuple[str, ...]:
-    """Paths of the visible image files of a tracklet's folder, in natural order."""
+def list_frames(folder: StrPath) -> tuple[str, ...]:
+    """Returns the paths of the visible image files of a tracklet's folder, in natural order."""
     with os.scandir(folder) as entries:
         names = [
             entry.name
@@ -64,22 +71,22 @@ def list_frames(folder: str | Path) -> tuple[str, ...]:
     return tuple(f"{folder}/{name}" for name in sorted(names, key=natural_key))
 
 
-def frames_in(folder: str | Path) -> tuple[str, ...]:
-    """As `list_frames`, with a warning where there are none: released datasets have such."""
+def frames_in(folder: StrPath) -> tuple[str, ...]:
+    """Calls `list_frames` and warns of an empty folder, which released datasets contain."""
     frames = list_frames(folder)
     if not frames:
         warnings.warn(f"{folder} holds no frames and is skipped.", stacklevel=2)
     return frames
 
 
-def relabel(items: Collection[tuple]) -> list[tuple]:
+def relabel(items: Collection[tuple[Frames, int, int]]) -> list[tuple[Frames, int, int]]:
     """Numbers the pids of ``(img_paths, pid, camid)`` items from 0, in the order of the pids."""
     labels = {pid: label for label, pid in enumerate(sorted({pid for _, pid, _ in items}))}
     return [(paths, labels[pid], camid) for paths, pid, camid in items]
 
 
-def absence_message(dataset: type, path: Path, root: Path) -> str:
-    """What to tell a user who does not have the data.
+def absence_message(dataset: type[Any], path: Path, root: Path) -> str:
+    """Returns the message for a user who does not have the data.
 
     Args:
         dataset: The dataset's class; its docstring is shown.
@@ -89,16 +96,15 @@ def absence_message(dataset: type, path: Path, root: Path) -> str:
     return (
         f"{dataset.__name__} is not there or not complete: {path} does not exist.\n\n"
         f"{inspect.getdoc(dataset)}\n\n"
-        f"Here root is {root} (config key data.root, option --root)."
+        f"Here root is {root} (config key data.root)."
     )
 
 
-class DatasetReader:
-    """What our video and image datasets add to torchreid's: one way in, checks and clear messages.
+class DatasetReader(torchreid.data.datasets.dataset.Dataset):
+    """What our video and image datasets add to torchreid's: listing in one place, checks, messages.
 
-    A dataset states its place and statistics as class attributes and lists its items in ``read``.
-    Its docstring is shown to whoever does not have the data, so it names the source and the
-    folders.
+    A dataset states its folder and statistics as class attributes and lists its items in ``read``.
+    Its docstring is part of the error for missing data, so it names the source and the folders.
 
     Args:
         root: Folder that holds the datasets.
@@ -112,49 +118,51 @@ class DatasetReader:
         ValueError: If train, query or gallery has no items.
     """
 
-    dataset_dir = ""  # below root
-    required = ()  # files and folders below dataset_dir
-    may_be_gallery = False  # whether a gallery alone will do, to be searched in
+    dataset_dir: Path = Path()  # below root
+    required: tuple[str, ...] = ()  # files and folders below dataset_dir
+    may_be_gallery = False  # whether a gallery alone is enough, to search in
     num_splits = 1
-    paper_statistics = None  # the published Statistics
+    paper_statistics: Statistics | None = None  # the published ones
+    train: list[Any]
+    num_train_pids: int
 
-    def __init__(self, root: str | Path = "", split_id: int = 0, **kwargs):
+    def __init__(self, root: StrPath = "", split_id: int = 0, **kwargs: Any) -> None:
         self.root = Path(root).expanduser().absolute()
         self.dataset_dir = self.root / self.dataset_dir
         self._check_presence()
-        subsets = dict(zip(Statistics._fields, self.read(split_id), strict=True))
+        subsets = dict(zip(SUBSETS, self.read(split_id), strict=True))
         self._check_subsets(subsets)
         # torchreid refuses None, yet listing the items needs no transform.
         kwargs.setdefault("transform", pil_to_tensor)
         super().__init__(**{name: items or _NoItems() for name, items in subsets.items()}, **kwargs)
 
-    def read(self, split_id: int) -> tuple[list[tuple], list[tuple], list[tuple]]:
+    def read(self, split_id: int) -> Subsets:
         """Lists the train, query and gallery items, each ``(img_paths, pid, camid)``.
 
         Training pids count from 0 without gaps; query and gallery share their own pids.
         """
         raise NotImplementedError
 
-    def combine_all(self):
+    def combine_all(self) -> None:
         """Adds the test identities to the training set.
 
         torchreid's own orders the new labels by a set, fails for a query identity that the gallery
         lacks, and repeats the queries of a gallery that contains them.
         """
-        test = dict.fromkeys(self.query + self.gallery)
-        test = [item for item in test if item[1] not in self._junk_pids]
+        items = dict.fromkeys(self.query + self.gallery)
+        test = [item for item in items if item[1] not in self._junk_pids]
         first = self.num_train_pids
         labels = {pid: first + i for i, pid in enumerate(sorted({item[1] for item in test}))}
         self.train = self.train + [(item[0], labels[item[1]], *item[2:]) for item in test]
         self.num_train_pids = self.get_num_pids(self.train)
         self.num_train_cams = self.get_num_cams(self.train)
 
-    def _check_presence(self):
+    def _check_presence(self) -> None:
         for path in (self.dataset_dir, *(self.dataset_dir / name for name in self.required)):
             if not path.exists():
                 raise FileNotFoundError(absence_message(type(self), path, self.root))
 
-    def _check_subsets(self, subsets):
+    def _check_subsets(self, subsets: Mapping[str, Sequence[Listed]]) -> None:
         name = type(self).__name__
         empty = [subset for subset, items in subsets.items() if not items]
         if empty and not (self.may_be_gallery and empty == ["train", "query"]):
@@ -180,22 +188,19 @@ class DatasetReader:
             )
 
 
-class _NoItems(list):
-    """No items, for torchreid, which asks for the first one's length unasked."""
+class _NoItems(list[Any]):
+    """An empty list; torchreid reads the length of the first item even of a list without items."""
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: SupportsIndex | slice) -> Any:
         return ()
 
 
 class TrackletDataset(DatasetReader, torchreid.data.VideoDataset):
     """Base of video datasets; items are ``(img_paths, pid, camid, dsetid)``, frames in order."""
 
-    def supervision(self):
-        """Key points and foreground maps that come with the data, a `Supervision`, or None."""
 
-
-def _count(items, published):
-    """Counts what is published of a subset."""
+def _count(items: Sequence[Listed], published: Counts) -> Counts:
+    """Counts a subset as far as there are published numbers to compare with."""
     counts = Counts(
         identities=len({item[1] for item in items}),
         tracklets=len(items),
@@ -205,8 +210,8 @@ def _count(items, published):
     return Counts(*(None if p is None else n for n, p in zip(counts, published, strict=True)))
 
 
-def _count_unmatched(query, gallery):
-    cameras = defaultdict(set)
+def _count_unmatched(query: Sequence[Listed], gallery: Sequence[Listed]) -> int:
+    cameras: defaultdict[int, set[int]] = defaultdict(set)
     for item in gallery:
         cameras[item[1]].add(item[2])
     return sum(not cameras[item[1]] - {item[2]} for item in query)

@@ -1,4 +1,4 @@
-"""MATLAB files of whole numbers, which some datasets list their tracklets and splits in."""
+"""MATLAB files of whole numbers, in which some datasets list their tracklets and splits."""
 
 import io
 import os
@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-# SciPy's parser dies of some damaged files, and a process of its own takes nobody with it.
+from torchreid_occ._types import StrPath
+
+# Runs in a subprocess because scipy.io.loadmat can segfault on damaged files.
 _PARSER = """
 import sys
 import numpy, scipy.io
@@ -17,7 +20,7 @@ numpy.save(sys.stdout.buffer, numpy.asarray(matrix, numpy.float64))
 """
 
 
-def read_matrix(path: str | Path, key: str) -> np.ndarray:
+def read_matrix(path: StrPath, key: str) -> npt.NDArray[np.int64]:
     """Reads a matrix of whole numbers.
 
     Args:
@@ -42,6 +45,6 @@ def read_matrix(path: str | Path, key: str) -> np.ndarray:
     else:
         numbers = np.load(io.BytesIO(done.stdout))
         if np.isfinite(numbers).all():
-            return numbers.astype(int)
+            return numbers.astype(np.int64)
         fault = "some of its numbers are not finite"
     raise ValueError(f"{path} is no MATLAB file with the matrix {key}: {fault}.")

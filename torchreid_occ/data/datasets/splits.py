@@ -3,21 +3,26 @@
 import warnings
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from torchreid_occ.utils.documents import read_json
 from torchreid_occ.utils.files import write_json
 
+# Name or number of an identity, as a JSON file of splits holds it; one kind in each dataset.
+Identity: TypeAlias = Any
+Split: TypeAlias = dict[str, list[Identity]]  # "train" and "test"
+
 NUM_SPLITS = 10
 
 
 def half_splits(
-    identities: Sequence, num_splits: int = NUM_SPLITS, seed: int = 0
-) -> list[dict[str, list]]:
+    identities: Sequence[Identity], num_splits: int = NUM_SPLITS, seed: int = 0
+) -> list[Split]:
     """Splits identities at random into halves; an odd one out is tested on.
 
-    The result depends on nothing but the seed and the identities in the order given.
+    The result depends only on the seed and on the identities and their order.
 
     Args:
         identities: Sorted names or numbers.
@@ -44,10 +49,10 @@ def half_splits(
 def load_split(
     path: Path,
     split_id: int,
-    identities: Collection,
-    make: Callable[[], list[dict[str, list]]],
+    identities: Collection[Identity],
+    make: Callable[[], list[Split]],
     complete: bool = True,
-) -> dict[str, list]:
+) -> Split:
     """Reads one split from a file; a missing file is made first, an existing one never replaced.
 
     Where the folder cannot be written, the splits are used from memory.
@@ -76,7 +81,7 @@ def load_split(
     return splits[split_id]
 
 
-def _read(path):
+def _read(path: Path) -> list[Split]:
     try:
         splits = read_json(path)
         halves = [split[half] for split in splits for half in ("train", "test")]
@@ -94,7 +99,7 @@ def _read(path):
     return splits
 
 
-def _keep(path, splits):
+def _keep(path: Path, splits: list[Split]) -> None:
     try:
         write_json(path, splits)
     except OSError as error:
@@ -105,7 +110,9 @@ def _keep(path, splits):
         )
 
 
-def _check(path, number, split, identities, complete):
+def _check(
+    path: Path, number: int, split: Split, identities: set[Identity], complete: bool
+) -> None:
     train, test = set(split["train"]), set(split["test"])
     problems = []
     if not train or not test:
@@ -124,7 +131,7 @@ def _check(path, number, split, identities, complete):
         )
 
 
-def _some(identities):
+def _some(identities: Collection[Identity]) -> str:
     shown = ", ".join(str(identity) for identity in sorted(identities, key=str)[:3])
     more = ", ..." if len(identities) > 3 else ""
     noun = "identity" if len(identities) == 1 else "identities"

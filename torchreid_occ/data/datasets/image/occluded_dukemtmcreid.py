@@ -9,6 +9,7 @@ from torchreid_occ.data.datasets.base import (
     Counts,
     DatasetReader,
     Statistics,
+    Subsets,
     frames_in,
     relabel,
 )
@@ -39,7 +40,7 @@ class OccludedDukeMTMCreID(DatasetReader, torchreid.data.ImageDataset):
             bounding_box_test/
     """
 
-    dataset_dir = "Occluded_Duke"
+    dataset_dir = Path("Occluded_Duke")
     required = ("bounding_box_train", "query", "bounding_box_test")
     paper_statistics = Statistics(
         train=Counts(identities=702, frames=15618),
@@ -47,13 +48,13 @@ class OccludedDukeMTMCreID(DatasetReader, torchreid.data.ImageDataset):
         gallery=Counts(identities=1110, frames=17661),
     )
 
-    def read(self, split_id: int) -> tuple[list[tuple], list[tuple], list[tuple]]:
+    def read(self, split_id: int) -> Subsets:
         """Lists the images of each folder; person and camera are in the names."""
         train, query, gallery = (_images(self.dataset_dir / name) for name in self.required)
         return relabel(train), query, gallery
 
 
-def _images(folder):
+def _images(folder: Path) -> list[tuple[str, int, int]]:
     items = []
     for path in frames_in(folder):
         match = re.match(r"([-\d]+)_c(\d)", Path(path).name)

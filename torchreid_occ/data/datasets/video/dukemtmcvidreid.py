@@ -1,4 +1,4 @@
-"""DukeMTMC-VideoReID, and what its occluded form shares with it."""
+"""DukeMTMC-VideoReID, whose reader also reads its occluded selection."""
 
 import re
 import warnings
@@ -7,7 +7,9 @@ from pathlib import Path
 from torchreid_occ._registry import register_dataset
 from torchreid_occ.data.datasets.base import (
     Counts,
+    ListedTracklet,
     Statistics,
+    Subsets,
     TrackletDataset,
     frames_in,
     relabel,
@@ -52,7 +54,7 @@ class DukeMTMCVidReID(TrackletDataset):
                 gallery/
     """
 
-    dataset_dir = "dukemtmc-vidreid/DukeMTMC-VideoReID"
+    dataset_dir = Path("dukemtmc-vidreid/DukeMTMC-VideoReID")
     required = ("train", "query", "gallery")
     paper_statistics = Statistics(
         train=Counts(identities=702, tracklets=2196),
@@ -60,13 +62,13 @@ class DukeMTMCVidReID(TrackletDataset):
         gallery=Counts(identities=1110, tracklets=2636),
     )
 
-    def read(self, split_id: int) -> tuple[list[tuple], list[tuple], list[tuple]]:
+    def read(self, split_id: int) -> Subsets:
         """Lists ``<pid>/<tracklet>/<frame>`` of each subset; the camera is in the frames' names."""
         train, query, gallery = (_tracklets(self.dataset_dir / name) for name in self.required)
         return relabel(train), query, gallery
 
 
-def _tracklets(folder):
+def _tracklets(folder: Path) -> list[ListedTracklet]:
     items = []
     for person in subfolders(folder):
         if not re.fullmatch(r"-?\d+", person.name):
@@ -83,8 +85,8 @@ def _tracklets(folder):
     return items
 
 
-def _parse(path):
-    """The frame's place in the tracklet and in the video, and the camera."""
+def _parse(path: str) -> tuple[int, int, int]:
+    """Returns the frame's number in the tracklet and in the video, and the camera."""
     match = FRAME_NAME.fullmatch(Path(path).name)
     if match is None:
         raise ValueError(

@@ -1,10 +1,13 @@
 """iLIDS-VID."""
 
+from pathlib import Path
+
 import numpy as np
 
 from torchreid_occ._registry import register_dataset
 from torchreid_occ.data.datasets.base import Counts, Statistics, subfolders
 from torchreid_occ.data.datasets.matlab import read_matrix
+from torchreid_occ.data.datasets.splits import Identity, Split
 from torchreid_occ.data.datasets.video.two_cameras import TwoCameraDataset
 
 
@@ -39,7 +42,7 @@ class ILIDSVID(TwoCameraDataset):
                     cam2/
     """
 
-    dataset_dir = "ilids-vid"
+    dataset_dir = Path("ilids-vid")
     required = ("i-LIDS-VID/sequences/cam1", "i-LIDS-VID/sequences/cam2")
     paper_statistics = Statistics(
         train=Counts(identities=150, tracklets=300),
@@ -47,13 +50,13 @@ class ILIDSVID(TwoCameraDataset):
         gallery=Counts(identities=150, tracklets=150),
     )
 
-    def cameras(self) -> list[dict]:
-        """For each camera, the folders by their names (person001)."""
+    def cameras(self) -> list[dict[Identity, Path]]:
+        """Returns for each camera the folders by their names (person001)."""
         sequences = self.dataset_dir / "i-LIDS-VID" / "sequences"
         return [{f.name: f for f in subfolders(sequences / camera)} for camera in ("cam1", "cam2")]
 
-    def make_splits(self, identities: list) -> list[dict[str, list]]:
-        """The published splits from the .mat file, or random ones where it is missing."""
+    def make_splits(self, identities: list[Identity]) -> list[Split]:
+        """Reads the published splits from the .mat file; draws random ones if it is missing."""
         path = self.dataset_dir / "train-test people splits" / "train_test_splits_ilidsvid.mat"
         if not path.exists():
             return super().make_splits(identities)

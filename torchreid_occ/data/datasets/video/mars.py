@@ -2,16 +2,21 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 from torchreid_occ._registry import register_dataset
+from torchreid_occ._types import StrPath
 from torchreid_occ.data.datasets.base import (
     Counts,
+    ListedTracklet,
     Statistics,
+    Subsets,
     TrackletDataset,
     natural_key,
     relabel,
 )
 from torchreid_occ.data.datasets.matlab import read_matrix
+from torchreid_occ.utils.checks import check_choice
 
 JUNK = -1
 DISTRACTORS = 0
@@ -63,7 +68,7 @@ class Mars(TrackletDataset):
         **kwargs: torchreid's.
     """
 
-    dataset_dir = "mars"
+    dataset_dir = Path("mars")
     required = (
         "info/train_name.txt",
         "info/test_name.txt",
@@ -75,9 +80,10 @@ class Mars(TrackletDataset):
     )
     _junk_pids = (DISTRACTORS,)  # many people, so no identity to train on
 
-    def __init__(self, root: str | Path = "", split_id: int = 0, gallery: str = "all", **kwargs):
-        if gallery not in GALLERIES:
-            raise ValueError(f"Received gallery={gallery!r}, but expected one of {[*GALLERIES]}.")
+    def __init__(
+        self, root: StrPath = "", split_id: int = 0, gallery: str = "all", **kwargs: Any
+    ) -> None:
+        check_choice("gallery", gallery, GALLERIES)
         self.queries_in_gallery = gallery == "all"
         self.paper_statistics = Statistics(
             train=Counts(identities=625, tracklets=8298),
@@ -86,7 +92,7 @@ class Mars(TrackletDataset):
         )
         super().__init__(root, split_id, **kwargs)
 
-    def read(self, split_id: int) -> tuple[list[tuple], list[tuple], list[tuple]]:
+    def read(self, split_id: int) -> Subsets:
         """Lists the tracklets of the .mat files; ``query_IDX`` counts from 1."""
         train = self._tracklets("train")
         test = self._tracklets("test")
@@ -100,8 +106,8 @@ class Mars(TrackletDataset):
         gallery = test.keys() if self.queries_in_gallery else sorted(test.keys() - set(queries))
         return relabel(train.values()), [test[i] for i in queries], [test[i] for i in gallery]
 
-    def _tracklets(self, part):
-        """The tracklets by their row, without junk and those that have no frames."""
+    def _tracklets(self, part: str) -> dict[int, ListedTracklet]:
+        """Returns the tracklets by row, without junk and without empty ones."""
         source = f"tracks_{part}_info.mat"
         rows = read_matrix(self.dataset_dir / "info" / source, f"track_{part}_info")
         names = (self.dataset_dir / "info" / f"{part}_name.txt").read_text().split()

@@ -1,5 +1,7 @@
 """Occluded-DukeMTMC-VideoReID."""
 
+from pathlib import Path
+
 from torchreid_occ._registry import register_dataset
 from torchreid_occ.data.datasets.base import Counts, Statistics
 from torchreid_occ.data.datasets.video.dukemtmcvidreid import DukeMTMCVidReID
@@ -36,7 +38,7 @@ class OccludedDukeMTMCVidReID(DukeMTMCVidReID):
             gallery/
     """
 
-    dataset_dir = "Occluded-DukeMTMC-VideoReID"
+    dataset_dir = Path("Occluded-DukeMTMC-VideoReID")
     paper_statistics = Statistics(
         train=Counts(identities=702, tracklets=1702, frames=292343),
         query=Counts(identities=661, tracklets=661, frames=39526),

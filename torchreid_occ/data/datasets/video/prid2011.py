@@ -1,7 +1,10 @@
 """PRID 2011."""
 
+from pathlib import Path
+
 from torchreid_occ._registry import register_dataset
 from torchreid_occ.data.datasets.base import Counts, Statistics, frames_in, subfolders
+from torchreid_occ.data.datasets.splits import Identity, Split
 from torchreid_occ.data.datasets.video.two_cameras import TwoCameraDataset
 
 MIN_FRAMES = 28
@@ -38,7 +41,7 @@ class PRID2011(TwoCameraDataset):
                     cam_b/
     """
 
-    dataset_dir = "prid2011"
+    dataset_dir = Path("prid2011")
     required = ("prid_2011/multi_shot/cam_a", "prid_2011/multi_shot/cam_b")
     split_file = "splits_prid2011.json"
     every_identity_is_split = False  # 22 of the 200 have too few frames
@@ -48,8 +51,8 @@ class PRID2011(TwoCameraDataset):
         gallery=Counts(identities=89, tracklets=89),
     )
 
-    def cameras(self) -> list[dict]:
-        """For each camera, the folders (by name) of the persons that are in both."""
+    def cameras(self) -> list[dict[Identity, Path]]:
+        """Returns for each camera the folders (by name) of the persons that are in both."""
         multi_shot = self.dataset_dir / "prid_2011" / "multi_shot"
         first, second = (
             {folder.name: folder for folder in subfolders(multi_shot / camera)}
@@ -59,8 +62,8 @@ class PRID2011(TwoCameraDataset):
         both = first.keys() & second.keys()
         return [{name: folders[name] for name in both} for folders in (first, second)]
 
-    def make_splits(self, identities: list) -> list[dict[str, list]]:
-        """Random halves of the identities with more than 27 frames in both cameras."""
+    def make_splits(self, identities: list[Identity]) -> list[Split]:
+        """Draws random halves of the identities with more than 27 frames in both cameras."""
         cameras = self.cameras()
         return super().make_splits(
             [

@@ -1,9 +1,11 @@
 """SDU-VID."""
 
 import re
+from pathlib import Path
 
 from torchreid_occ._registry import register_dataset
 from torchreid_occ.data.datasets.base import Counts, Statistics, subfolders
+from torchreid_occ.data.datasets.splits import Identity
 from torchreid_occ.data.datasets.video.two_cameras import TwoCameraDataset
 
 
@@ -33,7 +35,7 @@ class SDUVID(TwoCameraDataset):
                         0001.png         png, jpg or bmp, in natural order
     """
 
-    dataset_dir = "SDU-VID"
+    dataset_dir = Path("SDU-VID")
     required = ("sequences",)
     paper_statistics = Statistics(
         train=Counts(identities=150, tracklets=300),
@@ -41,8 +43,8 @@ class SDUVID(TwoCameraDataset):
         gallery=Counts(identities=150, tracklets=150),
     )
 
-    def cameras(self) -> list[dict]:
-        """For each of the two cameras, the folder of each person number."""
+    def cameras(self) -> list[dict[Identity, Path]]:
+        """Returns for each of the two cameras the folder of each person number."""
         sequences = self.dataset_dir / "sequences"
         cameras = {folder.name[-1]: folder for folder in subfolders(sequences)}
         if len(cameras) != 2:
@@ -52,8 +54,8 @@ class SDUVID(TwoCameraDataset):
             )
         return [self._persons(cameras[camera]) for camera in sorted(cameras)]
 
-    def _persons(self, camera):
-        persons = {}
+    def _persons(self, camera: Path) -> dict[Identity, Path]:
+        persons: dict[Identity, Path] = {}
         for folder in subfolders(camera):
             digits = re.search(r"\d+$", folder.name)
             if digits is None:

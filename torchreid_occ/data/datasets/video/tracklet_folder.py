@@ -2,11 +2,15 @@
 
 import csv
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
 
 from torchreid_occ._registry import register_dataset
+from torchreid_occ._types import StrPath
 from torchreid_occ.data.datasets.base import (
     SUBSETS,
+    Subsets,
     TrackletDataset,
     frames_in,
     natural_key,
@@ -15,6 +19,8 @@ from torchreid_occ.data.datasets.base import (
 )
 
 COLUMNS = ("path", "pid", "camid", "split")
+# Paths of a tracklet's frames, name of the person, camid.
+NamedTracklet: TypeAlias = tuple[tuple[str, ...], str, int]
 
 
 @register_dataset("tracklet_folder")
@@ -42,15 +48,15 @@ class TrackletFolder(TrackletDataset):
     where ``path`` is relative to the CSV, ``split`` is train, query or gallery, and ``tracklet``
     tells the tracklets of one person in one camera apart; without it they are one.
 
-    A gallery alone, as tools/tracklets.py makes of a video, can be searched in, but not trained or
-    tested on.
+    A gallery alone, as torchreid-occ tracklets makes of a video, can be searched in, but not
+    trained or tested on.
     """
 
     may_be_gallery = True
 
-    def __init__(self, root: str | Path = "", split_id: int = 0, **kwargs):
+    def __init__(self, root: StrPath = "", split_id: int = 0, **kwargs: Any) -> None:
         if (Path(root).expanduser() / "tracklet_folder").is_dir():
-            self.dataset_dir = "tracklet_folder"
+            self.dataset_dir = Path("tracklet_folder")
         folder = Path(root).expanduser() / self.dataset_dir
         self._csv = (folder / "tracklets.csv").exists()
         if self._csv:
@@ -60,12 +66,12 @@ class TrackletFolder(TrackletDataset):
             self.required = present if present == ("gallery",) else SUBSETS
         super().__init__(root, split_id, **kwargs)
 
-    def read(self, split_id: int) -> tuple[list[tuple], list[tuple], list[tuple]]:
+    def read(self, split_id: int) -> Subsets:
         """Lists the tracklets; names of persons become numbers in natural order."""
         if self._csv:
             subsets = _read_csv(self.dataset_dir / "tracklets.csv")
         else:
-            subsets = dict.fromkeys(SUBSETS, ())
+            subsets = {subset: [] for subset in SUBSETS}
             subsets |= {name: _read_folder(self.dataset_dir / name) for name in self.required}
         persons = {person for items in subsets.values() for _, person, _ in items}
         pids = {person: pid for pid, person in enumerate(sorted(persons, key=natural_key))}
@@ -76,7 +82,16 @@ class TrackletFolder(TrackletDataset):
         return relabel(train), query, gallery
 
 
-def _read_folder(folder):
+class _Key(NamedTuple):
+    """The cells of a row that tell tracklets apart."""
+
+    subset: str
+    person: str
+    camid: int
+    tracklet: str
+
+
+def _read_folder(folder: Path) -> list[NamedTracklet]:
     items = []
     for person in subfolders(folder):
         for tracklet in subfolders(person):
@@ -91,22 +106,25 @@ def _read_folder(folder):
     return items
 
 
-def _read_csv(path):
-    tracklets = {}
-    seen = {}
+def _read_csv(path: Path) -> dict[str, list[NamedTracklet]]:
+    tracklets: dict[_Key, list[str]] = {}
+    seen: dict[tuple[str, str], int] = {}
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, skipinitialspace=True)
             _check_header(path, reader.fieldnames)
             for row in reader:
                 where = f"{path}, line {reader.line_num}"
-                subset, person, camid, tracklet, frame = _parse_row(where, row, path.parent)
-                if (first := seen.setdefault((subset, frame), reader.line_num)) != reader.line_num:
-                    raise ValueError(f"{where}: {frame} is already in {subset}, in line {first}.")
-                tracklets.setdefault((subset, person, camid, tracklet), []).append(frame)
+                key, frame = _parse_row(where, row, path.parent)
+                first = seen.setdefault((key.subset, frame), reader.line_num)
+                if first != reader.line_num:
+                    raise ValueError(
+                        f"{where}: {frame} is already in {key.subset}, in line {first}."
+                    )
+                tracklets.setdefault(key, []).append(frame)
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} cannot be read as CSV in UTF-8: {error}.") from error
-    subsets = {subset: [] for subset in SUBSETS}
+    subsets: dict[str, list[NamedTracklet]] = {subset: [] for subset in SUBSETS}
     for (subset, person, camid, _), frames in tracklets.items():
         subsets[subset].append((tuple(frames), person, camid))
     if absent := [subset for subset, items in subsets.items() if not items]:
@@ -114,7 +132,7 @@ def _read_csv(path):
     return subsets
 
 
-def _check_header(path, names):
+def _check_header(path: Path, names: Sequence[str] | None) -> None:
     missing = [name for name in COLUMNS if name not in (names or ())]
     if missing:
         raise ValueError(
@@ -123,8 +141,8 @@ def _check_header(path, names):
         )
 
 
-def _parse_row(where, row, folder):
-    """The subset, person, camera, tracklet and frame of a row."""
+def _parse_row(where: str, row: Mapping[Any, Any], folder: Path) -> tuple[_Key, str]:
+    """Returns the tracklet of a row and the path of its frame."""
     if None in row or None in row.values():
         raise ValueError(f"{where}: the row does not have as many values as the header.")
     for name in COLUMNS:
@@ -137,4 +155,5 @@ def _parse_row(where, row, folder):
     frame = folder / row["path"]
     if not frame.is_file():
         raise FileNotFoundError(f"{where}: the frame {frame} does not exist.")
-    return row["split"], row["pid"], int(row["camid"]), row.get("tracklet", ""), str(frame)
+    key = _Key(row["split"], row["pid"], int(row["camid"]), row.get("tracklet", ""))
+    return key, str(frame)

@@ -1,9 +1,23 @@
-"""Datasets of two cameras: half of the identities trains, camera 1 searches in camera 2."""
+"""Datasets of two cameras: half of the identities for training, queries from camera 1."""
 
 import warnings
+from collections.abc import Iterable
+from pathlib import Path
 
-from torchreid_occ.data.datasets.base import TrackletDataset, frames_in, relabel
-from torchreid_occ.data.datasets.splits import NUM_SPLITS, half_splits, load_split
+from torchreid_occ.data.datasets.base import (
+    ListedTracklet,
+    Subsets,
+    TrackletDataset,
+    frames_in,
+    relabel,
+)
+from torchreid_occ.data.datasets.splits import (
+    NUM_SPLITS,
+    Identity,
+    Split,
+    half_splits,
+    load_split,
+)
 
 
 class TwoCameraDataset(TrackletDataset):
@@ -16,12 +30,12 @@ class TwoCameraDataset(TrackletDataset):
     split_file = "splits.json"  # below dataset_dir
     every_identity_is_split = True
 
-    def cameras(self) -> list[dict]:
-        """For camera 1 and camera 2, the folder of each identity."""
+    def cameras(self) -> list[dict[Identity, Path]]:
+        """Returns for camera 1 and camera 2 the folder of each identity."""
         raise NotImplementedError
 
-    def make_splits(self, identities: list) -> list[dict[str, list]]:
-        """The splits for a folder without a split file: drawn at random, always the same ones."""
+    def make_splits(self, identities: list[Identity]) -> list[Split]:
+        """Makes the splits of a folder without a split file: random, with a fixed seed."""
         warnings.warn(
             f"{type(self).__name__}: {self.dataset_dir / self.split_file} does not exist; ten "
             f"random half splits of {len(identities)} identities are drawn with seed 0. Results on "
@@ -30,8 +44,8 @@ class TwoCameraDataset(TrackletDataset):
         )
         return half_splits(identities)
 
-    def read(self, split_id: int) -> tuple[list[tuple], list[tuple], list[tuple]]:
-        """Lists both cameras of the training half; of the test half, camera 1 searches camera 2."""
+    def read(self, split_id: int) -> Subsets:
+        """Lists both cameras of the training half; of the test half, camera 1 as queries."""
         cameras = self.cameras()
         identities = sorted(cameras[0].keys() & cameras[1].keys())
         if alone := cameras[0].keys() ^ cameras[1].keys():
@@ -49,7 +63,7 @@ class TwoCameraDataset(TrackletDataset):
         )
         pids = {identity: pid for pid, identity in enumerate(identities)}
 
-        def tracklets(half, camid):
+        def tracklets(half: Iterable[Identity], camid: int) -> list[ListedTracklet]:
             folders = ((cameras[camid][identity], pids[identity]) for identity in sorted(half))
             items = ((frames_in(folder), pid, camid) for folder, pid in folders)
             return [item for item in items if item[0]]
