@@ -9,15 +9,15 @@ install: .venv/installed
 .venv/installed: setup.py pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --upgrade --constraint constraints.txt --editable '.[dev]'
-	-$(BIN)/python -m torchreid_occ.ops.build
+	-$(BIN)/torchreid-occ build-ops
 	touch $@
 
 demo: install
-	$(BIN)/python tools/demo.py
+	$(BIN)/torchreid-occ demo
 
 # Each takes as many runs at once as JOBS says, with its share of the cores.
 JOBS ?= 2
-COMPARE := $(BIN)/python tools/compare.py --pretrain configs/pretrain/occwalk_small.yaml \
+COMPARE := $(BIN)/torchreid-occ compare --pretrain configs/pretrain/occwalk_small.yaml \
 	--seeds 200 201 202 --splits 200 201 202 --jobs $(JOBS)
 
 compare: install

@@ -1,4 +1,4 @@
-"""Runs the tools of the repository as commands, without each importing torch anew.
+"""Runs the command `torchreid-occ` without importing torch anew each time.
 
 A server that has imported the package forks a process for every command. What the command is given
 and leaves is as on a command line: arguments, environment, working directory, streams, exit status.
@@ -6,7 +6,6 @@ and leaves is as on a command line: arguments, environment, working directory, s
 
 import multiprocessing
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -16,27 +15,29 @@ from pathlib import Path
 
 from support import REPOSITORY
 
+from torchreid_occ_command import main
+
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["torchreid_occ.runs", "torchreid_occ.visualization.rfcnet"])
 TIMEOUT = 300
 
 
-def run_tool(name, *arguments, env=None):
-    """Runs ``tools/<name>`` in the repository and returns a `subprocess.CompletedProcess`."""
+def run_command(*words, env=None):
+    """Runs ``torchreid-occ`` in the repository and returns a `subprocess.CompletedProcess`."""
     with tempfile.TemporaryDirectory() as folder:
         streams = [Path(folder, stream) for stream in ("stdout", "stderr")]
-        process = _start(name, arguments, streams, env)
+        process = _start(words, streams, env)
         process.join(TIMEOUT)
         if process.exitcode is None:
             os.killpg(process.pid, signal.SIGKILL)
             raise subprocess.TimeoutExpired(process.name, TIMEOUT)
         output = [stream.read_text(encoding="utf-8") for stream in streams]
-    return subprocess.CompletedProcess(arguments, process.exitcode, *output)
+    return subprocess.CompletedProcess(words, process.exitcode, *output)
 
 
-def start_and_kill(arguments, awaited, pause=0.0, tool="main.py"):
-    """Starts a tool and kills it, and its workers, soon after a file is there."""
-    process = _start(tool, arguments, [os.devnull, os.devnull])
+def start_and_kill(words, awaited, pause=0.0):
+    """Starts a command and kills it, and its workers, soon after a file is there."""
+    process = _start(words, [os.devnull, os.devnull])
     deadline = time.monotonic() + TIMEOUT
     while not awaited.exists():
         assert process.is_alive(), f"the run ended before {awaited} was there"
@@ -47,10 +48,10 @@ def start_and_kill(arguments, awaited, pause=0.0, tool="main.py"):
     process.join()
 
 
-def _start(name, arguments, streams, env=None):
-    words = [str(REPOSITORY / "tools" / name), *map(str, arguments)]
+def _start(words, streams, env=None):
+    words = [*map(str, words)]
     environment = dict(os.environ if env is None else env)
-    process = _FORKS.Process(target=_run, args=(words, environment, streams), name=name)
+    process = _FORKS.Process(target=_run, args=(words, environment, streams), name=words[0])
     process.start()
     return process
 
@@ -62,6 +63,5 @@ def _run(words, environment, streams):
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(REPOSITORY)
-    sys.argv = words
-    sys.path[0] = str(Path(words[0]).parent)
-    runpy.run_path(words[0], run_name="__main__")
+    sys.argv = ["torchreid-occ", *words]
+    main()

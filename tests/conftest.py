@@ -1,5 +1,5 @@
 import pytest
-from commands import run_tool
+from commands import run_command
 from support import write_two_cameras
 
 
@@ -10,10 +10,10 @@ def two_cameras(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def main():
-    """Runs tools/main.py."""
+    """Runs `torchreid-occ train`."""
 
     def run(*arguments, check=True, env=None):
-        done = run_tool("main.py", *arguments, env=env)
+        done = run_command("train", *arguments, env=env)
         if check and done.returncode:
             raise AssertionError(f"{done.stdout}\n{done.stderr}")
         return done

@@ -12,12 +12,12 @@ PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 # Bash itself expands loops, braces and globs; our commands only say what they were called with.
 SHELL = r"""
 say() { printf '%s\0' "$@"; printf '\n'; }
-for name in python make torchrun; do eval "$name() { say $name \"\$@\"; }"; done
+for name in python make torchrun torchreid-occ; do eval "$name() { say $name \"\$@\"; }"; done
 for name in cd cp git ls mkdir pip; do eval "$name() { :; }"; done
 command_not_found_handle() { say unknown "$@"; }
 PATH=
 """
-STARTS = ("python ", "make ", "torchrun ", "tools/")
+STARTS = ("python ", "make ", "torchrun ", "torchreid-occ ", "tools/")
 
 
 def code_blocks(page, language):

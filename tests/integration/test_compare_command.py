@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from commands import run_tool
+from commands import run_command
 from support import TINY
 
 pytestmark = pytest.mark.slow
@@ -17,7 +17,7 @@ BASE = {
 
 
 def compare(folder, *more):
-    return run_tool("compare.py", "--folder", folder / "runs", "--root", folder / "data", *more)
+    return run_command("compare", "--folder", folder / "runs", "--root", folder / "data", *more)
 
 
 def write_yaml(path, settings):

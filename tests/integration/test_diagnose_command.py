@@ -2,7 +2,7 @@ import re
 from functools import partial
 
 import pytest
-from commands import run_tool
+from commands import run_command
 from support import REPOSITORY, TINY, pairs
 
 SETTINGS = {
@@ -15,7 +15,7 @@ SETTINGS = {
 }
 
 
-diagnose = partial(run_tool, "diagnose.py")
+diagnose = partial(run_command, "diagnose")
 
 
 @pytest.fixture(scope="module")

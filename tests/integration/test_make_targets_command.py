@@ -1,24 +1,23 @@
 import json
-import runpy
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from commands import run_tool, start_and_kill
-from support import REPOSITORY
+from commands import run_command, start_and_kill
 
 from torchreid_occ.annotate.networks import HEADS, Network
 from torchreid_occ.annotate.quality import accuracy
 from torchreid_occ.annotate.small_detectors import OccWalkPeople, train_small_detector
+from torchreid_occ.cli import main
 from torchreid_occ.data.supervision import Supervision, foreground_path
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 
 TINY = Network("resnet18", 8, (8,), 64)
 
 
-def run(tool, *words, check=True):
-    done = run_tool(f"{tool}.py", *words)
+def run(*words, check=True):
+    done = run_command(*words)
     assert not (check and done.returncode), done.stdout + done.stderr
     return done
 
@@ -37,10 +36,9 @@ def weights(tmp_path_factory):
 
 
 def test_targets_of_a_dataset_and_their_report(weights, two_cameras, tmp_path, capsys):
-    main = runpy.run_path(str(REPOSITORY / "tools" / "make_targets.py"))["main"]
     out = tmp_path / "targets"
     words = ["-s", "sduvid", "--root", two_cameras, "--out", out, *weights, "--workers", 0]
-    words = [str(word) for word in words]
+    words = ["annotate", *map(str, words)]
     main([*words, "--tracklets", "1"])
     assert capsys.readouterr().out.splitlines()[-1] == str(out / "report.md")
     tracklets = tracklets_of(load_dataset("sduvid", str(two_cameras)))
@@ -65,15 +63,15 @@ def files(folder):
 def test_a_killed_command_ends_with_the_same_files(weights, two_cameras, tmp_path):
     words = ["-s", "sduvid", "--root", two_cameras, *weights]
     words = [*map(str, words), "--out"]
-    run("make_targets", *words, tmp_path / "whole")
+    run("annotate", *words, tmp_path / "whole")
     out = tmp_path / "killed"
     records = map(json.loads, (tmp_path / "whole" / "frames.jsonl").read_text().splitlines())
     mapped = [record["frame"] for record in records if record["coverage"] is not None]
     for name in mapped[:: len(mapped) // 3][:3]:
         awaited = foreground_path(out / "foreground", name)
-        start_and_kill([*words, str(out)], awaited, tool="make_targets.py")
+        start_and_kill(["annotate", *words, str(out)], awaited)
         assert not (out / "keypoints.json").exists()
-    run("make_targets", *words, out)
+    run("annotate", *words, out)
     assert files(out) == files(tmp_path / "whole")
 
 
@@ -81,9 +79,9 @@ def test_a_killed_command_ends_with_the_same_files(weights, two_cameras, tmp_pat
 def test_small_detectors_come_near_the_truth(tmp_path):
     for kind, steps in (("keypoints", 300), ("masks", 200)):
         words = ["--out", tmp_path / f"{kind}.pth", "--tracklets", 150, "--steps", steps]
-        run("train_small_detector", kind, *words)
+        run("train-small-detector", kind, *words)
     run(
-        "make_targets", "-s", "occwalk_tiny", "--root", tmp_path, "--out", tmp_path / "targets",
+        "annotate", "-s", "occwalk_tiny", "--root", tmp_path, "--out", tmp_path / "targets",
         "--tracklets", 4, "--keypoint-weights", tmp_path / "keypoints.pth",
         "--segmentation-weights", tmp_path / "masks.pth",
     )  # fmt: skip

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from commands import run_tool
+from commands import run_command
 from support import REPOSITORY
 
 from torchreid_occ.completion.network import STCnet
@@ -18,7 +18,7 @@ OVERRIDES = [
 ]  # fmt: skip
 
 
-measure = partial(run_tool, "measure_completion.py")
+measure = partial(run_command, "measure-completion")
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,8 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
     for epoch in (0, 1, 2):
         checkpoint = killed / "model" / f"model.pth.tar-{epoch}"
         awaited = checkpoint if epoch else killed / "config.yaml"
-        start_and_kill([*arguments, "data.save_dir", str(killed), *resume], awaited, pause=0.2)
+        words = ["train", *arguments, "data.save_dir", str(killed), *resume]
+        start_and_kill(words, awaited, pause=0.2)
         resume = ["--resume", str(killed)]
     # A kill in the midst of writing a checkpoint leaves such a file.
     (killed / "model" / ".model.pth.tar-3.x.partial").write_bytes(b"half")

@@ -1,12 +1,12 @@
-"""tools/search.py as a user runs it, with a model that was never trained."""
+"""`torchreid-occ search` as a user runs it, with a model that was never trained."""
 
 import json
-import runpy
 
 import pytest
 import torch
-from support import REPOSITORY, pairs, write_two_cameras
+from support import pairs, write_two_cameras
 
+from torchreid_occ.cli import main
 from torchreid_occ.config import load_config, plain
 from torchreid_occ.models import build_model
 from torchreid_occ.utils.checkpoint import save_checkpoint
@@ -35,13 +35,12 @@ def people(tmp_path_factory):
 
 
 @pytest.fixture
-def search(capsys, monkeypatch):
-    """Runs the tool; gives what it prints, or what it ends with."""
+def search(capsys):
+    """Runs the command; gives what it prints, or what it ends with."""
 
     def run(*words):
-        monkeypatch.setattr("sys.argv", ["search.py", *map(str, words)])
         try:
-            runpy.run_path(str(REPOSITORY / "tools" / "search.py"), run_name="__main__")
+            main(["search", *map(str, words)])
         except SystemExit as end:
             return end.code
         return capsys.readouterr().out

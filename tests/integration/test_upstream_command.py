@@ -1,11 +1,10 @@
 """Parts exported to either layout of torchreid, in which a step is trained."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from support import REPOSITORY, write_upstreams_torchreid
+from commands import run_command
+from support import write_upstreams_torchreid
 
 from torchreid_occ._torchreid import torchreid
 from torchreid_occ.upstream import Tree, export, find_part, try_out
@@ -53,8 +52,7 @@ def test_what_still_needs_the_package_is_refused(tmp_path):
 
 
 def run(*words):
-    command = [sys.executable, "tools/upstream.py", *map(str, words)]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=900)
+    return run_command("upstream", *words)
 
 
 @pytest.mark.slow

@@ -113,7 +113,7 @@ def test_a_run_killed_in_every_phase_ends_with_the_same_weights(
     }
     resume = []
     for phase, file in awaited.items():
-        start_and_kill([*words, *resume], folder / phase / file)
+        start_and_kill(["train", *words, *resume], folder / phase / file)
         resume = ["--resume", str(folder)]
     main(*words, *resume)
     for phase in ("pretrain", "stcnet", "reid"):

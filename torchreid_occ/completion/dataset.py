@@ -16,7 +16,7 @@ MANIFEST = "manifest.json"
 class Completed(TrackletDataset):
     """A video dataset with occluded regions completed, or with occluded frames left out.
 
-    ``tools/main.py`` writes such copies (VRSTC). Beside the new frames a copy holds a manifest that
+    ``torchreid-occ train`` writes such copies (VRSTC). Beside the new frames a copy holds a manifest that
     says what it was made of and by what; all other frames are read from the source, which must be
     as it was.
 

@@ -48,7 +48,7 @@ class Gallery:
         self.folder = Path(folder).expanduser()
         if not (self.folder / FILE).is_file():
             raise FileNotFoundError(
-                f"There is no gallery in {self.folder}: `python tools/search.py index` makes one."
+                f"There is no gallery in {self.folder}: `torchreid-occ search index` makes one."
             )
         self._store = TrackletStore(self.folder / FILE)
         for name in ("checkpoint_hash", "feature_dim", "uuid"):

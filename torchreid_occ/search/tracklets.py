@@ -1,9 +1,9 @@
-"""Tracklets to be indexed: where their frames are, and what is known of them."""
+"""Tracklets to index: their names, frames, cameras and times."""
 
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,12 +14,20 @@ from torchreid_occ.footage.recording import RECORDINGS
 
 
 class GalleryTracklet(NamedTuple):
-    """A tracklet of a gallery, in which its name is its own."""
+    """A tracklet of a gallery.
+
+    Attributes:
+        name: Name, unique in the gallery.
+        frames: Absolute paths in temporal order.
+        camera: Number of the camera, if known.
+        start: Time of the first frame in seconds of the recording, if known.
+        end: Time of the last frame, likewise.
+    """
 
     name: str
-    frames: tuple[str, ...]  # absolute paths in temporal order
+    frames: tuple[str, ...]
     camera: int | None = None
-    start: float | None = None  # seconds of its recording
+    start: float | None = None
     end: float | None = None
 
 
@@ -55,19 +63,19 @@ def list_tracklets(
 
 
 def tracklets_in(folder: StrPath, camera: int | None = None) -> list[GalleryTracklet]:
-    """A tracklet for each folder with images, at or below a folder; in natural order.
+    """Lists a tracklet for each folder with images at or below a folder, in natural order.
 
-    Names begin with the folder's own: ``gallery/anna/3_morning``. Times are known of what
-    ``tools/tracklets.py`` cut out of a video.
+    Names begin with the name of the folder: ``gallery/anna/3_morning``. The times of tracklets
+    that `torchreid_occ.footage.add_recording` made are known.
 
     Args:
         folder: The folder.
-        camera: Camera of all. Without it, a tracklet's folder that is named as in a
-            ``tracklet_folder`` dataset, ``3`` or ``3_morning``, says it.
+        camera: Camera of all tracklets. If None, it is read from folders that are named as in a
+            ``tracklet_folder`` dataset, ``3`` or ``3_morning``.
 
     Raises:
-        FileNotFoundError: If there is no such folder.
-        ValueError: If no folder has images, or a file of times is damaged.
+        FileNotFoundError: If the folder does not exist.
+        ValueError: If no folder has images, or the manifest of a recording is damaged.
     """
     folder = Path(folder).expanduser().absolute()
     if not folder.is_dir():
@@ -76,10 +84,11 @@ def tracklets_in(folder: StrPath, camera: int | None = None) -> list[GalleryTrac
     found = []
     for own, frames in _folders_with_frames(folder, set()):
         numbered = re.fullmatch(r"(\d+)(_.*)?", own.name, re.DOTALL)
-        said = int(numbered.group(1)) if numbered else None
+        of_folder = int(numbered.group(1)) if numbered else None
         name = own.relative_to(folder.parent).as_posix()
-        seen = times.get(own, (None, None))
-        found.append(GalleryTracklet(name, frames, said if camera is None else camera, *seen))
+        start, end = times.get(own, (None, None))
+        seen_by = of_folder if camera is None else camera
+        found.append(GalleryTracklet(name, frames, seen_by, start, end))
     if not found:
         raise ValueError(f"No folder at or below {folder} holds images.")
     return found
@@ -88,7 +97,7 @@ def tracklets_in(folder: StrPath, camera: int | None = None) -> list[GalleryTrac
 def tracklets_of_dataset(
     name: str, root: str, subset: str = "gallery", split_id: int = 0
 ) -> list[GalleryTracklet]:
-    """The tracklets of a subset of a dataset.
+    """Lists the tracklets of a subset of a dataset.
 
     They are named by the folders of their frames, or by their first frames where tracklets share
     folders.
@@ -97,7 +106,7 @@ def tracklets_of_dataset(
         name: Name of the dataset.
         root: Folder that holds the datasets.
         subset: 'train', 'query' or 'gallery'.
-        split_id: Which split to read.
+        split_id: Split of the dataset.
     """
     dataset = load_dataset(name, root, split_id)
     items = tracklets_of(dataset)[subset]
@@ -115,8 +124,10 @@ def tracklets_of_dataset(
     ]
 
 
-def _folders_with_frames(folder, seen):
-    """Folders that hold images, with these; one that several links lead to comes once."""
+def _folders_with_frames(
+    folder: Path, seen: set[Path]
+) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """Yields folders with their images; a folder that several links lead to comes once."""
     if (real := folder.resolve()) in seen:
         return
     seen.add(real)
@@ -126,8 +137,8 @@ def _folders_with_frames(folder, seen):
         yield from _folders_with_frames(below, seen)
 
 
-def _recorded_times(folder):
-    """First and last second of tracklets by their folders."""
+def _recorded_times(folder: Path) -> dict[Path, tuple[float, float]]:
+    """Returns the first and last second of recorded tracklets by their folders."""
     times = {}
     for dataset in (folder, *folder.parents[:2]):
         for file in sorted((dataset / RECORDINGS).glob("*.json")):
@@ -136,5 +147,5 @@ def _recorded_times(folder):
                 for own, where in recorded.items():
                     times[dataset / own] = where["seconds"][0], where["seconds"][-1]
             except (ValueError, LookupError, TypeError, AttributeError) as error:
-                raise ValueError(f"{file} does not say what was recorded: {error!r}.") from error
+                raise ValueError(f"{file} is no manifest of a recording: {error!r}.") from error
     return times

@@ -1,22 +1,10 @@
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
+from torchreid_occ.cli import main
 from torchreid_occ.models import build_model
 from torchreid_occ.models.released import rfcnet
-
-TOOL = Path(__file__).parents[3] / "tools" / "convert.py"
-
-
-@pytest.fixture(scope="module")
-def tool():
-    spec = importlib.util.spec_from_file_location("convert_tool", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def released_names():
@@ -76,21 +64,21 @@ def test_unknown_names_are_refused():
 
 
 @pytest.mark.parametrize("rank1", [np.float32(0.6), np.float64(0.6)])
-def test_tool(tool, model, released, tmp_path, capsys, rank1):
+def test_command(model, released, tmp_path, capsys, rank1):
     source, target = tmp_path / "released.pth.tar", tmp_path / "ours.pth.tar"
     weights = {f"module.{name}": tensor for name, tensor in released.items()}
     torch.save({"state_dict": weights, "rank1": rank1, "epoch": 79}, source)
-    tool.main(["rfcnet", str(source), str(target)])
+    main(["convert", "rfcnet", str(source), str(target)])
     assert f"Wrote {target}: 3 identities" in capsys.readouterr().out
     written = torch.load(target, weights_only=True)["state_dict"]
     model.load_state_dict(written)
     assert sorted(path.name for path in tmp_path.iterdir()) == [target.name, source.name]
 
 
-def test_tool_leaves_nothing_behind_when_weights_are_missing(tool, released, tmp_path):
+def test_command_leaves_nothing_behind_when_weights_are_missing(released, tmp_path):
     source, target = tmp_path / "released.pth", tmp_path / "ours.pth"
     weights = {name: tensor for name, tensor in released.items() if "cls_ver" not in name}
     torch.save(weights, source)
     with pytest.raises(SystemExit, match=r"could not be converted(.|\n)*row_head"):
-        tool.main(["rfcnet", str(source), str(target)])
+        main(["convert", "rfcnet", str(source), str(target)])
     assert not target.exists()

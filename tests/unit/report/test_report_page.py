@@ -4,15 +4,13 @@ import dataclasses
 import itertools
 import json
 import re
-import runpy
 import shutil
 import subprocess
-import sys
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from support import REPOSITORY, TINY, pairs
+from support import TINY, pairs
 
 from torchreid_occ.config import load_config
 from torchreid_occ.occwalk.presets import PRESETS
@@ -63,15 +61,13 @@ def run(tmp_path_factory):
         patch.setitem(PRESETS, "occwalk_tiny", small)
         folders = {"data.root": str(folder / "data"), "data.save_dir": str(folder / "log")}
         run_experiment(load_config(None, pairs({**SETTINGS, **folders})))
-        report(patch, folder / "log", "--queries", "5")
+        report(folder / "log", "--queries", "5")
     return folder / "log"
 
 
-def report(patch, *arguments):
-    """Runs tools/report.py, in this process."""
-    tool = str(REPOSITORY / "tools" / "report.py")
-    patch.setattr(sys, "argv", [tool, *map(str, arguments)])
-    runpy.run_path(tool, run_name="__main__")
+def report(*arguments):
+    """Runs `torchreid-occ report`, in this process."""
+    main(["report", *map(str, arguments)])
 
 
 @pytest.fixture(scope="module")
@@ -161,11 +157,11 @@ def test_the_models_pictures_and_curves_are_there(html):
         assert f"<figcaption>{name}</figcaption>" in html
 
 
-def test_a_folder_without_a_run_ends_in_one_line(monkeypatch, tmp_path):
+def test_a_folder_without_a_run_ends_in_one_line(tmp_path):
     with pytest.raises(SystemExit, match="error: There is no finished run in"):
-        report(monkeypatch, tmp_path)
+        report(tmp_path)
     with pytest.raises(SystemExit, match="error: Received -1 queries to show"):
-        report(monkeypatch, tmp_path, "--queries", "-1")
+        report(tmp_path, "--queries", "-1")
 
 
 PROBE = """<script>

@@ -222,7 +222,7 @@ def test_the_kind_can_change(tmp_path, features):
 
 
 def test_no_gallery_is_there(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no gallery in .*tools/search.py index"):
+    with pytest.raises(FileNotFoundError, match=r"no gallery in .*torchreid-occ search index"):
         Gallery(tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -1,6 +1,6 @@
 r"""Measures completion where OccWalk knows what was behind the occluder, and draws it.
 
-    python tools/measure_completion.py log/vrstc/stcnet/model/model.pth.tar-10 \\
+    torchreid-occ measure-completion log/vrstc/stcnet/model/model.pth.tar-10 \
         --extractor log/vrstc/pretrain/model/model.pth.tar-16 --pictures completion.png
 
 Measured are the query tracklets with thirds that OccWalk's masks say are occluded. PSNR and SSIM
@@ -12,16 +12,14 @@ whose mean and spread are shown.
 """
 
 import argparse
-import sys
-
-from torchreid_occ.studies.completion_table import measure_completion
-from torchreid_occ.utils.files import replacing, write_json
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options.
+
+    Args:
+        parser: The parser to fill.
+    """
     parser.add_argument("checkpoints", nargs="+", help="of task 'train_completion'")
     parser.add_argument("--extractor", required=True, help="checkpoint of a re-ID network")
     parser.add_argument("--root", metavar="DIR", help="folder of the datasets")
@@ -29,14 +27,17 @@ def main():
     parser.add_argument("--tracklets", type=int, metavar="N", help="the first N only")
     parser.add_argument("--json", metavar="FILE", help="also write the numbers")
     parser.add_argument("--pictures", metavar="FILE", help="draw some completed frames")
-    try:
-        measure(parser.parse_args())
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
 
 
-def measure(arguments):
-    """Prints the table; writes numbers and pictures where asked to."""
+def run(arguments: argparse.Namespace) -> None:
+    """Prints the table, and writes numbers and pictures where they are asked for.
+
+    Args:
+        arguments: The parsed command line.
+    """
+    from torchreid_occ.studies.completion_table import measure_completion
+    from torchreid_occ.utils.files import replacing, write_json
+
     study = measure_completion(
         arguments.checkpoints,
         arguments.extractor,
@@ -50,7 +51,3 @@ def measure(arguments):
     if arguments.pictures:
         with replacing(arguments.pictures) as file:
             study.draw().savefig(file, format="png", dpi=110)
-
-
-if __name__ == "__main__":
-    main()
