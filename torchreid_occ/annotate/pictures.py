@@ -5,7 +5,7 @@ import numpy as np
 
 from torchreid_occ.data.images import read_image
 from torchreid_occ.data.supervision import Supervision
-from torchreid_occ.visualization.supervision import draw_supervision
+from torchreid_occ.data.overlay import draw_supervision
 
 HEIGHT, WIDTH = 256, 128  # of a frame in a sheet
 

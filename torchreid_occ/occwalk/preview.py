@@ -7,7 +7,7 @@ from torchreid_occ.occwalk.keys import keyed_rng
 from torchreid_occ.occwalk.presets import Preset
 from torchreid_occ.occwalk.protocol import list_tracklets
 from torchreid_occ.occwalk.render import Tracklet, render_tracklet
-from torchreid_occ.visualization.supervision import draw_supervision
+from torchreid_occ.data.overlay import draw_supervision
 
 ROW_HEIGHT = 256
 

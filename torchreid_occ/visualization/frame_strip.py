@@ -1,32 +1,42 @@
-"""Frames of a tracklet as one picture inside a page, which then needs no other file."""
+"""Frames of a tracklet as one picture that is embedded in a page."""
 
 import base64
 import io
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
 
+from torchreid_occ._types import StrPath
 from torchreid_occ.data.frames import read_frame
 
 _GAP = 2  # white pixels between frames
 
 
+T = TypeVar("T")
+
+
 class Picture(NamedTuple):
-    """What an ``<img>`` shows: a data URI and its size in pixels."""
+    """Source of an ``<img>``: a data URI, and the size of the image in pixels."""
 
     uri: str
     width: int
     height: int
 
 
-def frame_strip(paths, num_frames=4, size=(128, 64), quality=80):
-    """Frames of a tracklet side by side in one JPEG.
+def frame_strip(
+    paths: Sequence[StrPath],
+    num_frames: int = 4,
+    size: tuple[int, int] = (128, 64),
+    quality: int = 80,
+) -> Picture:
+    """Draws frames of a tracklet side by side in one JPEG.
 
     Args:
         paths: Paths of the tracklet's frames, in order.
-        num_frames: How many to show, evenly spread; a shorter tracklet shows all it has.
-        size: Height and width each is brought to, as a model's input is.
+        num_frames: Number of frames to show, evenly spread; a shorter tracklet shows all of its.
+        size: Height and width that each is resized to, such as those of a model's input.
         quality: Pillow's quality of the JPEG.
 
     Raises:
@@ -43,26 +53,26 @@ def frame_strip(paths, num_frames=4, size=(128, 64), quality=80):
     return embedded(strip, "JPEG", quality=quality)
 
 
-def spread_frames(paths, num_frames):
-    """Evenly spread frames of a tracklet, its first and last among them if there are two or more.
+def spread_frames(frames: Sequence[T], num_frames: int) -> list[T]:
+    """Chooses evenly spread frames of a tracklet; of two or more, the first and the last are two.
 
     Args:
-        paths: Paths of the tracklet's frames, in order.
-        num_frames: How many; all that there are, if they are fewer.
+        frames: The tracklet's frames, in order.
+        num_frames: Number of frames to choose; a shorter tracklet gives all of its.
 
     Raises:
-        ValueError: If there are no frames, or fewer than one is asked for.
+        ValueError: If there are no frames, or ``num_frames`` is less than 1.
     """
-    if not len(paths) or num_frames < 1:
+    if not len(frames) or num_frames < 1:
         raise ValueError(
-            f"Received {len(paths)} frames to show {num_frames} of, but both must be at least 1."
+            f"Received {len(frames)} frames to show {num_frames} of, but both must be at least 1."
         )
-    count = min(num_frames, len(paths))
-    return [paths[place] for place in np.linspace(0, len(paths) - 1, count).round().astype(int)]
+    count = min(num_frames, len(frames))
+    return [frames[place] for place in np.linspace(0, len(frames) - 1, count).round().astype(int)]
 
 
-def embedded(image, form, **options):
-    """A PIL image as an `<img>` shows it.
+def embedded(image: Image.Image, form: str, **options: Any) -> Picture:
+    """Encodes an image as the source of an ``<img>``.
 
     Args:
         image: The image.

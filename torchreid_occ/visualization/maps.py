@@ -1,22 +1,27 @@
-"""Frames and maps in rows over time, which several pictures are made of."""
+"""Frames and maps in rows over time, the parts of several pictures."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import matplotlib
 import numpy as np
+import numpy.typing as npt
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
 INCHES_PER_FRAME = 1.1
 RESPONSES = matplotlib.colormaps["inferno"]
 
+# Pixels of a frame in RGB, `(H, W, 3)`.
+Frame: TypeAlias = npt.NDArray[np.uint8]
 
-def draw_rows(rows):
+
+def draw_rows(rows: Mapping[str, Sequence[npt.NDArray[Any]]]) -> Figure:
     """Draws rows of pictures, a column for each frame.
 
     Args:
         rows: `{title: pictures}`, as many of each.
-
-    Returns:
-        A Matplotlib figure.
     """
     columns = len(next(iter(rows.values())))
     size = (INCHES_PER_FRAME * columns + 0.3, 2.4 * len(rows))
@@ -31,19 +36,30 @@ def draw_rows(rows):
     return figure
 
 
-def enlarged(maps, frames):
-    """Maps at the size of the frames, on the CPU: ``(T, C, h, w)`` to ``(T, C, H, W)``."""
-    size = np.asarray(frames[0]).shape[:2]
-    return torch.nn.functional.interpolate(maps.float().cpu(), size)
-
-
-def responses(maps, frames, highest):
-    """How strongly maps respond, from black to bright.
+def enlarged(maps: Tensor, frames: Sequence[Frame]) -> Tensor:
+    """Resizes maps to the size of the frames, on the CPU.
 
     Args:
         maps: Feature maps of the frames.
-        frames: The frames as pictures.
-        highest: The response that is brightest, see `response`; one for maps to be compared.
+        frames: The frames.
+
+    Shape:
+        maps: ``(T, C, h, w)``; result: ``(T, C, H, W)``.
+    """
+    size = frames[0].shape[:2]
+    return torch.nn.functional.interpolate(maps.float().cpu(), size)
+
+
+def responses(
+    maps: Tensor, frames: Sequence[Frame], highest: Tensor
+) -> list[npt.NDArray[np.float64]]:
+    """Colours maps by how strongly they respond, from black to bright.
+
+    Args:
+        maps: Feature maps of the frames.
+        frames: The frames.
+        highest: The response that is brightest, see `response`; the same for all maps that are
+            compared.
 
     Shape:
         maps: ``(T, C, h, w)``; result: T of ``(H, W, 3)``.
@@ -52,6 +68,13 @@ def responses(maps, frames, highest):
     return [RESPONSES(value)[..., :3] for value in values]
 
 
-def response(maps):
-    """The length of each unit's feature: ``(T, C, h, w)`` to ``(T, h, w)``."""
+def response(maps: Tensor) -> Tensor:
+    """Computes the length of each unit's feature.
+
+    Args:
+        maps: Feature maps.
+
+    Shape:
+        maps: ``(T, C, h, w)``; result: ``(T, h, w)``.
+    """
     return maps.norm(dim=1)

@@ -1,32 +1,41 @@
-"""What RFCnet's blocks do to a clip: the paper's Figs. 8, 10, 13 and 15 for any tracklet."""
+"""Effect of RFCnet's blocks on a clip: the paper's Figs. 8, 10, 13 and 15 for any tracklet."""
+
+from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
+import numpy.typing as npt
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import Tensor
 
-from torchreid_occ.visualization.maps import draw_rows, enlarged
+from torchreid_occ.models.layers.rfc import RfcOutput
+from torchreid_occ.models.layers.srfc import SrfcOutput
+from torchreid_occ.models.layers.trfc import TrfcOutput
+from torchreid_occ.models.rfcnet import RFCnet
+from torchreid_occ.visualization.maps import Frame, draw_rows, enlarged
 
 REGION_COLOURS = matplotlib.colormaps["tab10"]
 
 
 @torch.no_grad()
-def draw_rfcnet(model, clip, frames):
+def draw_rfcnet(model: RFCnet, clip: Tensor, frames: Sequence[Frame]) -> dict[str, Figure]:
     """Draws each block's partition, foreground, assignment and temporal gate.
 
     Reference: RFCnet, Fig. 8 (partition and foreground), Figs. 10 and 13 (assignment, region
     features before and after SRFC), Fig. 15 (the same over time for TRFC, and its gate).
 
     Args:
-        model: An RFCnet.
+        model: The model.
         clip: The clip as the model takes it.
-        frames: The same frames as pictures.
+        frames: The same frames.
 
     Shape:
         clip: ``(1, T, 3, H, W)``; frames: T of ``(H, W, 3)``.
 
     Returns:
-        Matplotlib figures by name; a variant without a part has no picture of it.
+        Figures by name; a variant without a part has no picture of it.
     """
     training = model.training
     blocks = model.eval().forward_clip(clip).blocks
@@ -46,13 +55,17 @@ def draw_rfcnet(model, clip, frames):
     return figures
 
 
-def _draw_below(frames, overlays):
-    """The frames above what a block sees in them."""
+def _draw_below(
+    frames: Sequence[Frame], overlays: Sequence[npt.NDArray[np.floating]] | None
+) -> Figure | None:
+    """Draws the frames above the overlays."""
     return None if overlays is None else draw_rows({"frames": frames, "block": overlays})
 
 
-def _partition_overlays(block, frames):
-    """Each region in its colour over the frame; soft masks blend."""
+def _partition_overlays(
+    block: RfcOutput, frames: Sequence[Frame]
+) -> list[npt.NDArray[np.floating]] | None:
+    """Tints each region of the frames in its colour; soft masks blend."""
     if block.regions is None:
         return None
     masks = enlarged(block.regions.masks, frames).numpy()
@@ -65,16 +78,18 @@ def _partition_overlays(block, frames):
     return overlays
 
 
-def _foreground_overlays(block, frames):
-    """The foreground probability as brightness, from black (0) to white (1)."""
+def _foreground_overlays(
+    block: RfcOutput, frames: Sequence[Frame]
+) -> list[npt.NDArray[np.floating]] | None:
+    """Shows the foreground probability as brightness, from black (0) to white (1)."""
     if block.foreground_logits is None:
         return None
     maps = enlarged(torch.sigmoid(block.foreground_logits), frames).numpy()
     return [np.repeat(probability.transpose(1, 2, 0), 3, axis=2) for probability in maps]
 
 
-def _draw_assignment(spatial):
-    """Of the first frame: features before and after, encoding matrix A and decoding matrix B."""
+def _draw_assignment(spatial: SrfcOutput | None) -> Figure | None:
+    """Draws features before and after, encoding and decoding matrix of the first frame."""
     if spatial is None:
         return None
     assignment = spatial.assignment[0].float().cpu()
@@ -90,8 +105,8 @@ def _draw_assignment(spatial):
     return figure
 
 
-def _draw_temporal(temporal):
-    """Per region over time: features before and after, and the gate."""
+def _draw_temporal(temporal: TrfcOutput | None) -> Figure | None:
+    """Draws features before and after and the gate of each region over time."""
     if temporal is None or temporal.gate is None:
         return None
     features = _first_component(torch.stack([temporal.initial, temporal.completed]))
@@ -106,22 +121,30 @@ def _draw_temporal(temporal):
     return figure
 
 
-def _draw_matrix(axis, values, rows, columns, title, form, colours="Greens"):
-    values = values.numpy()
+def _draw_matrix(
+    axis: Axes,
+    matrix: Tensor,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str,
+    form: str,
+    colours: str = "Greens",
+) -> None:
+    values = matrix.numpy()
     image = axis.imshow(values, cmap=colours, aspect="auto")
     axis.set_title(title, fontsize=8)
     axis.set_xticks(range(len(columns)), columns, fontsize=7)
     axis.set_yticks(range(len(rows)), rows, fontsize=7)
-    if values.size <= 150:  # more numbers than that can't be read
+    if values.size <= 150:  # more numbers are not legible
         brightness = image.to_rgba(values)[..., :3].mean(2)
         for (row, column), value in np.ndenumerate(values):
             colour = "white" if brightness[row, column] < 0.4 else "black"
-            place = {"ha": "center", "va": "center", "fontsize": 6, "color": colour}
-            axis.text(column, row, form.format(value), **place)
+            text = form.format(value)
+            axis.text(column, row, text, ha="center", va="center", fontsize=6, color=colour)
 
 
-def _first_component(features):
-    """Projects features on their first principal component: (..., D) to (...)."""
+def _first_component(features: Tensor) -> Tensor:
+    """Projects features on their first principal component: ``(..., D)`` to ``(...)``."""
     flat = features.float().cpu().flatten(0, -2)
     centred = flat - flat.mean(0)
     _, _, components = torch.linalg.svd(centred, full_matrices=False)

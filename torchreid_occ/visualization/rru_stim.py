@@ -1,26 +1,31 @@
-"""What the refining recurrent unit does to a clip: the paper's Fig. 3 for any tracklet."""
+"""Effect of the refining recurrent unit on a clip: the paper's Fig. 3 for any tracklet."""
+
+from collections.abc import Sequence
 
 import torch
+from matplotlib.figure import Figure
+from torch import Tensor
 
-from torchreid_occ.visualization.maps import draw_rows, response, responses
+from torchreid_occ.models.rru_stim import RruStim
+from torchreid_occ.visualization.maps import Frame, draw_rows, response, responses
 
 
 @torch.no_grad()
-def draw_rru_stim(model, clip, frames):
+def draw_rru_stim(model: RruStim, clip: Tensor, frames: Sequence[Frame]) -> dict[str, Figure]:
     """Draws the responses of the maps before and after refinement.
 
     Reference: RRU-STIM, Fig. 3.
 
     Args:
-        model: An RruStim in eval mode.
+        model: The model in eval mode.
         clip: The clip as the model takes it.
-        frames: The same frames as pictures.
+        frames: The same frames.
 
     Shape:
         clip: ``(1, T, 3, H, W)``; frames: T of ``(H, W, 3)``.
 
     Returns:
-        Matplotlib figures by name; none of a variant without the unit.
+        Figures by name; none for a variant without the unit.
     """
     if model.rru is None:
         return {}

@@ -1,26 +1,31 @@
-"""What the spatial-temporal transformer does to a clip: the paper's Fig. 3 for any tracklet."""
+"""Effect of the spatial-temporal transformer on a clip: the paper's Fig. 3 for any tracklet."""
+
+from collections.abc import Sequence
 
 import torch
+from matplotlib.figure import Figure
+from torch import Tensor
 
-from torchreid_occ.visualization.maps import draw_rows, response, responses
+from torchreid_occ.models.trl_st2n import TrlSt2n
+from torchreid_occ.visualization.maps import Frame, draw_rows, response, responses
 
 
 @torch.no_grad()
-def draw_trl_st2n(model, clip, frames):
+def draw_trl_st2n(model: TrlSt2n, clip: Tensor, frames: Sequence[Frame]) -> dict[str, Figure]:
     """Draws frames and the stem's maps, as they are and aligned.
 
     Reference: TRL-ST2N, Fig. 3.
 
     Args:
-        model: A TrlSt2n in eval mode.
+        model: The model in eval mode.
         clip: The clip as the model takes it.
-        frames: The same frames as pictures.
+        frames: The same frames.
 
     Shape:
         clip: ``(1, T, 3, H, W)``; frames: T of ``(H, W, 3)``.
 
     Returns:
-        Matplotlib figures by name; none of a variant without alignment.
+        Figures by name; none for a variant without alignment.
     """
     if model.alignment is None:
         return {}

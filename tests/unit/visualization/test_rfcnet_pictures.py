@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
+from support import write_two_cameras
 
 from torchreid_occ.config import load_config, plain
 from torchreid_occ.models import build_model
@@ -10,7 +13,7 @@ from torchreid_occ.runs.builders import load_trained_model
 from torchreid_occ.utils.checkpoint import save_checkpoint
 from torchreid_occ.utils.layout import lay_out_channels_last
 from torchreid_occ.visualization import draw_rfcnet
-from torchreid_occ.visualization.pictures import draw_pictures
+from torchreid_occ.visualization.pictures import draw_pictures, frames_of_tracklet
 
 SIZE = {"height": 64, "width": 32}
 PICTURES = ("partition", "foreground", "assignment", "temporal")
@@ -110,3 +113,29 @@ def test_pictures_that_can_not_be_drawn_say_why(checkpoint, tmp_path):
     save_checkpoint(state, other)
     with pytest.raises(ValueError, match=r"the model 'baseline', but pictures are drawn of \["):
         draw_pictures(other, ["a.png"], tmp_path)
+
+
+@pytest.fixture
+def sduvid(tmp_path):
+    """A checkpoint whose first target has two queries of five frames each."""
+    write_two_cameras(tmp_path, persons=4)
+    path = tmp_path / "model.pth"
+    overrides = ["data.root", str(tmp_path), "data.sources", "['sduvid']"]
+    overrides += ["model.name", "baseline", "model.options.backbone", "resnet18_x0_5"]
+    model = build_model("baseline", 3, backbone="resnet18_x0_5")
+    config = plain(load_config(None, overrides))
+    save_checkpoint({"config": config, "num_classes": 3, "state_dict": model.state_dict()}, path)
+    return path
+
+
+@pytest.mark.filterwarnings("ignore:SDUVID")
+def test_a_tracklet_is_a_query_or_a_folder(sduvid):
+    names = [Path(path).name for path in frames_of_tracklet(sduvid, 1, 2)]
+    assert names == ["0001.png", "0003.png"]
+    folder = Path(frames_of_tracklet(sduvid, 0)[0]).parent
+    assert frames_of_tracklet(sduvid, folder) == [str(folder / f"000{n}.png") for n in range(1, 6)]
+    assert frames_of_tracklet(sduvid, folder) == frames_of_tracklet(sduvid, 0)
+    with pytest.raises(ValueError, match="Received query 2, but sduvid has queries 0 to 1"):
+        frames_of_tracklet(sduvid, 2)
+    with pytest.raises(ValueError, match="Received 0 frames to draw, but expected 1 or more"):
+        frames_of_tracklet(sduvid, 0, 0)
