@@ -4,6 +4,7 @@ from torchreid_occ.config import merged, plain
 from torchreid_occ.data.clips import ConsecutiveClips
 from torchreid_occ.data.frames import frames_of
 from torchreid_occ.data.loaders import every_frame_loader
+from torchreid_occ.engine.backend import use_gpu as uses_gpu
 from torchreid_occ.engine.extraction import TrackletFeatures
 from torchreid_occ.runs import builders
 from torchreid_occ.utils.files import file_hash
@@ -40,7 +41,7 @@ class TrackletExtractor:
             "test": {"batch_size": batch_size, "precision": precision},
         }
         self._config = merged(plain(config), [_without_none(given)], "TrackletExtractor")
-        self._use_gpu, test = builders.use_gpu(self._config), self._config.test
+        self._use_gpu, test = uses_gpu(self._config), self._config.test
         if self._use_gpu:
             model = model.cuda()
         self._features_of = TrackletFeatures(

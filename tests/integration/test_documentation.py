@@ -14,7 +14,7 @@ from torchreid_occ.config import configuration_name, configurations, load_config
 from torchreid_occ.config.schema import DEFAULTS
 from torchreid_occ.losses import CRITERIA
 from torchreid_occ.models import MODELS
-from torchreid_occ.runs.builders import check_parts
+from torchreid_occ.runs.builders import backend_of
 from torchreid_occ.runs.phases import phase_configs
 
 WITH_CODE = [page for page in PAGES if code_blocks(page, "python")]
@@ -96,7 +96,7 @@ def test_every_configuration_names_what_exists(path):
     config = load_config(path)
     for part in phase_configs(config).values() or [config]:
         if part.task == "train":
-            check_parts(part)
+            backend_of(part).check_parts()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

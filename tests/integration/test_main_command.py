@@ -55,7 +55,8 @@ def test_a_second_run_does_not_overwrite_the_first(finished, main, two_cameras):
     )  # fmt: skip
     again = main(*arguments, check=False)
     assert again.returncode == 1
-    assert f"{save_dir} holds a run already: continue it by --resume {save_dir}" in again.stderr
+    assert f"{save_dir} holds a run already: continue it with resume=True" in again.stderr
+    assert "On the command line: --resume DIR." in again.stderr
     other = main(*arguments, "--resume", save_dir, "train.lr", "0.1", check=False)
     assert "another configuration: train.lr was 0.0003 and is 0.1" in other.stderr
     assert (save_dir / "results.json").read_bytes() == before
@@ -135,7 +136,8 @@ def test_ten_splits_are_averaged(main, two_cameras, tmp_path):
     assert json.loads((tmp_path / "results.json").read_text())["targets"] == results["targets"]
     assert (tmp_path / "split_1" / "results.json").read_bytes() == kept
     alone = main("--resume", tmp_path, check=False)
-    assert "holds a run over splits: add --splits" in alone.stderr
+    assert "holds a run over splits: continue it by run_splits" in alone.stderr
+    assert "On the command line: --splits." in alone.stderr
     beyond = main("--resume", tmp_path, "--splits", "3", "10", check=False)
     assert "Splits are [3, 10], but there are [0, 1, 2" in beyond.stderr
 

@@ -9,11 +9,11 @@ import torch
 from support import REPOSITORY, training_batch
 
 from torchreid_occ.completion.loss import CompletionLoss
-from torchreid_occ.completion.tasks import build_completion_engine
+from torchreid_occ.completion.builders import build_completion_engine
 from torchreid_occ.config import load_config, plain
 from torchreid_occ.losses import CRITERIA, build_criterion
 from torchreid_occ.models import MODELS
-from torchreid_occ.runs.builders import build_configured_model, check_parts
+from torchreid_occ.runs.builders import backend_of
 from torchreid_occ.runs.phases import phase_configs
 
 CONFIGS = REPOSITORY / "configs"
@@ -78,8 +78,8 @@ def test_row_takes_its_steps(row):
 
 
 def train_a_step(config):
-    check_parts(config)
-    model, _ = build_configured_model(without(config, "model", "start_from"), IDENTITIES)
+    backend_of(config).check_parts()
+    model, _ = backend_of(without(config, "model", "start_from")).build_model(IDENTITIES)
     criterion = build_criterion(config.loss.name, IDENTITIES, **plain(config.loss.options))
     optimizer = torch.optim.Adam(model.parameters(), config.train.lr)
     size = (config.data.height, config.data.width)

@@ -32,7 +32,7 @@ from torchreid_occ.data.supervision import Supervision
 from torchreid_occ.footage.boxes import read_mot
 from torchreid_occ.models import build_model
 from torchreid_occ.runs.builders import load_trained_model
-from torchreid_occ.runs.run import read_results
+from torchreid_occ.runs.folder import read_results
 from torchreid_occ.utils.checkpoint import load_checkpoint, load_weights
 
 SUBSETS = ("train", "query", "gallery")

@@ -17,7 +17,7 @@ from torchreid_occ.config import load_config, plain
 from torchreid_occ.data import ClipDataManager
 from torchreid_occ.engine import ClipEngine
 from torchreid_occ.models import build_model
-from torchreid_occ.runs.builders import build_datamanager
+from torchreid_occ.runs.builders import backend_of
 from torchreid_occ.utils.checkpoint import save_checkpoint
 
 SIZE = {"height": 64, "width": 32}
@@ -57,7 +57,7 @@ def trained(two_cameras, tmp_path_factory):
         path = tmp_path_factory.mktemp("checkpoints") / "model.pth.tar-1"
         state = {"config": plain(config), "num_classes": 4, "state_dict": model.state_dict()}
         save_checkpoint(state, path)
-        data = build_datamanager(config)
+        data = backend_of(config).build_datamanager()
         features = engine_features(data, model)
         (subsets,) = data.test_dataset.values()
         return Trained(path, features, [list(paths) for paths, *_ in subsets["query"]], data, model)

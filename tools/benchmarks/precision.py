@@ -19,7 +19,7 @@ from torchreid_occ.engine import ClipEngine
 from torchreid_occ.engine.evaluation import distance_matrix
 from torchreid_occ.engine.precision import PRECISIONS
 from torchreid_occ.metrics import evaluate_rank
-from torchreid_occ.runs.builders import build_datamanager, load_trained_model
+from torchreid_occ.runs.builders import backend_of, load_trained_model
 from torchreid_occ.utils.environment import hardware, versions
 from torchreid_occ.utils.files import write_json
 
@@ -89,7 +89,7 @@ def total(parts, precision):
 
 def extract(model, config, precision):
     """Features of queries and gallery of the model's first target."""
-    data = build_datamanager(config)
+    data = backend_of(config).build_datamanager()
     engine = ClipEngine(data, model, None, None, test_precision=precision)
     engine.set_model_mode("eval")
     loaders = next(iter(data.test_loader.values()))

@@ -1,7 +1,24 @@
-"""torchreid as it is: its own video engines, with every target's results kept."""
+"""Engine 'torchreid': torchreid's data manager, engines and models as they are."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from torchreid_occ._torchreid import torchreid
+from torchreid_occ.config import check_options, plain
+from torchreid_occ.data.images import verify_images
+from torchreid_occ.engine.backend import Backend, Outcome, check_name, results_by_target, use_gpu
+from torchreid_occ.engine.clip_backend import check_model_options, new_clip_model
 from torchreid_occ.engine.evaluation import EvaluationMixin
+from torchreid_occ.models import MODELS, torchreid_models
+from torchreid_occ.utils.logs import printed_lines_logged
+from torchreid_occ.utils.weights import WeightsUnavailable
 
 
 class TorchreidSoftmaxEngine(EvaluationMixin, torchreid.engine.VideoSoftmaxEngine):
@@ -13,4 +30,158 @@ class TorchreidTripletEngine(EvaluationMixin, torchreid.engine.VideoTripletEngin
 
 
 # By torchreid's `loss.name`.
-TORCHREID_ENGINES = {"softmax": TorchreidSoftmaxEngine, "triplet": TorchreidTripletEngine}
+TORCHREID_ENGINES: dict[str, Any] = {
+    "softmax": TorchreidSoftmaxEngine,
+    "triplet": TorchreidTripletEngine,
+}
+
+
+class TorchreidBackend(Backend):
+    """torchreid as it is: no resume, one process, models that read frames.
+
+    Models are torchreid's, or ours with the outputs that torchreid's engines expect.
+
+    Args:
+        config: The configuration.
+    """
+
+    can_resume = False
+    one_process = True
+
+    def check_parts(self) -> None:
+        """Finds mistakes in the names and options of the parts before any data is loaded.
+
+        Raises:
+            KeyError: For an unknown model, loss or option.
+            ValueError: If options are given to a model of torchreid's.
+        """
+        model, loss = self.config.model, self.config.loss
+        check_name("model.name", model.name, [*MODELS, *torchreid_models()])
+        if model.name in MODELS:
+            check_model_options(model)
+        elif model.options:
+            raise ValueError(
+                f"model.options are {plain(model.options)}, but {model.name} takes none."
+            )
+        check_name("loss.name", loss.name, TORCHREID_ENGINES)
+        set_elsewhere = (
+            *("datamanager", "model", "optimizer", "scheduler", "use_gpu", "pooling_method"),
+        )
+        check_options("loss.options", loss.options, TORCHREID_ENGINES[loss.name], set_elsewhere)
+
+    def build_datamanager(self) -> Any:
+        """Builds torchreid's ``VideoDataManager``."""
+        with printed_lines_logged():
+            return torchreid.data.VideoDataManager(
+                **self._data_arguments(), sample_method=self.config.video.sample_method
+            )
+
+    def new_model(self, num_classes: int, pretrained: bool | str) -> nn.Module:
+        """Builds the model without weights of a checkpoint.
+
+        Args:
+            num_classes: Number of training identities.
+            pretrained: Whether it starts from ImageNet weights; for a model of ours also a
+                checkpoint.
+
+        Raises:
+            WeightsUnavailable: If the weights cannot be had.
+            ValueError: If a model of torchreid's is to start from a checkpoint.
+        """
+        config = self.config
+        if config.model.name in MODELS:
+            own = new_clip_model(config, num_classes, pretrained)
+            own.torchreid_loss = config.loss.name
+            return own
+        if isinstance(pretrained, str):
+            raise ValueError(
+                f"model.pretrained is {pretrained!r}, but torchreid's models take True, False or "
+                "'auto': set model.load_weights."
+            )
+        random_state = torch.get_rng_state()
+        model = self._torchreid_model(num_classes, pretrained)
+        if pretrained:  # torchreid ignores it where it has no weights
+            torch.set_rng_state(random_state)
+            scratch = self._torchreid_model(num_classes, False)
+            weights = zip(model.parameters(), scratch.parameters(), strict=True)
+            if all(torch.equal(one, other) for one, other in weights):
+                raise WeightsUnavailable(
+                    f"torchreid has no ImageNet weights of {config.model.name}."
+                )
+        return model
+
+    def new_engine(
+        self,
+        datamanager: Any,
+        model: nn.Module,
+        optimizer: Optimizer,
+        scheduler: LRScheduler,
+        metadata: dict[str, Any],
+    ) -> Any:
+        """Builds torchreid's engine of the configured loss.
+
+        Args:
+            datamanager: From `build_datamanager`.
+            model: The model, on its device.
+            optimizer: Its optimiser.
+            scheduler: Its scheduler.
+            metadata: Not used: torchreid's checkpoints carry none.
+        """
+        loss = self.config.loss
+        return TORCHREID_ENGINES[loss.name](
+            datamanager,
+            model,
+            optimizer,
+            scheduler=scheduler,
+            use_gpu=self.config.use_gpu,
+            pooling_method=self.config.video.pooling_method,
+            **plain(loss.options),
+        )
+
+    def verify(self, datamanager: Any) -> None:
+        """Decodes every image once: torchreid's own reader retries a damaged image for ever."""
+        verify_images(_image_paths(datamanager), self.config.data.workers)
+
+    def model_input(self, clips: Tensor) -> Tensor:
+        """Returns the frames of clips.
+
+        Args:
+            clips: `(B, T, 3, H, W)`.
+
+        Shape:
+            Result: `(B * T, 3, H, W)`.
+        """
+        return clips.flatten(0, 1)
+
+    def lay_out(self, model: nn.Module) -> None:
+        """Leaves weights as they are."""
+
+    def run(self, engine: Any, save_dir: Path) -> Outcome:
+        """Trains from the start and tests."""
+        start = time.perf_counter()
+        with printed_lines_logged():
+            engine.run(**self._run_arguments(save_dir))
+        return Outcome(
+            targets=results_by_target({"last": engine.results}),
+            epochs=self.config.train.max_epoch,
+            selected_epoch=None,
+            seconds=time.perf_counter() - start,
+        )
+
+    def _torchreid_model(self, num_classes: int, pretrained: bool) -> nn.Module:
+        model: nn.Module = torchreid.models.build_model(
+            self.config.model.name,
+            num_classes,
+            pretrained=pretrained,
+            loss=self.config.loss.name,
+            use_gpu=use_gpu(self.config),
+        )
+        return model
+
+
+def _image_paths(datamanager: Any) -> Iterator[str]:
+    """Yields all frames that a data manager of torchreid's will read."""
+    tracklets = list(datamanager.train_loader.dataset.train)
+    for subsets in datamanager.test_dataset.values():
+        tracklets += [*subsets["query"], *subsets["gallery"]]
+    return (path for paths, *_ in tracklets for path in paths)

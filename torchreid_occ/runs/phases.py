@@ -1,7 +1,7 @@
-"""Runs a configuration, or the named phases of one, each on what earlier ones made.
+"""Runs a configuration, or the named phases of one, each on the products of earlier ones.
 
 A phase is a configuration on top of the rest of the file: its ``name``, any keys, and under
-``take`` the keys whose value is what another phase made::
+``take`` the keys whose value is the product of another phase::
 
     phases:
       - name: pretrain
@@ -10,45 +10,78 @@ A phase is a configuration on top of the rest of the file: its ``name``, any key
         task: score
         take: {completion.extractor: pretrain}
 
-A file on top of that one, or the command line, changes a phase by its name:
-``phases.score.completion.tau 0.8``. What a phase makes lies in ``<save_dir>/<name>``: the
+A file that builds on that one, or the command line, changes a phase by its name:
+``phases.score.completion.tau 0.8``. The product of a phase lies in ``<save_dir>/<name>``: the
 checkpoint of a training, the file of a scoring, the folder of a copy.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from torchreid_occ.completion.tasks import copy_dataset, score_regions, train_completion
+from yacs.config import CfgNode
+
+from torchreid_occ._types import StrPath
+from torchreid_occ.completion.tasks import copy_dataset, score_thirds, train_completion
 from torchreid_occ.config import merged, plain
-from torchreid_occ.runs.run import check_save_dir, finished_run, run_experiment
-from torchreid_occ.utils.checkpoint import checkpoint_path
-from torchreid_occ.utils.documents import read_json
-from torchreid_occ.utils.files import file_hash, remove_partial_files, write_json, write_text
+from torchreid_occ.runs.folder import (
+    changed_sources,
+    check_save_dir,
+    finished_run,
+    product_of,
+    write_config,
+)
+from torchreid_occ.runs.run import run_experiment
+from torchreid_occ.utils.files import remove_partial_files
 from torchreid_occ.utils.logs import logger, logging_to
 from torchreid_occ.utils.processes import process_count
 
-TASKS = {
-    "score": score_regions,
+Results = dict[str, Any]  # the content of a results.json
+
+TASKS: dict[str, Callable[[CfgNode, bool], Results]] = {
+    "score": score_thirds,
     "train_completion": train_completion,
     "copy": copy_dataset,
 }
 
 
-def run_config(config, resume=False, only=None, demo=None):
-    """Runs a configuration: its one task, or its phases.
+def run_config(
+    config: CfgNode,
+    resume: bool = False,
+    only: str | None = None,
+    demo: StrPath | None = None,
+) -> dict[str, Any]:
+    """Runs a configuration: a training and its test, another task, or all phases.
+
+    Everything is written into ``data.save_dir``: results.json, the resolved configuration, a log,
+    TensorBoard scalars and checkpoints; each phase has a folder of its own in it.
 
     Args:
-        config: From :func:`torchreid_occ.config.load_config`.
+        config: From :func:`torchreid_occ.load_config`.
         resume: Continue the run in ``data.save_dir``; finished phases are skipped.
-        only: Name of the one phase to run; those it takes from must have finished.
+        only: Name of the one phase to run; phases it takes from must have finished.
         demo: The configuration to name as the small form if a training will be long.
 
     Returns:
-        Results of the task, or by phase.
+        The content of ``results.json``; with phases, that of each by its name.
 
     Raises:
         FileExistsError: If ``data.save_dir`` holds a run that is not to be continued.
-        ValueError: If phases are not well-formed, one that is taken from has not finished, or has
-            been made again since another took from it.
+        ValueError: If phases are not well-formed, or a phase takes from one that has not finished,
+            or has run again since another took from it.
+
+    Example:
+        Training and test of the baseline on the rendered data, a minute on a CPU::
+
+            import torchreid_occ
+
+            config = torchreid_occ.load_config(
+                "configs/demo/baseline_resnet50.yaml",
+                ["train.max_epoch", "1", "data.save_dir", "log/first"],
+            )
+            results = torchreid_occ.run(config)
+            for target, checkpoints in results["targets"].items():
+                print(target, checkpoints["selected"]["mAP"], checkpoints["selected"]["cmc"][1])
     """
     names = [*phase_configs(config)]
     if only and only not in names:
@@ -56,24 +89,25 @@ def run_config(config, resume=False, only=None, demo=None):
     if not names:
         return _run_task(config, resume, demo)
     if not resume and not only:
-        check_save_dir(config, Path(config.data.save_dir), resume=False)
+        check_save_dir(config, resume=False)
     remove_partial_files(config.data.save_dir)
-    results = {}
+    results: dict[str, Any] = {}
     for name in [only] if only else names:
-        phase = phase_configs(config)[name]  # now that those before it say what they made
+        phase = phase_configs(config)[name]  # again: earlier phases have made their products
         _check_sources(config, name, phase.data.save_dir)
-        results[name] = finished_run(phase) if resume or only else None
-        if results[name] is not None:
-            _say(config, f"Phase {name} has finished before.")
+        finished = finished_run(phase) if resume or only else None
+        if finished is not None:
+            _log(config, f"Phase {name} has finished before.")
+            results[name] = finished
             continue
-        _say(config, f"Phase {name}")
-        write_text(Path(config.data.save_dir, "config.yaml"), config.dump())  # for --resume
+        _log(config, f"Phase {name}")
+        write_config(config)  # makes the run one that can be resumed
         results[name] = _run_task(phase, resume or bool(only), demo)
     return results
 
 
-def trainings_of(config, resume=False):
-    """Runs a configuration unless it has finished, and returns what its trainings came to.
+def trainings_of(config: CfgNode, resume: bool = False) -> dict[str | None, Results]:
+    """Runs a configuration unless it has finished, and returns the results of its trainings.
 
     Args:
         config: From :func:`torchreid_occ.config.load_config`.
@@ -85,46 +119,55 @@ def trainings_of(config, resume=False):
     if not config.phases:
         return {None: finished_run(config) or run_experiment(config, resume)}
     run_config(config, resume)
-    return finished_trainings(config)
+    done = finished_trainings(config)
+    assert done is not None  # run_config has run what had not finished
+    return done
 
 
-def finished_trainings(config):
-    """What the trainings of a run came to, or None if it has not finished.
+def finished_trainings(config: CfgNode) -> dict[str | None, Results] | None:
+    """Reads the results of the trainings of a run; None if it has not finished.
 
     Args:
         config: From :func:`torchreid_occ.config.load_config`.
 
     Returns:
-        What each ``results.json`` holds, by phase and in order; by None if there are no phases.
-        The seconds of a phase are also those of the phases it was made from.
+        The content of each ``results.json``, by phase and in order; by None if there are no phases.
+        The seconds of a phase include those of the phases it was made from.
     """
     if not config.phases:
         done = finished_run(config)
         return None if done is None else {None: done}
     taken = {phase["name"]: {*phase.get("take", {}).values()} for phase in config.phases}
-    done, made_from = {}, {}
+    finished: dict[str, Results] = {}
+    made_from: dict[str, set[str]] = {}
     for name, phase in phase_configs(config).items():
-        done[name] = finished_run(phase)
-        if done[name] is None:
+        done = finished_run(phase)
+        if done is None:
             return None
+        finished[name] = done
         made_from[name] = {name}.union(*(made_from[source] for source in taken[name]))
-    seconds = {name: sum(done[one]["seconds"] for one in made_from[name]) for name in done}
+    seconds = {
+        name: sum(finished[part]["seconds"] for part in made_from[name]) for name in finished
+    }
     return {
         name: {**results, "seconds": round(seconds[name], 1)}
-        for name, results in done.items()
+        for name, results in finished.items()
         if "targets" in results
     }
 
 
-def phase_configs(config):
-    """The configuration of each phase, by name, in order.
+def phase_configs(config: CfgNode) -> dict[str, CfgNode]:
+    """Returns the configuration of each phase, by name, in order.
+
+    Args:
+        config: From :func:`torchreid_occ.config.load_config`.
 
     Raises:
         KeyError: For a key that does not exist.
-        ValueError: If a phase has no name, shares one, or takes from none before it.
+        ValueError: If a phase has no name, shares one, or takes from a phase not before it.
     """
     tree = plain(config)
-    found = {}
+    found: dict[str, CfgNode] = {}
     for number, phase in enumerate(tree.pop("phases"), start=1):
         name = phase.get("name")
         if not isinstance(name, str) or not name or name in found:
@@ -134,7 +177,7 @@ def phase_configs(config):
             )
         own = {key: value for key, value in phase.items() if key not in ("name", "take")}
         below = tree
-        if own.get("task", tree["task"]) == "train":  # completion is the other phases' business
+        if own.get("task", tree["task"]) == "train":  # only the other tasks read completion
             below = {key: value for key, value in tree.items() if key != "completion"}
         taken = phase.get("take", {})
         missing = sorted(set(taken.values()) - found.keys())
@@ -144,36 +187,16 @@ def phase_configs(config):
             )
         save_dir = str(Path(config.data.save_dir, name))
         parts = [own, {"data": {"save_dir": save_dir}}]
-        parts += [_nested(key, made_by(found[source])) for key, source in taken.items()]
+        parts += [_nested(key, str(product_of(found[source]))) for key, source in taken.items()]
         found[name] = merged(below, parts, f"phase {name}")
     return found
 
 
-def made_by(config):
-    """Where what a phase makes will be."""
-    save_dir = Path(config.data.save_dir)
-    if config.task == "score":
-        return str(save_dir / "scores.csv")
-    if config.task == "copy":
-        return str(save_dir / "copy")
-    done = finished_run(config) or {}
-    epoch = done.get("selected_epoch") or done.get("epochs") or config.train.max_epoch
-    return str(checkpoint_path(save_dir, epoch))
-
-
-def _check_sources(config, name, save_dir):
-    """Notes what a phase takes from, and refuses to go on once that has been made again."""
+def _check_sources(config: CfgNode, name: str, save_dir: str) -> None:
+    """Refuses to continue a phase if one that it took from has run again."""
     (taken,) = (phase.get("take", {}) for phase in config.phases if phase["name"] == name)
-    results = {s: Path(config.data.save_dir, s, "results.json") for s in sorted({*taken.values()})}
-    if not taken or not all(path.exists() for path in results.values()):
-        return
-    now = {source: file_hash(path) for source, path in results.items()}
-    note = Path(save_dir, "made_from.json")
-    if not note.exists():
-        write_json(note, now)
-        return
-    before = read_json(note)
-    changed = [source for source in now if before.get(source) != now[source]]
+    sources = {source: Path(config.data.save_dir, source) for source in taken.values()}
+    changed = changed_sources(save_dir, sources)
     if changed:
         raise ValueError(
             f"Phase {name!r} took from {changed}, which has been made again since: remove "
@@ -181,24 +204,25 @@ def _check_sources(config, name, save_dir):
         )
 
 
-def _say(config, message):
-    """Logs a line beside the phases' own logs."""
+def _log(config: CfgNode, message: str) -> None:
+    """Logs a line into the folder that holds those of the phases."""
     with logging_to(config.data.save_dir):
         logger.info(message)
 
 
-def _run_task(config, resume, demo):
+def _run_task(config: CfgNode, resume: bool, demo: StrPath | None) -> Results:
     if config.task == "train":
         return run_experiment(config, resume, demo)
     if process_count() > 1:
         raise ValueError(
-            f"Task {config.task!r} runs in one process: start it without torchrun, and only "
-            "trainings with it, by --phase."
+            f"Task {config.task!r} runs in one process: start it without torchrun, and run only "
+            "trainings in several, with only='name of the phase'."
         )
     return TASKS[config.task](config, resume)
 
 
-def _nested(key, value):
+def _nested(key: str, value: Any) -> dict[str, Any]:
     for part in reversed(key.split(".")):
         value = {part: value}
-    return value
+    nested: dict[str, Any] = value
+    return nested

@@ -20,6 +20,7 @@ import torch
 from torchreid_occ._types import StrPath
 from torchreid_occ.completion.dataset import MANIFEST
 from torchreid_occ.config import configuration_name, configurations, load_config
+from torchreid_occ.runs.builders import backend_of
 from torchreid_occ.runs.phases import finished_trainings, trainings_of
 from torchreid_occ.utils.progress import progress
 
@@ -164,11 +165,11 @@ def _tested_on_source(results: Results) -> Results:
 
 
 def main() -> None:
-    """Runs one configuration; a run of torchreid's engine cannot be resumed and starts anew."""
+    """Runs one configuration; a run that cannot be resumed starts anew."""
     path, *overrides = sys.argv[1:]
     config = load_config(path, overrides)
     save_dir = Path(config.data.save_dir)
-    if config.engine == "torchreid" and not (save_dir / "results.json").exists():
+    if not backend_of(config).can_resume and not (save_dir / "results.json").exists():
         shutil.rmtree(save_dir, ignore_errors=True)
     trainings_of(config, resume=True)
 

@@ -7,9 +7,9 @@ import torch
 from yacs.config import CfgNode
 
 from torchreid_occ.config import config_of, merged, plain
-from torchreid_occ.runs.builders import build_configured_model, use_gpu
+from torchreid_occ.engine.backend import use_gpu
+from torchreid_occ.runs.builders import backend_of
 from torchreid_occ.studies.comparison_runs import Runs
-from torchreid_occ.utils.layout import lay_out_channels_last
 from torchreid_occ.utils.timing import median_seconds
 
 CLIPS = 16
@@ -38,14 +38,11 @@ def frames_per_second(runs: Runs, repeats: int = 5) -> dict[str, float]:
 def _test_step(config: CfgNode) -> Callable[[], object]:
     """Returns a forward pass in eval mode over clips of the training's length."""
     without_weights = {"model": {"start_from": "", "load_weights": ""}}
-    model, _ = build_configured_model(
-        merged(plain(config), [without_weights], ""), 1, pretrained=False
-    )
+    backend = backend_of(merged(plain(config), [without_weights], ""))
+    model, _ = backend.build_model(1, pretrained=False)
+    backend.lay_out(model)
     clips = torch.rand(CLIPS, config.video.seq_len, 3, config.data.height, config.data.width)
-    if config.engine == "torchreid":
-        clips = clips.flatten(0, 1)  # its models take frames
-    else:
-        lay_out_channels_last(model)
+    inputs = backend.model_input(clips)
     if use_gpu(config):
-        model, clips = model.cuda(), clips.cuda()
-    return partial(torch.inference_mode()(model.eval()), clips)
+        model, inputs = model.cuda(), inputs.cuda()
+    return partial(torch.inference_mode()(model.eval()), inputs)

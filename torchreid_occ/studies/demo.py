@@ -7,8 +7,8 @@ from typing import NamedTuple
 from torchreid_occ._types import StrPath
 from torchreid_occ.config import load_config
 from torchreid_occ.data.tracklets import load_dataset
-from torchreid_occ.runs.folder import read_runs
-from torchreid_occ.runs.run import read_results, run_experiment
+from torchreid_occ.runs.folder import read_results, read_runs
+from torchreid_occ.runs.run import run_experiment
 from torchreid_occ.studies.comparison_runs import Results
 from torchreid_occ.utils.files import write_text
 from torchreid_occ.utils.tables import markdown_table

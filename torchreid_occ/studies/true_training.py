@@ -8,6 +8,7 @@ from torchreid_occ._types import Batch, StrPath
 from torchreid_occ.config import load_config
 from torchreid_occ.data.supervision import FIELDS
 from torchreid_occ.engine import ClipEngine
+from torchreid_occ.engine.clip_backend import ClipBackend
 from torchreid_occ.runs.run import run_experiment
 from torchreid_occ.studies.oracles import Bound, average_precisions, oracle_features
 from torchreid_occ.studies.true_clips import TrueClips, true_clips
@@ -92,6 +93,6 @@ def train_with_truth(
     own += ["data.root", root] if root else []
     config = load_config(path, own)
     sets = true_clips(config, config.data.root, config.data.split_id)
-    engine = functools.partial(OracleEngine, truths, sets)
-    results = run_experiment(config, resume=True, clip_engine=engine)
+    backend = ClipBackend(config, engine=functools.partial(OracleEngine, truths, sets))
+    results = run_experiment(config, resume=True, backend=backend)
     return Bound(f"trained with {name}", results["targets"][TARGET]["last"]["mAP"])

@@ -9,7 +9,7 @@ from torchreid_occ.config import load_config, plain
 from torchreid_occ.engine import ClipEngine
 from torchreid_occ.engine.precision import Precision, full_precision
 from torchreid_occ.losses import build_criterion
-from torchreid_occ.runs.builders import build_configured_model
+from torchreid_occ.runs.builders import backend_of
 
 SIZE = (64, 32)
 TINY = [
@@ -39,7 +39,7 @@ class Manager:
 def losses_of(system, precision):
     torch.manual_seed(0)
     config = load_config(REPOSITORY / "configs" / f"{system}.yaml", TINY + SYSTEMS[system])
-    model, _ = build_configured_model(config, IDENTITIES)
+    model, _ = backend_of(config).build_model(IDENTITIES)
     criterion = build_criterion(config.loss.name, IDENTITIES, **plain(config.loss.options))
     optimizer = torch.optim.SGD(model.parameters(), 0.01)
     engine = ClipEngine(Manager(), model, optimizer, criterion, precision=precision, use_gpu=False)

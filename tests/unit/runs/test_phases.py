@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from torchreid_occ.config import load_config
+from torchreid_occ.runs import folder as folder_module
 from torchreid_occ.runs import phases as module
-from torchreid_occ.runs.phases import made_by, phase_configs, run_config
+from torchreid_occ.runs.phases import phase_configs, run_config
 
 PHASES = """
 data: {save_dir: SAVE}
@@ -111,7 +112,8 @@ def ran(monkeypatch):
         return finished[config.data.save_dir]
 
     finished, names_to_fail = {}, {}
-    monkeypatch.setattr(module, "finished_run", lambda c: finished.get(c.data.save_dir))
+    for reader in (module, folder_module):
+        monkeypatch.setattr(reader, "finished_run", lambda c: finished.get(c.data.save_dir))
     monkeypatch.setattr(module, "run_experiment", run)
     monkeypatch.setattr(module, "TASKS", dict.fromkeys(module.TASKS, run))
     return names, names_to_fail
@@ -135,7 +137,7 @@ def test_a_phase_that_has_finished_is_not_run_over(config, ran):
     (folder / "found").mkdir(parents=True)
     (folder / "found" / "results.json").write_text("{}")
     with pytest.raises(
-        FileExistsError, match=f"{folder} holds a run already: .*--resume {folder},"
+        FileExistsError, match=f"{folder} holds a run already: continue it with resume=True"
     ):
         run_config(config)
     assert not ran[0] and not (folder / "config.yaml").exists()
@@ -169,13 +171,3 @@ def test_a_configuration_without_phases_is_one_task(ran, tmp_path):
     names, _ = ran
     run_config(load_config(None, ["data.save_dir", str(tmp_path / "own"), "task", "score"]))
     assert names == [("own", False)]
-
-
-def test_the_selected_checkpoint_is_what_a_training_made(config, monkeypatch):
-    first = phase_configs(config)["first"]
-    assert made_by(first).endswith("model.pth.tar-7")
-    monkeypatch.setattr(module, "finished_run", lambda _: {"selected_epoch": 4})
-    assert made_by(first).endswith("model.pth.tar-4")
-    # A training that counts steps says itself how many epochs that took.
-    monkeypatch.setattr(module, "finished_run", lambda _: {"selected_epoch": None, "epochs": 2})
-    assert made_by(first).endswith("model.pth.tar-2")

@@ -1,8 +1,21 @@
+import json
+
 import pytest
 from torch.utils.tensorboard import SummaryWriter
 
 from torchreid_occ.config import load_config, plain
-from torchreid_occ.runs.folder import outcome, read_curves, read_runs
+from torchreid_occ.runs.folder import (
+    changed_sources,
+    check_save_dir,
+    finished_run,
+    outcome,
+    product_of,
+    read_curves,
+    read_results,
+    read_runs,
+    write_config,
+    write_results,
+)
 from torchreid_occ.utils.files import write_json, write_text
 
 
@@ -27,6 +40,85 @@ def test_a_run_knows_the_checkpoint_a_user_takes(tmp_path):
     only_tested = ("test.evaluate", "True", "model.load_weights", "other.pth")
     write_run(tmp_path, *only_tested, **training(0.5), epochs=20, selected_epoch=None)
     assert str(read_runs(tmp_path)[0].checkpoint) == "other.pth"
+
+
+@pytest.mark.parametrize(
+    ("settings", "results", "product"),
+    [
+        ([], None, "model/model.pth.tar-7"),
+        ([], {"selected_epoch": 4, "epochs": 7}, "model/model.pth.tar-4"),
+        # A training that counts steps records how many epochs they took.
+        (["train.max_iter", "9"], {"selected_epoch": None, "epochs": 2}, "model/model.pth.tar-2"),
+        (["task", "score"], None, "scores.csv"),
+        (["task", "copy"], None, "copy"),
+        (["task", "train_completion"], {"epochs": 3}, "model/model.pth.tar-3"),
+    ],
+)
+def test_the_product_of_each_task(tmp_path, settings, results, product):
+    save = ["data.save_dir", str(tmp_path), "train.max_epoch", "7"]
+    config = load_config(None, [*save, *settings])
+    if results is not None:
+        write_results(tmp_path, {"config": plain(config), **results})
+    assert product_of(config) == tmp_path / product
+
+
+def test_the_product_of_a_test_is_the_checkpoint_it_tests(tmp_path):
+    save = ["data.save_dir", str(tmp_path), "test.evaluate", "True"]
+    config = load_config(None, [*save, "model.load_weights", "other.pth"])
+    assert str(product_of(config)) == "other.pth"
+
+
+def test_a_run_has_finished_if_it_was_of_this_configuration(tmp_path):
+    config = load_config(None, ["data.save_dir", str(tmp_path)])
+    assert finished_run(config) is None
+    write_results(tmp_path, {"config": plain(config), "epochs": 150})
+    assert finished_run(config)["epochs"] == 150
+    save = ["data.save_dir", str(tmp_path)]
+    assert finished_run(load_config(None, [*save, "data.workers", "7"]))["epochs"] == 150
+    assert finished_run(load_config(None, [*save, "train.max_epoch", "151"])) is None
+    assert finished_run(load_config(None, [*save, "train.lr", "0.5"])) is None
+
+
+def test_results_that_are_none_are_refused(tmp_path):
+    (tmp_path / "results.json").write_text(json.dumps({"config": {}}))
+    with pytest.raises(ValueError, match="does not hold the results of a run"):
+        read_results(tmp_path)
+
+
+def test_a_run_is_continued_only_as_itself(tmp_path):
+    save = ["data.save_dir", str(tmp_path)]
+    config = load_config(None, save)
+    check_save_dir(config, resume=False)
+    write_config(config)
+    (tmp_path / ".model.partial").write_text("half")
+    check_save_dir(load_config(None, [*save, "train.max_epoch", "9"]), resume=True)
+    assert not (tmp_path / ".model.partial").exists()
+    with pytest.raises(
+        ValueError, match=r"another configuration: train\.lr was 0\.0003 and is 0\.1"
+    ):
+        check_save_dir(load_config(None, [*save, "train.lr", "0.1"]), resume=True)
+    longer = ["train.max_epoch", "9", "train.lr_scheduler", "cosine"]
+    with pytest.raises(ValueError, match=r"train\.max_epoch was 150 and is 9"):
+        check_save_dir(load_config(None, [*save, *longer]), resume=True)
+    (tmp_path / "split_0").mkdir()
+    with pytest.raises(FileExistsError, match="continue it with resume=True"):
+        check_save_dir(config, resume=False)
+    with pytest.raises(ValueError, match="a run over splits: continue it by run_splits"):
+        check_save_dir(config, resume=True)
+    check_save_dir(config, resume=True, over_splits=True)
+
+
+def test_sources_that_have_changed_are_named(tmp_path):
+    sources = {name: tmp_path / name for name in ("a", "b")}
+    phase = tmp_path / "phase"
+    assert changed_sources(phase, sources) == []
+    assert not phase.exists()
+    for folder in sources.values():
+        write_results(folder, {"epochs": 1})
+    assert changed_sources(phase, sources) == []
+    assert json.loads((phase / "made_from.json").read_text()).keys() == {"a", "b"}
+    write_results(sources["b"], {"epochs": 2})
+    assert changed_sources(phase, sources) == ["b"]
 
 
 def test_phases_come_in_order_as_far_as_they_have_finished(tmp_path):
