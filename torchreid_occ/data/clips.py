@@ -1,29 +1,35 @@
 """Tracklets as torch datasets of clips, for training and for testing."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from torchreid_occ.data.frames import read_frame
+from torchreid_occ._types import Batch, Item
+from torchreid_occ.data.frames import Frames, read_frame
 from torchreid_occ.data.images import read_image
 from torchreid_occ.data.sampling import sample_clip, split_into_clips
 from torchreid_occ.data.supervision import Supervision
+from torchreid_occ.data.transforms import ClipTransform
 
 
 class ItemKey(NamedTuple):
-    """Names one training item: each key has random draws of its own, whichever worker serves it."""
+    """Key of one training clip; its random draws depend on the key, not on the worker.
+
+    Attributes:
+        epoch: Number of the epoch.
+        position: Place in the epoch, so that an item drawn twice gives two different clips.
+        number: Index of the item in the dataset.
+    """
 
     epoch: int
     position: int
-    """Place in the epoch, so that a tracklet drawn twice gives two different clips."""
-    index: int
-    """Index of the tracklet."""
+    number: int
 
 
-class TrainClips(Dataset):
+class TrainClips(Dataset[dict[str, Any]]):
     """One random clip per item, indexed by :class:`ItemKey`.
 
     Args:
@@ -34,8 +40,8 @@ class TrainClips(Dataset):
         transform: A :class:`~torchreid_occ.data.transforms.ClipTransform`.
         seed: Seed of the run, not negative.
         supervision: The :class:`Supervision` of each ``dsetid`` that has one.
-        fields: What to load of it: names among ``'keypoints'`` and ``'foreground'``. Frames without
-            carry NaN.
+        fields: Fields to load: names among ``'keypoints'`` and ``'foreground'``; NaN where a frame
+            has none.
 
     Raises:
         ValueError: If a tracklet has no frames.
@@ -43,15 +49,15 @@ class TrainClips(Dataset):
 
     def __init__(
         self,
-        tracklets: Sequence[tuple],
+        tracklets: Sequence[Item],
         seq_len: int,
         sampling: str,
         stride: int,
-        transform: Callable,
+        transform: ClipTransform,
         seed: int,
         supervision: Mapping[int, Supervision] | None = None,
         fields: Sequence[str] = (),
-    ):
+    ) -> None:
         _check_frames(tracklets)
         self.tracklets = tracklets
         self.seq_len, self.sampling, self.stride = seq_len, sampling, stride
@@ -60,21 +66,26 @@ class TrainClips(Dataset):
         self.supervision = supervision or {}
         self.fields = fields
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.tracklets)
 
-    def __getitem__(self, key: ItemKey):
-        paths, pid, camid, dsetid = self.tracklets[key.index]
+    def __getitem__(self, key: ItemKey) -> dict[str, Any]:
+        paths, pid, camid, dsetid = self.tracklets[key.number]
         rng = np.random.default_rng([self.seed, *key])
         indices = sample_clip(self.sampling, len(paths), self.seq_len, self.stride, rng)
         paths = tuple(paths[i] for i in indices)
-        targets = self._load_targets(paths, self.supervision.get(dsetid, Supervision()))
+        supervision = self.supervision.get(dsetid, Supervision())
+        lines = foregrounds = None
+        if "keypoints" in self.fields:
+            lines = np.stack([supervision.keypoints(path) for path in paths])
+        if "foreground" in self.fields:
+            foregrounds = [supervision.foreground(path) for path in paths]
         # Repeated frames of a short tracklet are decoded once.
         frames = {path: read_image(path) for path in set(paths)}
         img, keypoints, foreground = self.transform(
             [frames[path] for path in paths],
-            targets.get("keypoints"),
-            targets.get("foreground"),
+            lines,
+            foregrounds,
             seed=int(rng.integers(2**63)),
         )
         item = {"img": img, "pid": pid, "camid": camid, "dsetid": dsetid, "impath": paths}
@@ -84,16 +95,8 @@ class TrainClips(Dataset):
             item["foreground"] = foreground
         return item
 
-    def _load_targets(self, paths, supervision):
-        targets = {}
-        if "keypoints" in self.fields:
-            targets["keypoints"] = np.stack([supervision.keypoints(path) for path in paths])
-        if "foreground" in self.fields:
-            targets["foreground"] = [supervision.foreground(path) for path in paths]
-        return targets
 
-
-class ConsecutiveClips(Dataset):
+class ConsecutiveClips(Dataset[dict[str, Any]]):
     """Every frame of tracklets, cut into consecutive clips.
 
     Items carry ``tracklet``, the tracklet's index, and ``num_frames``, the clip's frames, so that
@@ -106,7 +109,9 @@ class ConsecutiveClips(Dataset):
         transform: A :class:`~torchreid_occ.data.transforms.ClipTransform`.
     """
 
-    def __init__(self, sequences: Sequence[Sequence], clip_len: int, transform: Callable):
+    def __init__(
+        self, sequences: Sequence[Frames], clip_len: int, transform: ClipTransform
+    ) -> None:
         self.sequences = sequences
         self.clip_len = clip_len
         self.transform = transform
@@ -116,10 +121,10 @@ class ConsecutiveClips(Dataset):
             for start, stop in split_into_clips(len(frames), clip_len)
         ]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.clips)
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index: int) -> dict[str, Any]:
         tracklet, start, stop = self.clips[index]
         frames = self.sequences[tracklet][start:stop]
         img, _, _ = self.transform([read_frame(frame) for frame in frames])
@@ -138,25 +143,25 @@ class TestClips(ConsecutiveClips):
         ValueError: If a tracklet has no frames.
     """
 
-    __test__ = False  # the name is no invitation to pytest
+    __test__ = False  # pytest would collect a class of this name
 
-    def __init__(self, tracklets: Sequence[tuple], clip_len: int, transform: Callable):
+    def __init__(self, tracklets: Sequence[Item], clip_len: int, transform: ClipTransform) -> None:
         _check_frames(tracklets)
         super().__init__([paths for paths, *_ in tracklets], clip_len, transform)
         self.tracklets = tracklets
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index: int) -> dict[str, Any]:
         tracklet, start, stop = self.clips[index]
         paths, pid, camid, dsetid = self.tracklets[tracklet]
         labels = {"pid": pid, "camid": camid, "dsetid": dsetid}
         return {**super().__getitem__(index), **labels, "impath": tuple(paths[start:stop])}
 
 
-def collate(items: Sequence[dict]) -> dict:
+def collate(items: Sequence[dict[str, Any]]) -> Batch:
     """Stacks items of equal length into a batch; ``impath`` stays a list of tuples of paths."""
-    batch = {}
+    batch: Batch = {}
     for name, first in items[0].items():
-        values = [item[name] for item in items]
+        values: Any = [item[name] for item in items]
         if isinstance(first, torch.Tensor):
             values = torch.stack(values)
         elif isinstance(first, int):
@@ -165,7 +170,7 @@ def collate(items: Sequence[dict]) -> dict:
     return batch
 
 
-def _check_frames(tracklets):
+def _check_frames(tracklets: Sequence[Item]) -> None:
     for index, (paths, pid, camid, dsetid) in enumerate(tracklets):
         if not paths:
             raise ValueError(

@@ -1,6 +1,7 @@
-"""Loaders of clips, whose workers draw nothing from the global random state."""
+"""Loaders of clips; starting their workers leaves the global random state alone."""
 
 from collections import defaultdict
+from typing import Any, TypeVar
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -8,9 +9,13 @@ from torch.utils.data import DataLoader, Dataset
 from torchreid_occ.data.clips import ConsecutiveClips, collate
 from torchreid_occ.data.samplers import ClipBatchSampler
 
+T = TypeVar("T")
 
-def clip_loader(clips: Dataset, workers: int, pin_memory: bool, **batching) -> DataLoader:
-    """A loader of batches of clips.
+
+def clip_loader(
+    clips: Dataset[dict[str, Any]], workers: int, pin_memory: bool, **batching: Any
+) -> DataLoader[dict[str, Any]]:
+    """Builds a loader of batches of clips.
 
     Args:
         clips: The clips.
@@ -23,15 +28,15 @@ def clip_loader(clips: Dataset, workers: int, pin_memory: bool, **batching) -> D
         num_workers=workers,
         collate_fn=collate,
         pin_memory=pin_memory,
-        # Seeds the workers, which read no seed. By default it comes from the global state, and
-        # then testing more often would change the training after it.
+        # Only seeds the workers, whose clips do not depend on it. The default generator is the
+        # global one: then testing more often would change the training after it.
         generator=torch.Generator(),
         **batching,
     )
 
 
-def item_loader(items: Dataset, workers: int) -> DataLoader:
-    """A loader of single items in order, without batches.
+def item_loader(items: Dataset[T], workers: int) -> DataLoader[T]:
+    """Builds a loader of single items in order, without batches.
 
     Args:
         items: The items.
@@ -42,8 +47,8 @@ def item_loader(items: Dataset, workers: int) -> DataLoader:
 
 def every_frame_loader(
     clips: ConsecutiveClips, batch_size: int, workers: int, pin_memory: bool
-) -> DataLoader:
-    """A loader of all clips of tracklets, in batches of clips of equal length.
+) -> DataLoader[dict[str, Any]]:
+    """Builds a loader of all clips of tracklets, in batches of clips of equal length.
 
     Args:
         clips: The clips.
@@ -55,30 +60,34 @@ def every_frame_loader(
     return clip_loader(clips, workers, pin_memory, batch_sampler=batches)
 
 
-def in_order(loader: DataLoader) -> DataLoader:
-    """A test loader whose batches follow tracklets from their first clip to their last.
+def in_order(loader: DataLoader[dict[str, Any]]) -> DataLoader[dict[str, Any]]:
+    """Builds a test loader whose batches follow tracklets from their first clip to their last.
 
     Tracklets of equal length go together, as many as the loader's longest batch has frames for.
 
     Args:
         loader: A loader of test clips in batches of a :class:`ClipBatchSampler`.
     """
-    clips = loader.dataset.clips
-    own, lengths = defaultdict(list), defaultdict(int)
+    dataset, sampler = loader.dataset, loader.batch_sampler
+    assert isinstance(dataset, ConsecutiveClips)
+    assert isinstance(sampler, ClipBatchSampler)
+    clips = dataset.clips
+    own: defaultdict[int, list[int]] = defaultdict(list)
+    lengths: defaultdict[int, int] = defaultdict(int)
     for index, (tracklet, start, stop) in enumerate(clips):
         own[tracklet].append(index)
         lengths[tracklet] = max(lengths[tracklet], stop - start)
     max_frames = max(
-        len(batch) * (clips[batch[0]][2] - clips[batch[0]][1]) for batch in loader.batch_sampler
+        len(batch) * (clips[batch[0]][2] - clips[batch[0]][1]) for batch in sampler.batches
     )
-    groups = defaultdict(list)
+    groups: defaultdict[tuple[tuple[int, int], ...], list[int]] = defaultdict(list)
     for tracklet, indices in own.items():
-        groups[tuple(clips[index][1:] for index in indices)].append(tracklet)
-    batches = []
+        groups[tuple((clips[index][1], clips[index][2]) for index in indices)].append(tracklet)
+    batches: list[tuple[int, ...]] = []
     for tracklets in groups.values():
         size = max(1, max_frames // lengths[tracklets[0]])
         for first in range(0, len(tracklets), size):
             batches += zip(
                 *(own[tracklet] for tracklet in tracklets[first : first + size]), strict=True
             )
-    return clip_loader(loader.dataset, loader.num_workers, loader.pin_memory, batch_sampler=batches)
+    return clip_loader(dataset, loader.num_workers, loader.pin_memory, batch_sampler=batches)

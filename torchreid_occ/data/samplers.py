@@ -1,8 +1,8 @@
-"""Which items make a batch: torchreid's samplers made repeatable, and batches of equal clips."""
+"""Samplers: torchreid's made repeatable, and batches of test clips of equal length."""
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -10,11 +10,13 @@ import torch
 from torch.utils.data import Sampler
 
 from torchreid_occ._torchreid import torchreid
+from torchreid_occ._types import Item
 from torchreid_occ.data.clips import ItemKey
+from torchreid_occ.utils.checks import check_choice
 from torchreid_occ.utils.processes import process_count, process_rank
 
 
-class EpochSampler(Sampler):
+class EpochSampler(Sampler[ItemKey]):
     """Draws a torchreid sampler's epoch from a key instead of the global random state.
 
     torchreid's samplers draw from the global state of three libraries, and its
@@ -26,27 +28,27 @@ class EpochSampler(Sampler):
         seed: Seed of the run, not negative.
     """
 
-    def __init__(self, sampler: Iterable[int], seed: int):
+    def __init__(self, sampler: Iterable[int], seed: int) -> None:
         self.sampler = sampler
         self.seed = seed
         self.set_epoch(0)
 
-    def set_epoch(self, epoch: int):
+    def set_epoch(self, epoch: int) -> None:
         """Draws the items of an epoch."""
         self.epoch = epoch
         with _seeded_global_state(self.seed, epoch):
             self.indices = [int(index) for index in self.sampler]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.indices)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[ItemKey]:
         for position, index in enumerate(self.indices):
             yield ItemKey(self.epoch, position, index)
 
 
 def build_epoch_sampler(
-    tracklets: Sequence[tuple],
+    tracklets: Sequence[Item],
     name: str,
     batch_size: int,
     num_instances: int,
@@ -54,7 +56,7 @@ def build_epoch_sampler(
     num_datasets: int,
     seed: int,
 ) -> EpochSampler:
-    """Builds one of torchreid's training samplers by name, with what it needs checked first.
+    """Builds one of torchreid's training samplers by name and checks its arguments.
 
     Args:
         tracklets: torchreid tuples ``(img_paths, pid, camid, dsetid)``.
@@ -68,9 +70,7 @@ def build_epoch_sampler(
     Raises:
         ValueError: If the name is unknown, or the tracklets cannot fill one batch.
     """
-    known = torchreid.data.sampler.AVAI_SAMPLERS
-    if name not in known:
-        raise ValueError(f"Unknown train_sampler {name!r}: expected one of {known}.")
+    check_choice("train_sampler", name, torchreid.data.sampler.AVAI_SAMPLERS)
     if name == "RandomIdentitySampler":
         _check_identities(tracklets, batch_size, num_instances)
     elif name == "RandomDomainSampler":
@@ -95,21 +95,21 @@ def build_epoch_sampler(
     return sampler
 
 
-class ProcessShare(Sampler):
-    """The part of each batch that this process reads, of those that train as one.
+class ProcessShare(Sampler[ItemKey]):
+    """The part of each batch that this rank reads in distributed training.
 
-    All processes draw the same items and take turns at each batch, so that together they read what
-    one process would. Items that fill no batch are left out.
+    All ranks draw the same items and each reads its part of every batch, so together they read the
+    batches of a single process. Items that fill no batch are left out.
 
     Args:
-        sampler: Draws the items of an epoch, the same in every process.
-        batch_size: Clips in a batch of all processes together.
+        sampler: Draws the items of an epoch, the same on every rank.
+        batch_size: Clips in a batch of all ranks together.
 
     Raises:
         ValueError: If a batch can't be shared evenly.
     """
 
-    def __init__(self, sampler: EpochSampler, batch_size: int):
+    def __init__(self, sampler: EpochSampler, batch_size: int) -> None:
         self.sampler, self.batch_size = sampler, batch_size
         self.share, rest = divmod(batch_size, process_count())
         if rest:
@@ -118,10 +118,10 @@ class ProcessShare(Sampler):
                 "set train.batch_size to a multiple."
             )
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.sampler) // self.batch_size * self.share
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[ItemKey]:
         whole = len(self.sampler) // self.batch_size * self.batch_size
         for position, key in enumerate(self.sampler):
             own = position % self.batch_size // self.share == process_rank()
@@ -129,12 +129,12 @@ class ProcessShare(Sampler):
                 yield key
 
 
-class ClipBatchSampler(Sampler):
+class ClipBatchSampler(Sampler[list[int]]):
     """Batches test clips of equal length across tracklets, always in the same order.
 
     No batch holds more than ``batch_size * clip_len`` frames, so short clips come in larger
     batches. For whole tracklets (``clip_len`` 0) the longest one stands for ``clip_len``. Long
-    clips come first: what does not fit into memory fails at the start.
+    clips come first, so that a batch that does not fit into memory fails at the start.
 
     Args:
         clips: ``(tracklet, start, stop)`` of each clip.
@@ -142,26 +142,28 @@ class ClipBatchSampler(Sampler):
         clip_len: Frames in a full clip, 0 for whole tracklets.
     """
 
-    def __init__(self, clips: Sequence[tuple[int, int, int]], batch_size: int, clip_len: int):
-        by_length = defaultdict(list)
+    def __init__(
+        self, clips: Sequence[tuple[int, int, int]], batch_size: int, clip_len: int
+    ) -> None:
+        by_length: defaultdict[int, list[int]] = defaultdict(list)
         for index, (_, start, stop) in enumerate(clips):
             by_length[stop - start].append(index)
         max_frames = batch_size * (clip_len or max(by_length, default=0))
-        self.batches = []
+        self.batches: list[list[int]] = []
         for length, indices in sorted(by_length.items(), reverse=True):
             size = max_frames // length
             self.batches += [indices[i : i + size] for i in range(0, len(indices), size)]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.batches)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[list[int]]:
         return iter(self.batches)
 
 
 @contextmanager
-def _seeded_global_state(seed, epoch):
-    """Keys the global random state of the three libraries, and puts it back afterwards."""
+def _seeded_global_state(seed: int, epoch: int) -> Iterator[None]:
+    """Seeds the global random state of the three libraries by a key and restores it afterwards."""
     python_state, numpy_state = random.getstate(), np.random.get_state()
     key = np.random.SeedSequence([seed, epoch]).generate_state(3)
     try:
@@ -175,7 +177,7 @@ def _seeded_global_state(seed, epoch):
         np.random.set_state(numpy_state)
 
 
-def _check_identities(tracklets, batch_size, num_instances):
+def _check_identities(tracklets: Sequence[Item], batch_size: int, num_instances: int) -> None:
     if num_instances < 1 or batch_size % num_instances:
         raise ValueError(
             f"RandomIdentitySampler draws {num_instances} clips of an identity "
@@ -192,8 +194,10 @@ def _check_identities(tracklets, batch_size, num_instances):
         )
 
 
-def _check_groups(tracklets, column, what, option, groups, batch_size):
-    """Checks that each of the cameras or datasets drawn for a batch can give its share."""
+def _check_groups(
+    tracklets: Sequence[Item], column: int, what: str, option: str, groups: int, batch_size: int
+) -> None:
+    """Checks that each of the cameras or datasets drawn for a batch has enough tracklets."""
     sizes = Counter(tracklet[column] for tracklet in tracklets)
     groups = groups if groups > 0 else len(sizes)
     share = batch_size // groups

@@ -26,7 +26,7 @@ def test_an_item_holds_the_frames_it_names(make_tracklet):
     tracklets = [make_tracklet(3, 1, num_frames=9, dsetid=2)]
     clips = train_clips(tracklets, ClipTransform(32, 16, **PLAIN))
     assert len(clips) == 1
-    item = clips[ItemKey(epoch=0, position=0, index=0)]
+    item = clips[ItemKey(epoch=0, position=0, number=0)]
     assert (item["pid"], item["camid"], item["dsetid"]) == (3, 1, 2)
     assert item["img"].shape == (4, 3, 32, 16)
     start = tracklets[0][0].index(item["impath"][0])

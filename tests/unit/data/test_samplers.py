@@ -38,18 +38,18 @@ def test_epochs_are_keyed_by_seed_and_number(name):
     assert list(build(data, name)) == first
     sampler.set_epoch(1)
     second = list(sampler)
-    assert [key.index for key in second] != [key.index for key in first]
+    assert [key.number for key in second] != [key.number for key in first]
     assert list(sampler) == second
     sampler.set_epoch(0)
     assert list(sampler) == first
-    assert [key.index for key in build(data, name, seed=2)] != [key.index for key in first]
+    assert [key.number for key in build(data, name, seed=2)] != [key.number for key in first]
 
 
 def test_keys_name_epoch_and_position():
     sampler = EpochSampler([4, 4, 1], seed=1)
     sampler.set_epoch(3)
     assert list(sampler) == [ItemKey(3, 0, 4), ItemKey(3, 1, 4), ItemKey(3, 2, 1)]
-    assert type(next(iter(sampler)).index) is int
+    assert type(next(iter(sampler)).number) is int
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -73,7 +73,7 @@ def test_the_length_is_exact():
         keys = list(sampler)
         assert len(sampler) == len(keys)
         lengths.add(len(keys))
-        pids = [data[key.index][1] for key in keys]
+        pids = [data[key.number][1] for key in keys]
         for batch in range(0, len(pids), 8):
             assert len(set(pids[batch : batch + 8])) == 2
     assert max(lengths) < stated
@@ -105,7 +105,8 @@ def test_less_than_a_batch_is_refused():
 
 
 def test_unknown_samplers_are_listed():
-    with pytest.raises(ValueError, match=r"'Nope': expected one of .*'RandomIdentitySampler'"):
+    match = r"\"Nope\", but expected to be one of .*'RandomIdentitySampler'"
+    with pytest.raises(ValueError, match=match):
         build(tracklets([4, 4]), "Nope")
 
 
