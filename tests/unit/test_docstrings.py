@@ -34,7 +34,8 @@ def documented(module):
 
 def arguments(function):
     """Names as a docstring spells them, without what a caller does not give."""
-    parameters = inspect.signature(function).parameters.values()
+    own = inspect.unwrap(function)  # without the options that it passes on
+    parameters = inspect.signature(own).parameters.values()
     names = [STARS.get(each.kind, "") + each.name for each in parameters]
     return [name for name in names if name not in ("self", "cls") and not name.startswith("**_")]
 

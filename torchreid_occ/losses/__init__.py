@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from torch import nn
-
-from torchreid_occ._registry import CRITERIA, register_criterion
+from torchreid_occ._registry import CRITERIA
+from torchreid_occ.losses.criterion import Criterion
 from torchreid_occ.losses.identity import IdentityLoss
 from torchreid_occ.losses.rfcnet import RfcnetLoss
 from torchreid_occ.losses.rru_stim import RruStimLoss
@@ -12,16 +11,16 @@ from torchreid_occ.losses.trl_st2n import TrlSt2nLoss
 
 __all__ = [
     "CRITERIA",
+    "Criterion",
     "IdentityLoss",
     "RfcnetLoss",
     "RruStimLoss",
     "TrlSt2nLoss",
     "build_criterion",
-    "register_criterion",
 ]
 
 
-def build_criterion(name: str, num_classes: int, **options: Any) -> nn.Module:
+def build_criterion(name: str, num_classes: int, **options: Any) -> Criterion:
     """Builds a criterion by name.
 
     Args:
@@ -32,4 +31,5 @@ def build_criterion(name: str, num_classes: int, **options: Any) -> nn.Module:
     Raises:
         KeyError: If there is no such criterion.
     """
-    return CRITERIA[name](num_classes, **options)
+    criterion: Criterion = CRITERIA[name](num_classes, **options)
+    return criterion

@@ -1,13 +1,19 @@
 """Identity criterion: cross-entropy and batch-hard triplet loss."""
 
-from torch import nn
+from functools import reduce
+from operator import add
+
+from torch import Tensor, nn
 
 from torchreid_occ._registry import register_criterion
+from torchreid_occ._types import Batch
+from torchreid_occ.losses.criterion import Criterion, accuracy
 from torchreid_occ.losses.triplet import BatchHardTriplet
+from torchreid_occ.models.clip_model import ClipOutput
 
 
 @register_criterion("identity")
-class IdentityLoss(nn.Module):
+class IdentityLoss(Criterion):
     """Cross-entropy on the logits plus the triplet loss on the features.
 
     Reference: RFCnet, Section 4.2, the first two terms of Eq. 13; margin, distance and label
@@ -28,36 +34,29 @@ class IdentityLoss(nn.Module):
         ValueError: If both terms are off, or the logits have another number of classes.
     """
 
-    supervision: tuple[str, ...] = ()
-
     def __init__(
         self,
-        num_classes,
-        ce=True,
-        triplet=True,
-        label_smoothing=0.1,
-        distance="cosine",
-        margin=None,
-    ):
-        super().__init__()
+        num_classes: int,
+        ce: bool = True,
+        triplet: bool = True,
+        label_smoothing: float = 0.1,
+        distance: str = "cosine",
+        margin: float | None = None,
+    ) -> None:
+        super().__init__(num_classes)
         if not ce and not triplet:
             raise ValueError("Received ce False and triplet False, but one of them must be on")
-        self.num_classes = num_classes
         self.ce = nn.CrossEntropyLoss(label_smoothing=label_smoothing) if ce else None
         self.triplet = BatchHardTriplet(distance, margin) if triplet else None
 
-    def forward(self, outputs, batch):
+    def forward(self, outputs: ClipOutput, batch: Batch) -> dict[str, Tensor]:
         """Returns the total under 'loss', each term's value, and the accuracy in percent."""
         logits, pids = outputs.logits, batch["pid"]
-        if logits.shape[1] != self.num_classes:
-            raise ValueError(
-                f"Received logits of {logits.shape[1]} classes, but the criterion was built for "
-                f"{self.num_classes}"
-            )
+        self.check_classes(logits)
         terms = {}
         if self.ce is not None:
             terms["ce"] = self.ce(logits, pids)
         if self.triplet is not None:
             terms["triplet"] = self.triplet(outputs.features, pids)
-        accuracy = 100 * (logits.detach().argmax(1) == pids).float().mean()
-        return {"loss": sum(terms.values()), **terms, "acc": accuracy}
+        total = reduce(add, terms.values())
+        return {"loss": total, **terms, "acc": accuracy(logits, pids)}

@@ -1,11 +1,22 @@
 """RFCnet's objective: identity terms, supervised partition and foreground, regularised clusters."""
 
+from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import add
+from typing import Any
+
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from torchreid_occ._registry import register_criterion
+from torchreid_occ._types import Batch
+from torchreid_occ.losses.criterion import Criterion
 from torchreid_occ.losses.identity import IdentityLoss
+from torchreid_occ.models.layers.rfc import RfcOutput
+from torchreid_occ.models.rfcnet import RfcnetOutput
 from torchreid_occ.utils.checks import check_choice
+from torchreid_occ.utils.signatures import takes_options_of
 
 IGNORED = -100  # class label of a key point without annotation
 SCALES = ("official", "literal")
@@ -13,57 +24,49 @@ RESIZINGS = ("official", "area")
 
 
 @register_criterion("rfcnet")
-class RfcnetLoss(IdentityLoss):
+class RfcnetLoss(Criterion):
     """Identity loss plus key point, foreground and assignment terms, each a mean over blocks.
 
-    Reference: RFCnet, Eq. 13 with Eq. 4, 7, 14 and 15. A term that a model's variant has no
-    output for is left out; frames whose supervision is NaN are skipped.
+    Reference: RFCnet, Eq. 13 with Eq. 4, 7, 14 and 15. A term is left out if a variant of the
+    model lacks its input; frames whose supervision is NaN are skipped.
 
     Args:
         num_classes: Number of training identities.
-        ce: See `IdentityLoss`, as the next four.
-        triplet: Whether to use the triplet loss.
-        label_smoothing: Share of the label spread evenly over all identities.
-        distance: Distance of the triplet loss, 'cosine' or 'euclidean'.
-        margin: Margin of the triplet loss; None takes the distance's own.
-        lambda_keypoints: Weight of Lk (lambda1); 0 reads no key points.
-        lambda_foreground: Weight of Lf (lambda2); 0 reads no foreground maps.
+        lambda_keypoints: Weight of Lk (lambda1); 0 needs no key points.
+        lambda_foreground: Weight of Lf (lambda2); 0 needs no foreground maps.
         lambda_appearance: Weight of La (lambda3).
         lambda_position: Weight of Lp (lambda3).
         regularization_scale: 'official' divides the sums of Eq. 4 and 7 by the number of regions,
-            as the released code does and lambda3 was tuned for; 'literal' keeps the sums.
+            as in the released code, for which lambda3 was tuned; 'literal' keeps the sums.
         clamp_position: Whether to clamp the position similarity (Eq. 6) to [-1, 1].
         detach_target: Whether the features' similarities are a constant target in La.
         foreground_resizing: 'official' or 'area', see `resize_foreground`.
+        **identity: Options of `IdentityLoss`.
 
     Raises:
         ValueError: If an option is not one of the allowed, or the batch lacks the supervision of
             a term that is on.
     """
 
+    @takes_options_of(IdentityLoss)
     def __init__(
         self,
-        num_classes,
-        ce=True,
-        triplet=True,
-        label_smoothing=0.1,
-        distance="cosine",
-        margin=None,
-        lambda_keypoints=0.1,
-        lambda_foreground=0.5,
-        lambda_appearance=0.05,
-        lambda_position=0.05,
-        regularization_scale="official",
-        clamp_position=False,
-        detach_target=False,
-        foreground_resizing="official",
-    ):
-        super().__init__(num_classes, ce, triplet, label_smoothing, distance, margin)
-        if regularization_scale not in SCALES:
-            raise ValueError(
-                f'Received regularization_scale "{regularization_scale}", but expected to be one '
-                f"of {SCALES}"
-            )
+        num_classes: int,
+        *,
+        lambda_keypoints: float = 0.1,
+        lambda_foreground: float = 0.5,
+        lambda_appearance: float = 0.05,
+        lambda_position: float = 0.05,
+        regularization_scale: str = "official",
+        clamp_position: bool = False,
+        detach_target: bool = False,
+        foreground_resizing: str = "official",
+        **identity: Any,
+    ) -> None:
+        super().__init__(num_classes)
+        check_choice("regularization_scale", regularization_scale, SCALES)
+        check_choice("foreground_resizing", foreground_resizing, RESIZINGS)
+        self.identity = IdentityLoss(num_classes, **identity)
         self.weights = {
             "keypoints": lambda_keypoints,
             "foreground": lambda_foreground,
@@ -72,68 +75,69 @@ class RfcnetLoss(IdentityLoss):
         }
         self.regularization_scale = regularization_scale
         self.clamp_position = clamp_position
-        check_choice("foreground_resizing", foreground_resizing, RESIZINGS)
         self.detach_target = detach_target
         self.foreground_resizing = foreground_resizing
+        supervised = ("keypoints", "foreground")
+        self.supervision = tuple(name for name in supervised if self.weights[name] > 0)
 
-    @property
-    def supervision(self):
-        """Names of the batch entries this criterion reads beside images and identities."""
-        return tuple(name for name in ("keypoints", "foreground") if self.weights[name] > 0)
-
-    def forward(self, outputs, batch):
+    def forward(self, outputs: RfcnetOutput, batch: Batch) -> dict[str, Tensor]:
         """Returns the total under 'loss', each term unweighted, and the accuracy in percent."""
-        losses = super().forward(outputs, batch)
+        losses: dict[str, Tensor] = self.identity(outputs, batch)
+        terms: dict[str, Callable[[RfcOutput, Batch], Tensor | None]] = {
+            "keypoints": self._keypoints,
+            "foreground": self._foreground,
+            "appearance": self._appearance,
+            "position": self._position,
+        }
         for name, weight in self.weights.items():
             if weight == 0:
                 continue
-            values = [getattr(self, f"_{name}")(block, batch) for block in outputs.blocks]
-            values = [value for value in values if value is not None]
+            found = [terms[name](block, batch) for block in outputs.blocks]
+            values = [value for value in found if value is not None]
             if values:
                 losses[name] = torch.stack(values).mean()
                 losses["loss"] = losses["loss"] + weight * losses[name]
         return losses
 
-    def _keypoints(self, block, batch):
+    def _keypoints(self, block: RfcOutput, batch: Batch) -> Tensor | None:
         if block.regions is None or block.regions.keypoint_logits is None:
             return None
         fractions = _supervision(batch, "keypoints").flatten(0, 1)
-        return keypoint_loss(
-            block.regions.keypoint_logits, fractions, block.regions.masks.shape[-2:]
-        )
+        height, width = block.regions.masks.shape[-2:]
+        return keypoint_loss(block.regions.keypoint_logits, fractions, (height, width))
 
-    def _foreground(self, block, batch):
+    def _foreground(self, block: RfcOutput, batch: Batch) -> Tensor | None:
         if block.foreground_logits is None:
             return None
         target = _supervision(batch, "foreground").flatten(0, 1)
         return foreground_loss(block.foreground_logits, target, self.foreground_resizing)
 
-    def _appearance(self, block, batch):
+    def _appearance(self, block: RfcOutput, batch: Batch) -> Tensor | None:
         if block.spatial is None or block.spatial.appearance is None:
             return None
         features = block.spatial.initial
         target = cosine_similarity(features.detach() if self.detach_target else features)
         return self._regularize(block.spatial.appearance, target)
 
-    def _position(self, block, batch):
+    def _position(self, block: RfcOutput, batch: Batch) -> Tensor | None:
         if block.spatial is None or block.spatial.position is None:
             return None
         target = position_similarity(block.spatial.positions, self.clamp_position)
         return self._regularize(block.spatial.position, target)
 
-    def _regularize(self, assignment, target):
+    def _regularize(self, assignment: Tensor, target: Tensor) -> Tensor:
         num_regions = assignment.shape[1]
         difference = (cosine_similarity(assignment) - target).abs().sum((1, 2)).mean()
         return difference if self.regularization_scale == "literal" else difference / num_regions
 
 
-def keypoint_loss(logits, fractions, size):
-    """Cross-entropy of the four lines, averaged over all that are annotated.
+def keypoint_loss(logits: Sequence[Tensor], fractions: Tensor, size: tuple[int, int]) -> Tensor:
+    """Computes the cross-entropy of the four lines, averaged over all annotated ones.
 
     Reference: RFCnet, Eq. 14.
 
     Args:
-        logits: Of shoulder, hip and knee rows and the column, one tensor each.
+        logits: Logits of shoulder, hip and knee rows and of the column, one tensor each.
         fractions: The same lines as fractions of the frame, NaN where unknown.
         size: Height and width of the map.
 
@@ -141,18 +145,18 @@ def keypoint_loss(logits, fractions, size):
         logits: four of `(F, classes)`; fractions: `(F, 4)`.
     """
     labels = keypoint_labels(fractions, size, [line.shape[1] for line in logits])
-    total = sum(
+    lines = [
         F.cross_entropy(line, label, ignore_index=IGNORED, reduction="sum")
         for line, label in zip(logits, labels.unbind(1), strict=True)
-    )
-    return total / (labels != IGNORED).sum().clamp(min=1)
+    ]
+    return reduce(add, lines) / (labels != IGNORED).sum().clamp(min=1)
 
 
-def keypoint_labels(fractions, size, num_classes):
+def keypoint_labels(fractions: Tensor, size: tuple[int, int], num_classes: Sequence[int]) -> Tensor:
     """Turns lines given as fractions into classes: the last row or column before the line.
 
-    Lines outside the frame, and rows so low that a region below would be empty, go to the
-    nearest class, as in the released code.
+    Lines outside the frame, and rows so low that a region below would be empty, get the nearest
+    class, as in the released code.
 
     Args:
         fractions: Shoulder, hip and knee rows and the column, NaN where unknown.
@@ -169,20 +173,21 @@ def keypoint_labels(fractions, size, num_classes):
     return torch.where(fractions.isnan(), IGNORED, labels.nan_to_num()).long()
 
 
-def foreground_loss(logits, target, resizing="official"):
-    """Binary cross-entropy of the foreground map over the frames that have a target.
+def foreground_loss(logits: Tensor, target: Tensor, resizing: str = "official") -> Tensor:
+    """Computes the binary cross-entropy of the foreground map over the frames that have a target.
 
     Reference: RFCnet, Eq. 15.
 
     Args:
-        logits: Of the foreground map.
-        target: Foreground maps in [0, 1]; all NaN for a frame without.
+        logits: Logits of the foreground maps.
+        target: Foreground maps in [0, 1]; all NaN for a frame without a target.
         resizing: See `resize_foreground`.
 
     Shape:
         logits: `(F, 1, H, W)`; target: `(F, 1, H', W')`.
     """
-    target = resize_foreground(target, logits.shape[-2:], resizing)
+    height, width = logits.shape[-2:]
+    target = resize_foreground(target, (height, width), resizing)
     known = ~target.isnan().flatten(1).any(1)
     loss = F.binary_cross_entropy_with_logits(
         logits.to(target.dtype), target.nan_to_num(), reduction="none"
@@ -190,15 +195,14 @@ def foreground_loss(logits, target, resizing="official"):
     return (loss.flatten(1).mean(1) * known).sum() / known.sum().clamp(min=1)
 
 
-def resize_foreground(target, size, resizing):
-    """Brings foreground maps to the size of a feature map.
+def resize_foreground(target: Tensor, size: tuple[int, int], resizing: str) -> Tensor:
+    """Resizes foreground maps to a feature map.
 
     Args:
         target: Foreground maps.
         size: Height and width of the feature map.
-        resizing: 'official' takes points between the frame's corners, as the released code does;
-            on a map of 8x4 units they pass a person's middle by. 'area' takes the mean over each
-            unit.
+        resizing: 'official' samples points between the frame's corners, as the released code does;
+            on a map of 8x4 units they miss a person's middle. 'area' takes the mean over each unit.
 
     Shape:
         target: `(F, 1, H', W')`; result: `(F, 1, H, W)`.
@@ -208,8 +212,8 @@ def resize_foreground(target, size, resizing):
     return F.interpolate(target, size, mode="bilinear", align_corners=True)
 
 
-def cosine_similarity(vectors):
-    """Cosine similarity of each pair of rows.
+def cosine_similarity(vectors: Tensor) -> Tensor:
+    """Computes the cosine similarity of each pair of rows.
 
     Args:
         vectors: Rows to compare.
@@ -221,8 +225,8 @@ def cosine_similarity(vectors):
     return unit @ unit.transpose(1, 2)
 
 
-def position_similarity(positions, clamp=False):
-    """Closeness of each pair of regions.
+def position_similarity(positions: Tensor, clamp: bool = False) -> Tensor:
+    """Computes the closeness of each pair of regions.
 
     Reference: RFCnet, Eq. 6. Opposite corners reach 1 - 2 * sqrt(2), below the paper's [-1, 1].
 
@@ -239,7 +243,7 @@ def position_similarity(positions, clamp=False):
     return similarity.clamp(min=-1) if clamp else similarity
 
 
-def _supervision(batch, name):
+def _supervision(batch: Batch, name: str) -> Tensor:
     if name not in batch:
         raise ValueError(
             f'The batch has no "{name}", which lambda_{name} > 0 needs: set `data.supervision`, or '

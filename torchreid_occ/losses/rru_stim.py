@@ -1,14 +1,17 @@
 """RRU-STIM's multi-level objective: identity, video and parts."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from torchreid_occ._registry import register_criterion
+from torchreid_occ._types import Batch
+from torchreid_occ.losses.criterion import Criterion, accuracy
 from torchreid_occ.losses.triplet import BatchHardTriplet
+from torchreid_occ.models.rru_stim import RruStimOutput
 
 
 @register_criterion("rru_stim")
-class RruStimLoss(nn.Module):
+class RruStimLoss(Criterion):
     """Cross-entropies Lc, ranking of video features Lv, ranking of strip features Lp.
 
     Reference: RRU-STIM, Eq. 7 to 10.
@@ -28,23 +31,23 @@ class RruStimLoss(nn.Module):
         ValueError: When called with logits of another number of classes.
     """
 
-    supervision: tuple[str, ...] = ()
-
-    def __init__(self, num_classes, video=True, parts=True, margin=0.4, lambda_auxiliary=1.0):
-        super().__init__()
-        self.num_classes = num_classes
+    def __init__(
+        self,
+        num_classes: int,
+        video: bool = True,
+        parts: bool = True,
+        margin: float = 0.4,
+        lambda_auxiliary: float = 1.0,
+    ) -> None:
+        super().__init__(num_classes)
         self.ce = nn.CrossEntropyLoss()
         self.triplet = BatchHardTriplet("euclidean", margin)
         self.video, self.parts, self.lambda_auxiliary = video, parts, lambda_auxiliary
 
-    def forward(self, outputs, batch):
+    def forward(self, outputs: RruStimOutput, batch: Batch) -> dict[str, Tensor]:
         """Returns the total under 'loss', each term's value, and the accuracy in percent."""
         pids = batch["pid"]
-        if outputs.logits.shape[1] != self.num_classes:
-            raise ValueError(
-                f"Received logits of {outputs.logits.shape[1]} classes, but the criterion was "
-                f"built for {self.num_classes}"
-            )
+        self.check_classes(outputs.logits)
         losses = {"ce": self.ce(outputs.logits, pids)}
         total = losses["ce"]
         if outputs.auxiliary is not None:
@@ -59,5 +62,4 @@ class RruStimLoss(nn.Module):
             strips = outputs.strips.unbind(2)
             losses["parts"] = torch.stack([self.triplet(strip, pids) for strip in strips]).mean()
             total = total + losses["parts"]
-        accuracy = 100 * (outputs.logits.detach().argmax(1) == pids).float().mean()
-        return {"loss": total, **losses, "acc": accuracy}
+        return {"loss": total, **losses, "acc": accuracy(outputs.logits, pids)}

@@ -3,7 +3,7 @@
 import warnings
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from torchreid_occ.utils.checks import check_choice
 
@@ -33,14 +33,14 @@ class BatchHardTriplet(nn.Module):
         ValueError: If the distance is not one of the allowed.
     """
 
-    def __init__(self, distance="cosine", margin=None):
+    def __init__(self, distance: str = "cosine", margin: float | None = None) -> None:
         super().__init__()
         check_choice("distance", distance, MARGINS)
         self.distance = distance
         self.margin = MARGINS[distance] if margin is None else margin
         self.has_warned = False
 
-    def forward(self, features, pids):
+    def forward(self, features: Tensor, pids: Tensor) -> Tensor:
         """Computes the loss."""
         same = pids[:, None] == pids[None, :]
         if same.all():
@@ -57,7 +57,7 @@ class BatchHardTriplet(nn.Module):
         negative = distances.masked_fill(same, float("inf")).amin(1)
         return torch.relu(positive - negative + self.margin).mean()
 
-    def _distances(self, features):
+    def _distances(self, features: Tensor) -> Tensor:
         if self.distance == "cosine":
             features = nn.functional.normalize(features, dim=1)
             return -(features @ features.T)

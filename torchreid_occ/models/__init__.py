@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from torchreid_occ._registry import MODELS, register_model
+from torchreid_occ._registry import MODELS
 from torchreid_occ._torchreid import factory_table, torchreid
 from torchreid_occ.models.baseline import baseline
 from torchreid_occ.models.clip_model import ClipModel, ClipOutput
@@ -22,7 +22,6 @@ __all__ = [
     "build_model",
     "list_models",
     "qan",
-    "register_model",
     "rfcnet",
     "rru_stim",
     "torchreid_models",
@@ -44,7 +43,7 @@ def build_model(
     Args:
         name: One of `MODELS`.
         num_classes: Number of training identities.
-        pretrained: What the backbone starts from: see `build_backbone`.
+        pretrained: Initial weights of the backbone, see `build_backbone`.
         height: Height of the frames.
         width: Width of the frames.
         **options: Keyword options of the builder `MODELS[name]`.
@@ -52,7 +51,10 @@ def build_model(
     Raises:
         KeyError: If there is no such model.
     """
-    return MODELS[name](num_classes, pretrained, height, width, **options)
+    model: ClipModel = MODELS[name](
+        num_classes, pretrained=pretrained, height=height, width=width, **options
+    )
+    return model
 
 
 def list_models() -> list[str]:
@@ -61,5 +63,5 @@ def list_models() -> list[str]:
 
 
 def torchreid_models() -> list[str]:
-    """Returns the names of torchreid's own models, without those that this package registered."""
+    """Returns the names of torchreid's own models, without those this package registered."""
     return sorted(factory_table(torchreid.models, "__model_factory").keys() - MODELS.keys())

@@ -1,11 +1,12 @@
-"""Trunks of torchvision's image networks, cut into four stages with known channels and strides."""
+"""Backbones: torchvision's image networks, cut into four stages with known channels and strides."""
 
 from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
 import torchvision
-from torch import nn
+from torch import Tensor, nn
 from torch.func import functional_call
 from torchvision.models.resnet import BasicBlock
 
@@ -13,7 +14,7 @@ from torchreid_occ.utils.checkpoint import load_weights
 from torchreid_occ.utils.checks import check_choice
 from torchreid_occ.utils.weights import WeightsUnavailable, torchvision_weights
 
-PIXELS = 8 * 256 * 128  # of the frames that pass through a stage at a time on a CPU
+PIXELS = 8 * 256 * 128  # of the frames that a stage processes at a time on a CPU
 
 
 class _Spec(NamedTuple):
@@ -58,28 +59,32 @@ BACKBONES = {
 
 
 class Stage(nn.Sequential):
-    """A part of a trunk.
+    """A part of a backbone.
 
-    Where each frame is by itself and a CPU computes, frames pass few at a time: the maps of more
-    would neither stay in its cache nor fit into memory that is already the process's own.
+    On a CPU in eval mode without gradients, it processes few frames at a time, so that their maps
+    stay in the cache and memory is reused.
 
     Args:
         layers: The layers by name.
-        stride: Down-sampling of what comes in against the frames.
+        stride: Down-sampling of the stage's input against the frames.
     """
 
-    def __init__(self, layers, stride):
+    def __init__(self, layers: OrderedDict[str, nn.Module], stride: int) -> None:
         super().__init__(layers)
         self.stride = stride
 
-    def forward(self, maps):
+    def forward(self, maps: Tensor) -> Tensor:
         """Returns the last layer's map."""
-        run = super().forward
         whole = self.training or torch.is_grad_enabled() or torch.compiler.is_compiling()
         if whole or maps.device.type != "cpu":
-            return run(maps)
+            return self._run(maps)
         few = max(1, PIXELS // (maps.shape[2] * maps.shape[3] * self.stride**2))
-        return torch.cat([run(part) for part in maps.split(few)])
+        return torch.cat([self._run(part) for part in maps.split(few)])
+
+    def _run(self, maps: Tensor) -> Tensor:
+        for layer in self:
+            maps = layer(maps)
+        return maps
 
 
 class Backbone(nn.Module):
@@ -91,20 +96,22 @@ class Backbone(nn.Module):
         strides: Down-sampling of each stage's output against the input.
     """
 
-    def __init__(self, stages, channels, strides):
+    def __init__(
+        self, stages: Iterable[Stage], channels: Sequence[int], strides: Sequence[int]
+    ) -> None:
         super().__init__()
         self.stages = nn.ModuleList(stages)
         self.channels = tuple(channels)
         self.strides = tuple(strides)
 
-    def forward(self, images):
+    def forward(self, images: Tensor) -> Tensor:
         """Returns the last stage's map."""
         for stage in self.stages:
             images = stage(images)
         return images
 
-    def map_sizes(self, height, width):
-        """Finds the map size after each stage, without computing anything.
+    def map_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
+        """Finds the map size after each stage, without any computation on data.
 
         Args:
             height: Height of the input.
@@ -127,38 +134,43 @@ class Backbone(nn.Module):
                 raise ValueError(
                     f"Received frames of {height}x{width}, which are too small for this backbone"
                 ) from error
-            sizes.append(tuple(maps.shape[-2:]))
+            sizes.append((maps.shape[-2], maps.shape[-1]))
         return sizes
 
 
 class _InceptionInput(nn.Module):
     """Turns ImageNet normalisation into the [-1, 1] that torchvision's Inception weights expect.
 
-    It is there with and without pretrained weights, so that a checkpoint means the same in both.
+    Used with and without pretrained weights, so that checkpoints of both take the same frames.
     """
 
-    def __init__(self):
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self) -> None:
         super().__init__()
         mean = torch.tensor((0.485, 0.456, 0.406)).view(3, 1, 1)
         std = torch.tensor((0.229, 0.224, 0.225)).view(3, 1, 1)
         self.register_buffer("scale", 2 * std, persistent=False)
         self.register_buffer("shift", 2 * mean - 1, persistent=False)
 
-    def forward(self, images):
+    def forward(self, images: Tensor) -> Tensor:
         return images * self.scale + self.shift
 
 
-def build_backbone(name, pretrained=False, last_stride=2, rescale=True):
-    """Builds a trunk.
+def build_backbone(
+    name: str, pretrained: bool | str = False, last_stride: int = 2, rescale: bool = True
+) -> Backbone:
+    """Builds a backbone.
 
     Args:
         name: One of `BACKBONES`.
-        pretrained: True loads torchvision's ImageNet weights; the path of a checkpoint loads those
-            of its model's backbone.
+        pretrained: True loads torchvision's ImageNet weights; the path of a checkpoint loads the
+            weights of its model's backbone.
         last_stride: 1 removes the last down-sampling of a ResNet (the papers' "modified ResNet"),
             2 keeps it.
         rescale: Whether Inceptions turn ImageNet normalisation into the [-1, 1] that their weights
-            expect; without, frames come in [-1, 1].
+            expect; if not, they expect frames in [-1, 1].
 
     Returns:
         A `Backbone`, expecting frames normalised by ImageNet's mean and standard deviation.
@@ -178,7 +190,7 @@ def build_backbone(name, pretrained=False, last_stride=2, rescale=True):
     spec = BACKBONES[name]
     network = _network(name, pretrained is True)
     if last_stride == 1:
-        _remove_last_stride(network.layer4[0])
+        _remove_last_stride(network)
     if spec.is_inception:
         network.input_scaling = _InceptionInput() if rescale else nn.Identity()
     strides = (4, 8, 16, 16 * last_stride)
@@ -192,12 +204,12 @@ def build_backbone(name, pretrained=False, last_stride=2, rescale=True):
     return backbone
 
 
-def _network(name, pretrained):
+def _network(name: str, pretrained: bool) -> nn.Module:
     if BACKBONES[name].is_narrow:
         if pretrained:
             raise WeightsUnavailable(f"There are no ImageNet weights of {name}.")
         return _narrow_resnet18(BACKBONES[name].channels)
-    arguments = {}
+    arguments: dict[str, bool] = {}
     if BACKBONES[name].is_inception:
         arguments = {"aux_logits": False, "init_weights": not pretrained}
     network = torchvision.models.get_model(name, weights=None, **arguments)
@@ -208,7 +220,7 @@ def _network(name, pretrained):
     return network
 
 
-def _narrow_resnet18(channels):
+def _narrow_resnet18(channels: Sequence[int]) -> nn.Module:
     """ResNet-18 of other channels, for experiments on a CPU."""
     network = torchvision.models.resnet18(weights=None)
     network.conv1 = nn.Conv2d(3, channels[0], 7, stride=2, padding=3, bias=False)
@@ -227,13 +239,15 @@ def _narrow_resnet18(channels):
     return network
 
 
-def _imagenet_weights(name):
+def _imagenet_weights(name: str) -> dict[str, Tensor]:
     weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1
     instead = "train from scratch with `model.pretrained False`"
     return torchvision_weights(weights, f"ImageNet weights of {name}", instead)
 
 
-def _remove_last_stride(block):
-    """Sets the stride of a ResNet stage's first block to 1."""
-    for module in (block.conv1, block.conv2, block.downsample[0]):
-        module.stride = (1, 1)
+def _remove_last_stride(network: nn.Module) -> None:
+    """Sets the stride of the first block of a ResNet's last stage to 1."""
+    for name in ("conv1", "conv2", "downsample.0"):
+        convolution = network.get_submodule(f"layer4.0.{name}")
+        assert isinstance(convolution, nn.Conv2d)
+        convolution.stride = (1, 1)

@@ -1,12 +1,17 @@
 """What every clip model has in common: the shape of its input and the form of its output."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from torchreid_occ.utils.checks import check_choice
+
+TORCHREID_LOSSES = ("softmax", "triplet")
+
 
 class ClipOutput(NamedTuple):
-    """The least a clip model returns in train mode."""
+    """The least a clip model returns in train mode: `(B, num_classes)` and `(B, feature_dim)`."""
 
     logits: Tensor
     features: Tensor
@@ -15,23 +20,20 @@ class ClipOutput(NamedTuple):
 class ClipModel(nn.Module):
     """Base of the models that turn a clip into one feature vector.
 
-    A subclass sets `feature_dim` and implements `forward_clip`, which takes `(B, T, 3, H, W)` and
-    returns a NamedTuple with at least `logits` and `features`.
+    A subclass sets `feature_dim` and implements `forward_clip`.
 
-    In eval mode the model returns the features alone. In train mode it returns the NamedTuple,
-    unless `torchreid_loss` asks for what torchreid's own engines expect: the logits ('softmax')
-    or the pair of logits and features ('triplet').
+    In eval mode the model returns the features alone. In train mode it returns the output of
+    `forward_clip`, unless `torchreid_loss` asks for what torchreid's own engines expect: the
+    logits ('softmax') or the pair of logits and features ('triplet').
 
-    A model that `carries` reads long tracklets clip by clip: `extend(state, clip)` takes the next
-    frames, `(B, T, 3, H, W)`, and what it returned for those before (None at the start), and
-    `finish(state)` gives the features, `(B, feature_dim)`, that one pass over all would give.
+    A model with `carries` can also read long tracklets clip by clip, with `extend` and `finish`.
     """
 
     feature_dim: int
     torchreid_loss: str | None = None
     carries = False
 
-    def forward(self, clip):
+    def forward(self, clip: Tensor) -> Any:
         """Runs the model on a batch of clips.
 
         Args:
@@ -59,22 +61,50 @@ class ClipModel(nn.Module):
             return outputs.logits, outputs.features
         return outputs
 
-    def forward_clip(self, clip):
-        """Computes everything the model's criterion reads."""
+    def forward_clip(self, clip: Tensor) -> Any:
+        """Computes everything the model's criterion reads.
+
+        Args:
+            clip: Frames, `(B, T, 3, H, W)`.
+
+        Returns:
+            A NamedTuple with at least `logits` and `features`.
+        """
+        raise NotImplementedError
+
+    def extend(self, state: Any, clip: Tensor) -> Any:
+        """Reads the next frames of tracklets, for models with `carries`.
+
+        Args:
+            state: The result for the frames before; None at the start.
+            clip: The next frames, `(B, T, 3, H, W)`.
+
+        Returns:
+            The state after these frames.
+        """
+        raise NotImplementedError
+
+    def finish(self, state: Any) -> Tensor:
+        """Computes the features, `(B, feature_dim)`, that one pass over all frames gives.
+
+        Args:
+            state: The result of `extend` for the last frames.
+        """
         raise NotImplementedError
 
 
-def torchreid_builder(builder):
-    """Gives a builder the arguments and its models the output that torchreid's engines expect.
+def torchreid_builder(builder: Callable[..., ClipModel]) -> Callable[..., ClipModel]:
+    """Returns a builder with the arguments and the output that torchreid's engines expect.
 
     Args:
-        builder: Builder of a `ClipModel`, which it builds with the builder's own defaults.
+        builder: Builder of a `ClipModel`, called with its own defaults.
     """
 
-    def build(num_classes, loss="softmax", pretrained=True, use_gpu=True):
+    def build(
+        num_classes: int, loss: str = "softmax", pretrained: bool = True, use_gpu: bool = True
+    ) -> ClipModel:
         # torchreid's contract has no input size and never uses `use_gpu` to place a model.
-        if loss not in ("softmax", "triplet"):
-            raise ValueError(f"Received loss={loss!r}, but expected one of ['softmax', 'triplet'].")
+        check_choice("loss", loss, TORCHREID_LOSSES)
         model = builder(num_classes, pretrained=pretrained)
         model.torchreid_loss = loss
         return model

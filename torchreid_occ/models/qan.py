@@ -1,59 +1,36 @@
-"""Quality weighting: frames of a clip count by how good the network finds them."""
+"""Quality weighting: the mean over a clip weights each frame by a learned quality.
+
+Reference: Liu, Yan, Ouyang, "Quality Aware Network for Set to Set Recognition", CVPR 2017: a
+sigmoid of the middle maps gives each frame's quality, normalised by the sum over the clip.
+"""
+
+from typing import Any
 
 from torchreid_occ._registry import register_model
-from torchreid_occ.models.backbones import build_backbone
-from torchreid_occ.models.baseline import Baseline
-from torchreid_occ.models.clip_model import ClipOutput
+from torchreid_occ.models.baseline import Baseline, baseline
 from torchreid_occ.models.layers.quality import FrameQuality
-
-
-class QAN(Baseline):
-    """Image network, mean of the frames weighted by their quality, neck and classifier.
-
-    The first of the answers to occlusion: weigh frames, rather than discard or complete them.
-
-    Reference: Liu, Yan, Ouyang, "Quality Aware Network for Set to Set Recognition", CVPR 2017:
-    a sigmoid of the middle maps gives each frame's quality, normalised by the sum over the clip.
-    Backbone, neck and objective are those of the papers' baseline, not that paper's.
-
-    Args:
-        backbone: The trunk, a `Backbone` of four stages.
-        num_classes: Number of training identities.
-        neck: See `Baseline`.
-    """
-
-    def __init__(self, backbone, num_classes, neck=True):
-        super().__init__(backbone, num_classes, neck)
-        self.quality = FrameQuality(backbone.channels[2])
-
-    def forward_clip(self, clip):
-        """Returns a `ClipOutput`."""
-        *lower, last = self.backbone.stages
-        maps = clip.flatten(0, 1)
-        for stage in lower:
-            maps = stage(maps)
-        return ClipOutput(*self.head(last(maps), clip.shape[1], self.quality(maps, clip.shape[1])))
+from torchreid_occ.utils.signatures import takes_options_of
 
 
 @register_model("qan")
+@takes_options_of(baseline)
 def qan(
-    num_classes,
-    pretrained=False,
-    height=256,
-    width=128,
-    backbone="resnet50",
-    last_stride=1,
-    neck=True,
-):
+    num_classes: int,
+    pretrained: bool | str = False,
+    height: int = 256,
+    width: int = 128,
+    **options: Any,
+) -> Baseline:
     """Builds the papers' baseline with frames weighted by their quality.
 
     Args:
         num_classes: Number of training identities.
-        pretrained: What the backbone starts from, see `build_backbone`.
+        pretrained: Initial weights of the backbone, see `build_backbone`.
         height: Height of the frames (any other works too).
         width: Width of the frames (any other works too).
-        backbone: One of `BACKBONES`.
-        last_stride: 1 removes the last down-sampling of a ResNet, 2 keeps it.
-        neck: See `Baseline`.
+        **options: See `baseline`.
     """
-    return QAN(build_backbone(backbone, pretrained, last_stride), num_classes, neck)
+    model = baseline(num_classes, pretrained, height, width, **options)
+    # Differs from paper: backbone, neck and objective are those of the papers' baseline.
+    model.quality = FrameQuality(model.backbone.channels[2])
+    return model

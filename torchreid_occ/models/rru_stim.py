@@ -1,25 +1,26 @@
 """RRU-STIM: maps refined from frame to frame, then integrated over space and time."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 from torchvision.models.inception import InceptionAux
 
 from torchreid_occ._registry import register_model
-from torchreid_occ.models.backbones import build_backbone
+from torchreid_occ.models.backbones import Backbone, build_backbone
 from torchreid_occ.models.clip_model import ClipModel
-from torchreid_occ.models.layers.integration import LstmMean, MapMean
+from torchreid_occ.models.layers.integration import Integration, LstmMean, MapMean
 from torchreid_occ.models.layers.rru import RRU
 from torchreid_occ.models.layers.stim import STIM
+from torchreid_occ.utils.checks import check_choice
 
 INTEGRATIONS = {"stim": STIM, "lstm": LstmMean, "average": MapMean}
 AUXILIARIES = ("mean", "frame", "none")
-ACTIVATIONS = {"relu": nn.ReLU, "leaky": lambda: nn.LeakyReLU(0.1)}
+ACTIVATIONS = ("relu", "leaky")
 HIDDEN = 512  # of the classifier block
 
 
 class RruStimOutput(NamedTuple):
-    """What the criterion and pictures read.
+    """What the criterion and figures read.
 
     logits: `(B, num_classes)`; features: `(B, D)`; auxiliary: logits of the auxiliary head,
     `(B, num_classes)` or `(B, T, num_classes)`, None where there is none; strips: `(B, C, H)`,
@@ -41,10 +42,10 @@ class RruStim(ClipModel):
     Reference: RRU-STIM, Fig. 1.
 
     Args:
-        backbone: The trunk, a `Backbone`.
+        backbone: The image network.
         num_classes: Number of training identities.
         rru: The unit, or None to leave the maps as they are.
-        integration: What turns maps into a feature: a `STIM`, `LstmMean` or `MapMean`.
+        integration: Turns the maps of a sequence into a feature.
         auxiliary: The auxiliary head behind the third stage reads the 'mean' map over time (as the
             released code) or each 'frame'; 'none' leaves it out.
         activation: Of the classifier block, 'relu' or 'leaky' (as the released code).
@@ -52,7 +53,15 @@ class RruStim(ClipModel):
 
     carries = True
 
-    def __init__(self, backbone, num_classes, rru, integration, auxiliary, activation):
+    def __init__(
+        self,
+        backbone: Backbone,
+        num_classes: int,
+        rru: RRU | None,
+        integration: Integration,
+        auxiliary: str,
+        activation: str,
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.rru = rru
@@ -65,13 +74,13 @@ class RruStim(ClipModel):
         self.classifier = nn.Sequential(
             nn.Linear(self.feature_dim, HIDDEN),
             nn.BatchNorm1d(HIDDEN),
-            ACTIVATIONS[activation](),
+            nn.ReLU() if activation == "relu" else nn.LeakyReLU(0.1),
             nn.Dropout(0.5),
             nn.Linear(HIDDEN, num_classes),
         )
 
-    def forward_clip(self, clip):
-        """Returns a `RruStimOutput`."""
+    def forward_clip(self, clip: Tensor) -> RruStimOutput:
+        """Returns logits, features and what the criterion's other terms read."""
         num_frames = clip.shape[1]
         maps = clip.flatten(0, 1)
         *lower, last = self.backbone.stages
@@ -85,7 +94,7 @@ class RruStim(ClipModel):
         logits = self.classifier(features)
         return RruStimOutput(logits, features, auxiliary, strips, raw, refined)
 
-    def extend(self, state, clip):
+    def extend(self, state: tuple[Any, Any] | None, clip: Tensor) -> tuple[Any, Any]:
         """Reads the next clip of tracklets, see `ClipModel.extend`."""
         unit, integrated = (None, None) if state is None else state
         maps = self.backbone(clip.flatten(0, 1)).unflatten(0, clip.shape[:2])
@@ -93,42 +102,41 @@ class RruStim(ClipModel):
             maps, unit = self.rru(maps, unit)
         return unit, self.integration.extend(integrated, maps)
 
-    def finish(self, state):
-        """The features of tracklets that have been read to their end."""
+    def finish(self, state: tuple[Any, Any]) -> Tensor:
+        """Computes the features of whole tracklets, see `ClipModel.finish`."""
         return self.integration.finish(state[1])
 
-    def _auxiliary_logits(self, maps, num_frames):
+    def _auxiliary_logits(self, maps: Tensor, num_frames: int) -> Tensor | None:
         if self.auxiliary is None or not self.training:
             return None
-        clips = maps.unflatten(0, (-1, num_frames))
         if self.auxiliary_of == "mean":
-            return self.auxiliary(clips.mean(1))
+            return self.auxiliary(maps.unflatten(0, (-1, num_frames)).mean(1))
         return self.auxiliary(maps).unflatten(0, (-1, num_frames))
 
 
 @register_model("rru_stim")
 def rru_stim(
-    num_classes,
-    pretrained=False,
-    height=299,
-    width=299,
-    backbone="inception_v3",
-    last_stride=2,
-    rru=True,
-    attention="both",
-    inputs="differences",
-    skip_first=False,
-    integration="stim",
-    auxiliary="mean",
-    activation="relu",
-):
+    num_classes: int,
+    pretrained: bool | str = False,
+    height: int = 299,
+    width: int = 299,
+    backbone: str = "inception_v3",
+    last_stride: int = 2,
+    rru: bool = True,
+    attention: str = "both",
+    inputs: str = "differences",
+    skip_first: bool = False,
+    integration: str = "stim",
+    auxiliary: str = "mean",
+    activation: str = "relu",
+) -> RruStim:
     """Builds RRU-STIM, or any variant of the paper's Table 1.
 
     Frames are normalised to [-1, 1], by a mean and a standard deviation of 0.5.
 
     Args:
         num_classes: Number of training identities.
-        pretrained: What the backbone starts from, see `build_backbone`.
+        pretrained: Initial weights of the backbone, see `build_backbone`.
         height: Height of the frames.
         width: Width of the frames.
         backbone: One of `BACKBONES`.
@@ -144,19 +152,15 @@ def rru_stim(
     Raises:
         ValueError: If an option is not one of the allowed.
     """
-    choices = {
-        "integration": (integration, tuple(INTEGRATIONS)),
-        "auxiliary": (auxiliary, AUXILIARIES),
-        "activation": (activation, tuple(ACTIVATIONS)),
-    }
-    for name, (value, allowed) in choices.items():
-        if value not in allowed:
-            raise ValueError(f'Received {name} "{value}", but expected to be one of {allowed}')
+    check_choice("integration", integration, INTEGRATIONS)
+    check_choice("auxiliary", auxiliary, AUXILIARIES)
+    check_choice("activation", activation, ACTIVATIONS)
     trunk = build_backbone(backbone, pretrained, last_stride, rescale=False)
     unit = None
     if rru:
         size = trunk.map_sizes(height, width)[-1]
-        options = {"attention": attention, "inputs": inputs, "skip_first": skip_first}
-        unit = RRU(trunk.channels[-1], *size, **options)
+        unit = RRU(
+            trunk.channels[-1], *size, attention=attention, inputs=inputs, skip_first=skip_first
+        )
     integrate = INTEGRATIONS[integration](trunk.channels[-1])
     return RruStim(trunk, num_classes, unit, integrate, auxiliary, activation)

@@ -1,6 +1,7 @@
-"""TRL-ST2N: a stream on the frames as they are and one on aligned frames, each with two BiLSTMs."""
+"""TRL-ST2N: a stream on frames and a stream on aligned frames, each with two BiLSTMs."""
 
 import copy
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from torchreid_occ._registry import register_model
-from torchreid_occ.models.backbones import build_backbone
+from torchreid_occ.models.backbones import Backbone, build_backbone
 from torchreid_occ.models.clip_model import ClipModel
 from torchreid_occ.models.layers.st2n import ST2N
 from torchreid_occ.models.layers.trl import TRL
@@ -19,7 +20,7 @@ ALIGNMENTS = ("st2n", "stn", "none")
 
 
 class TrlSt2nOutput(NamedTuple):
-    """What the criterion and pictures read.
+    """What the criterion and figures read.
 
     logits: of the main stream; features: the fused ones; aligned_logits: of the alignment stream;
     theta: scales and shifts of each frame, `(B, T, 4)`. The last two are None without alignment.
@@ -38,17 +39,26 @@ class TrlSt2n(ClipModel):
     Reference: TRL-ST2N, Section III.
 
     Args:
-        backbone: The trunk: its first stage is the stem, the others make a stream each.
+        backbone: The image network: its first stage is the stem, each stream has a copy of the
+            others.
         num_classes: Number of training identities.
-        alignment: The transformer, or None for the main stream alone.
+        alignment: The spatial transformer, or None for the main stream alone.
         trls: A `TRL` for each stream; None to average frame features.
         beta: Weight of the main stream in the fused feature.
-        frozen_statistics: Whether the trunk normalises by the statistics it starts with, also in
-            training. The paper's GoogLeNet has no normalisation, and in the few tracklets of a
-            batch frames are so alike that the statistics of a batch are not those of a test.
+        frozen_statistics: Whether the image network normalises by its initial statistics, also in
+            training. The paper's GoogLeNet has no normalisation; with few tracklets in a batch,
+            its frames are so similar that their statistics differ from those of the test.
     """
 
-    def __init__(self, backbone, num_classes, alignment, trls, beta=0.5, frozen_statistics=False):
+    def __init__(
+        self,
+        backbone: Backbone,
+        num_classes: int,
+        alignment: ST2N | None,
+        trls: Sequence[TRL] | None,
+        beta: float = 0.5,
+        frozen_statistics: bool = False,
+    ) -> None:
         super().__init__()
         self.stem, *stages = backbone.stages
         num_streams = 1 if alignment is None else 2
@@ -63,8 +73,8 @@ class TrlSt2n(ClipModel):
         self.beta = beta
         self.frozen_statistics = frozen_statistics
 
-    def train(self, mode=True):
-        """Sets the mode, in which frozen statistics take no part."""
+    def train(self, mode: bool = True) -> "TrlSt2n":
+        """Sets the mode of all layers but those with frozen statistics."""
         super().train(mode)
         if self.frozen_statistics:
             for layer in (*self.stem.modules(), *self.streams.modules()):
@@ -72,8 +82,8 @@ class TrlSt2n(ClipModel):
                     layer.eval()
         return self
 
-    def forward_clip(self, clip):
-        """Returns a `TrlSt2nOutput`."""
+    def forward_clip(self, clip: Tensor) -> TrlSt2nOutput:
+        """Returns the logits of both streams, the fused features and theta."""
         num_frames = clip.shape[1]
         low = self.stem(clip.flatten(0, 1))
         high, frames = _stream(self.streams[0], low, num_frames)
@@ -90,7 +100,7 @@ class TrlSt2n(ClipModel):
         aligned_logits = logits[1] if len(logits) == 2 else None
         return TrlSt2nOutput(logits[0], self._fuse(features), aligned_logits, theta)
 
-    def _fuse(self, features):
+    def _fuse(self, features: list[Tensor]) -> Tensor:
         """Eq. 16."""
         if len(features) == 1:
             return features[0]
@@ -99,9 +109,9 @@ class TrlSt2n(ClipModel):
         return torch.cat(parts, dim=1)
 
 
-def _stream(stages, low, num_frames):
+def _stream(stages: nn.Module, low: Tensor, num_frames: int) -> tuple[Tensor, Tensor]:
     """A stream's high maps, `(B, T, C, h, w)`, and its frame features, `(B, T, D)`."""
-    second, third, fourth = stages
+    second, third, fourth = stages.children()
     high = third(second(low))
     features = fourth(high).mean((2, 3))
     return high.unflatten(0, (-1, num_frames)), features.unflatten(0, (-1, num_frames))
@@ -109,26 +119,26 @@ def _stream(stages, low, num_frames):
 
 @register_model("trl_st2n")
 def trl_st2n(
-    num_classes,
-    pretrained=False,
-    height=224,
-    width=224,
-    backbone="googlenet",
-    level="sequence",
-    alignment="st2n",
-    alpha=0.5,
-    beta=0.5,
-    hidden=512,
-    bidirectional=True,
-    align_corners=True,
-    initial_std=0.1,
-    frozen_statistics=False,
-):
+    num_classes: int,
+    pretrained: bool | str = False,
+    height: int = 224,
+    width: int = 224,
+    backbone: str = "googlenet",
+    level: str = "sequence",
+    alignment: str = "st2n",
+    alpha: float = 0.5,
+    beta: float = 0.5,
+    hidden: int = 512,
+    bidirectional: bool = True,
+    align_corners: bool = True,
+    initial_std: float = 0.1,
+    frozen_statistics: bool = False,
+) -> TrlSt2n:
     """Builds TRL-ST2N, or any variant of the paper's Table I and Figs. 4 and 5.
 
     Args:
         num_classes: Number of training identities.
-        pretrained: What the backbone starts from, see `build_backbone`.
+        pretrained: Initial weights of the backbone, see `build_backbone`.
         height: Height of the frames (any other works too).
         width: Width of the frames (any other works too).
         backbone: One of `BACKBONES`.
@@ -138,11 +148,11 @@ def trl_st2n(
         alpha: Weight of generic features, see `TRL`.
         beta: Weight of the main stream.
         hidden: Units of each LSTM behind the streams in each direction.
-        bidirectional: Whether these also run backwards.
+        bidirectional: Whether these LSTMs also run backwards.
         align_corners: See `ST2N`.
-        initial_std: Standard deviation that the weights of new convolutions and classifiers are
-            drawn with; the paper prints a variance of 0.01.
-        frozen_statistics: See `TrlSt2n`; for a trunk that starts from trained weights.
+        initial_std: Standard deviation of the initial weights of new convolutions and classifiers;
+            the paper prints a variance of 0.01.
+        frozen_statistics: See `TrlSt2n`; for a backbone with trained weights.
 
     Raises:
         ValueError: If an option is not one of the allowed.
@@ -154,8 +164,8 @@ def trl_st2n(
     trunk = build_backbone(backbone, pretrained)
     transformer = None
     if alignment != "none":
-        options = {"align_corners": align_corners} | ({} if alignment == "st2n" else {"hidden": 0})
-        transformer = ST2N(trunk.channels[2], **options)
+        units = 256 if alignment == "st2n" else 0
+        transformer = ST2N(trunk.channels[2], units, align_corners=align_corners)
     trls = None
     if level == "sequence":
         num_streams = 1 if transformer is None else 2

@@ -1,10 +1,12 @@
 """VRSTC's re-ID network: the papers' baseline with non-local blocks inside two stages."""
 
-from torch import nn
+from collections.abc import Mapping
+
+from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from torchreid_occ._registry import register_model
-from torchreid_occ.models.backbones import build_backbone
+from torchreid_occ.models.backbones import Backbone, build_backbone
 from torchreid_occ.models.baseline import Baseline
 from torchreid_occ.models.clip_model import ClipOutput
 from torchreid_occ.models.layers.non_local import NonLocal
@@ -20,24 +22,31 @@ class VRSTC(Baseline):
     Reference: VRSTC, Sections 4.2 and 5.2.
 
     Args:
-        backbone: The trunk, a `Backbone` of a ResNet.
+        backbone: A ResNet.
         num_classes: Number of training identities.
         non_local: Non-local block by the stage and the residual block it follows, `(stage, index)`.
         neck: See `Baseline`.
     """
 
-    def __init__(self, backbone, num_classes, non_local, neck=False):
+    def __init__(
+        self,
+        backbone: Backbone,
+        num_classes: int,
+        non_local: Mapping[tuple[int, int], NonLocal],
+        neck: bool = False,
+    ) -> None:
         super().__init__(backbone, num_classes, neck)
         self.non_local = nn.ModuleDict({f"{s}_{i}": block for (s, i), block in non_local.items()})
 
-    def forward_clip(self, clip):
-        """Returns a `ClipOutput`."""
+    def forward_clip(self, clip: Tensor) -> ClipOutput:
+        """Returns logits and features."""
         maps, num_frames = clip.flatten(0, 1), clip.shape[1]
         for number, stage in enumerate(self.backbone.stages, start=1):
             if number not in STAGES:
                 maps = stage(maps)
                 continue
-            for index, block in enumerate(stage[-1]):
+            *_, blocks = stage.children()
+            for index, block in enumerate(blocks.children()):
                 maps = block(maps)
                 if f"{number}_{index}" in self.non_local:
                     maps = self.non_local[f"{number}_{index}"](maps, num_frames)
@@ -46,21 +55,21 @@ class VRSTC(Baseline):
 
 @register_model("vrstc")
 def vrstc(
-    num_classes,
-    pretrained=False,
-    height=256,
-    width=128,
-    backbone="resnet50",
-    last_stride=1,
-    positions="odd",
-    scaled_attention=False,
-    neck=False,
-):
+    num_classes: int,
+    pretrained: bool | str = False,
+    height: int = 256,
+    width: int = 128,
+    backbone: str = "resnet50",
+    last_stride: int = 1,
+    positions: str = "odd",
+    scaled_attention: bool = False,
+    neck: bool = False,
+) -> VRSTC:
     """Builds VRSTC's re-ID network.
 
     Args:
         num_classes: Number of training identities.
-        pretrained: What the backbone starts from, see `build_backbone`.
+        pretrained: Initial weights of the backbone, see `build_backbone`.
         height: Height of the frames (any other works too).
         width: Width of the frames (any other works too).
         backbone: A ResNet of `BACKBONES`.
@@ -77,10 +86,9 @@ def vrstc(
     trunk = build_backbone(backbone, pretrained, last_stride)
     non_local = {}
     for stage in STAGES:
-        blocks = trunk.stages[stage - 1][-1]
-        if not isinstance(blocks, nn.Sequential) or not isinstance(
-            blocks[0], (BasicBlock, Bottleneck)
-        ):
+        *_, last_layer = trunk.stages[stage - 1].children()
+        blocks = list(last_layer.children())
+        if not isinstance(blocks[0], (BasicBlock, Bottleneck)):
             raise ValueError(f'Received backbone "{backbone}", but expected a ResNet')
         for index in range(FIRST[positions], len(blocks), 2):
             channels = trunk.channels[stage - 1]

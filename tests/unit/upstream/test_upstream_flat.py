@@ -34,13 +34,15 @@ def package(tmp_path, monkeypatch):
 def test_a_layer_computes_the_same_without_the_package():
     taken = flatten((TRFC.__module__, "TRFC"))
     assert taken.imports == {
+        ("collections.abc", "Iterable", "Iterable"),
         ("torch", None, "torch"),
         ("torch", "nn", "nn"),
         ("torch", "Tensor", "Tensor"),
         ("typing", "NamedTuple", "NamedTuple"),
     }
     names = {"torch": torch, "nn": nn, "Tensor": torch.Tensor}
-    exec("from typing import NamedTuple\n" + taken.body, names)
+    lines = ["from collections.abc import Iterable", "from typing import NamedTuple", taken.body]
+    exec("\n".join(lines), names)
     own, moved = TRFC(8), names["TRFC"](8)
     moved.load_state_dict(own.state_dict())
     features = torch.rand(6, 2, 8)

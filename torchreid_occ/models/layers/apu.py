@@ -1,10 +1,11 @@
 """Adaptive partition unit: four predicted lines cut each frame's map into body regions."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from torchreid_occ.models.layers.initialise import initialise
 from torchreid_occ.models.layers.partition import (
+    Regions,
     check_map_size,
     cut_regions,
     region_dtype,
@@ -32,7 +33,7 @@ class LineDescriptors(nn.Module):
             than it was built for.
     """
 
-    def __init__(self, channels, height, width):
+    def __init__(self, channels: int, height: int, width: int) -> None:
         super().__init__()
         check_map_size(height, width)
         self.size = (height, width)
@@ -42,7 +43,7 @@ class LineDescriptors(nn.Module):
         self.bn = nn.BatchNorm2d(squeezed)
         self.apply(initialise)
 
-    def forward(self, maps):
+    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the row and the column descriptors."""
         if maps.shape[-2:] != self.size:
             raise ValueError(
@@ -78,7 +79,16 @@ class AdaptivePartition(nn.Module):
             number of regions.
     """
 
-    def __init__(self, channels, height, width, num_regions=6, allow_empty=False):
+    layout: Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        height: int,
+        width: int,
+        num_regions: int = 6,
+        allow_empty: bool = False,
+    ) -> None:
         super().__init__()
         self.descriptors = LineDescriptors(channels, height, width)
         self.register_buffer("layout", region_layout(num_regions), persistent=False)
@@ -91,7 +101,7 @@ class AdaptivePartition(nn.Module):
         self.column_head = nn.Linear(self.descriptors.column_features, column_classes)
         self.apply(initialise)
 
-    def forward(self, maps):
+    def forward(self, maps: Tensor) -> Regions:
         """Returns the `Regions` of the maps, with the logits of the four lines."""
         rows, columns = self.descriptors(maps)
         logits = (*self.row_head(rows).split(self.row_classes, dim=1), self.column_head(columns))
@@ -103,7 +113,7 @@ class AdaptivePartition(nn.Module):
             torch.stack((shoulder, hip, knee), dim=1) + 1,
             column[:, None] + 1,
             self.layout,
-            maps.shape[-2:],
+            (maps.shape[-2], maps.shape[-1]),
             region_dtype(maps),
         )
         return regions._replace(keypoint_logits=logits)

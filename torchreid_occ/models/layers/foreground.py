@@ -1,6 +1,6 @@
-"""Foreground map: how likely each unit of a feature map shows the person."""
+"""Foreground map: the probability that a unit of a feature map shows the person."""
 
-from torch import nn
+from torch import Tensor, nn
 
 from torchreid_occ.models.layers.initialise import initialise
 
@@ -18,12 +18,12 @@ class ForegroundHead(nn.Module):
         maps: `(F, C, H, W)`; logits: `(F, 1, H, W)`.
     """
 
-    def __init__(self, channels):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, 1, 1)
         self.bn = nn.BatchNorm2d(1)
         self.apply(initialise)
 
-    def forward(self, maps):
+    def forward(self, maps: Tensor) -> Tensor:
         """Returns the logits of the foreground maps."""
         return self.bn(self.conv(maps))

@@ -1,7 +1,7 @@
-"""Foreground map alone: occluded units are dropped and nothing is completed."""
+"""Foreground map alone: occluded units are suppressed and nothing is completed."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from torchreid_occ.models.layers.foreground import ForegroundHead
 from torchreid_occ.models.layers.rfc import RfcOutput
@@ -19,11 +19,11 @@ class ForegroundMask(nn.Module):
         maps: `(F, C, H, W)`; result: `(F, C, H, W)`.
     """
 
-    def __init__(self, channels):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.foreground = ForegroundHead(channels)
 
-    def forward(self, maps, num_frames=1):
-        """Returns the multiplied maps and `RfcOutput`; frames do not act on each other."""
+    def forward(self, maps: Tensor, num_frames: int = 1) -> tuple[Tensor, RfcOutput]:
+        """Returns the multiplied maps and `RfcOutput`; frames are independent."""
         logits = self.foreground(maps)
         return maps * torch.sigmoid(logits), RfcOutput(foreground_logits=logits)

@@ -1,13 +1,13 @@
-"""How the papers' blocks start."""
+"""Initial weights of the papers' blocks."""
 
 from torch import nn
 
 
-def initialise(module):
+def initialise(module: nn.Module) -> None:
     """Draws weights as RFCnet's released code does (the paper is silent): normal, by fan-out.
 
     Args:
-        module: A layer; other than linear and convolutional ones are left alone. For use with
+        module: A layer; others than linear and convolutional ones stay unchanged. For use with
             `nn.Module.apply`.
     """
     if isinstance(module, (nn.Conv2d, nn.Linear)):

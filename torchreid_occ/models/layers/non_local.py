@@ -1,7 +1,7 @@
-"""Non-local block: each unit of a clip's maps looks at all units of all its frames."""
+"""Non-local block: attention of each unit of a clip's maps to all units of all its frames."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 
@@ -9,8 +9,8 @@ class NonLocal(nn.Module):
     """Embedded-Gaussian attention over space and time, added to the map.
 
     Reference: VRSTC, Section 5.2, after Wang et al. 2018: half the channels inside, keys and values
-    sub-sampled in space, and a last normalisation that starts at zero, so that the block starts as
-    the identity.
+    sub-sampled in space, and a last normalisation with gamma 0 at first, so that a new block is the
+    identity.
 
     Args:
         channels: Channels of the map.
@@ -20,28 +20,29 @@ class NonLocal(nn.Module):
         maps: `(B * T, C, H, W)`; result: the same.
     """
 
-    def __init__(self, channels, scaled_attention=False):
+    def __init__(self, channels: int, scaled_attention: bool = False) -> None:
         super().__init__()
         inner = channels // 2
         self.scale = inner**-0.5 if scaled_attention else 1.0
         self.query = nn.Conv2d(channels, inner, 1)
         self.key = nn.Conv2d(channels, inner, 1)
         self.value = nn.Conv2d(channels, inner, 1)
-        self.output = nn.Sequential(nn.Conv2d(inner, channels, 1), nn.BatchNorm2d(channels))
-        nn.init.zeros_(self.output[1].weight)
+        norm = nn.BatchNorm2d(channels)
+        self.output = nn.Sequential(nn.Conv2d(inner, channels, 1), norm)
+        nn.init.zeros_(norm.weight)
 
-    def forward(self, maps, num_frames):
-        """Returns the maps of clips of `num_frames` frames each, with what the block adds."""
-        pooled = F.max_pool2d(maps, 2, ceil_mode=True)  # a map of one row or column keeps it
+    def forward(self, maps: Tensor, num_frames: int) -> Tensor:
+        """Returns the maps of clips of `num_frames` frames each plus the block's residual."""
+        pooled = F.max_pool2d(maps, 2, ceil_mode=True)  # keeps the only row or column of a map
         query = _tokens(self.query(maps), num_frames)
         key, value = (_tokens(embed(pooled), num_frames) for embed in (self.key, self.value))
-        # The fused kernel never holds the matrix of all pairs, so that clips may be long.
+        # The fused kernel does not store the matrix of all pairs, so clips may be long.
         found = F.scaled_dot_product_attention(query, key, value, scale=self.scale).squeeze(1)
         found = found.unflatten(1, (num_frames, -1)).flatten(0, 1).transpose(1, 2)
         return maps + self.output(found.unflatten(2, maps.shape[-2:]))
 
 
-def _tokens(maps, num_frames):
+def _tokens(maps: Tensor, num_frames: int) -> Tensor:
     """Units of a clip's maps as rows of one head: `(B * T, D, H, W)` to `(B, 1, T * H * W, D)`."""
     units = maps.flatten(2).transpose(1, 2)
     return torch.reshape(units, (-1, 1, num_frames * units.shape[1], units.shape[2]))

@@ -30,7 +30,7 @@ class Regions(NamedTuple):
     """Regions of F frame maps.
 
     masks: `(F, N, H, W)`; boxes: `(F, N, 4)`, fractions (top, left, height, width) of the map;
-    keypoint_logits: what a learned partition predicted for each of its four lines, or None.
+    keypoint_logits: logits of the four lines of a learned partition, or None.
     """
 
     masks: Tensor
@@ -38,7 +38,7 @@ class Regions(NamedTuple):
     keypoint_logits: tuple[Tensor, ...] | None = None
 
 
-def region_layout(num_regions):
+def region_layout(num_regions: int) -> Tensor:
     """Looks up which bands each region covers (RFCnet, Fig. 7).
 
     Args:
@@ -48,13 +48,19 @@ def region_layout(num_regions):
         An `(N, 4)` tensor of first and last row band, first and last column band.
 
     Raises:
-        ValueError: If there is no layout with so many regions.
+        ValueError: If there is no layout with this number of regions.
     """
     check_choice("num_regions", num_regions, REGION_LAYOUTS)
     return torch.tensor(REGION_LAYOUTS[num_regions])
 
 
-def cut_regions(row_lines, column_line, layout, size, dtype):
+def cut_regions(
+    row_lines: Tensor,
+    column_line: Tensor,
+    layout: Tensor,
+    size: tuple[int, int],
+    dtype: torch.dtype,
+) -> Regions:
     """Cuts maps into rectangular regions that cover every pixel exactly once.
 
     Reference: RFCnet, Eq. 1.
@@ -94,8 +100,8 @@ def cut_regions(row_lines, column_line, layout, size, dtype):
     return Regions(masks.to(dtype), boxes)
 
 
-def region_dtype(maps):
-    """Type for masks and boxes: the map's, but never less exact than single precision."""
+def region_dtype(maps: Tensor) -> torch.dtype:
+    """Returns the type of masks and boxes: the maps', but at least float32."""
     return torch.promote_types(maps.dtype, torch.float32)
 
 
@@ -114,30 +120,32 @@ class FixedPartition(nn.Module):
         ValueError: If there is no such number of regions, or the map is too small to be cut.
     """
 
-    def __init__(self, num_regions=6):
+    layout: Tensor
+
+    def __init__(self, num_regions: int = 6) -> None:
         super().__init__()
         self.register_buffer("layout", region_layout(num_regions), persistent=False)
 
-    def forward(self, maps):
+    def forward(self, maps: Tensor) -> Regions:
         """Returns the `Regions` of the maps."""
         height, width = maps.shape[-2:]
         check_map_size(height, width)
-        lines = [round(height * row) for row in FIXED_ROWS] + [round(width * FIXED_COLUMN)]
-        lines = torch.tensor(lines, device=maps.device).expand(maps.shape[0], -1)
+        cuts = [round(height * row) for row in FIXED_ROWS] + [round(width * FIXED_COLUMN)]
+        lines = torch.tensor(cuts, device=maps.device).expand(maps.shape[0], -1)
         return cut_regions(
             lines[:, :3], lines[:, 3:], self.layout, (height, width), region_dtype(maps)
         )
 
 
-def check_map_size(height, width):
-    """Checks that a map has room for three row lines and one column line.
+def check_map_size(height: int, width: int) -> None:
+    """Checks that a map is large enough for three row lines and one column line.
 
     Args:
         height: Height of the map.
         width: Width of the map.
 
     Raises:
-        ValueError: If it has not.
+        ValueError: If it does not.
     """
     if height < 4 or width < 2:
         raise ValueError(
@@ -146,8 +154,8 @@ def check_map_size(height, width):
         )
 
 
-def region_positions(boxes, position):
-    """Position encoding of regions.
+def region_positions(boxes: Tensor, position: str) -> Tensor:
+    """Encodes the positions of regions.
 
     Reference: RFCnet, Section 3.3 (the vector (y, x, h, w) before Eq. 5).
 

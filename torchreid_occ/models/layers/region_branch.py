@@ -1,7 +1,9 @@
-"""The way from a feature map to its regions' features and back."""
+"""Region branch: pools a map into region features, completes them, and projects them back."""
+
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from torchreid_occ.models.layers.initialise import initialise
 from torchreid_occ.utils.checks import check_choice
@@ -20,17 +22,16 @@ class RegionBranch(nn.Module):
         channels: Channels of the map; the regions' features have half as many.
         completion: Module that completes region features (`SRFC` or `TRFC`).
         region_feature: 'paper', the mean over a region weighted by the foreground map (Eq. 2);
-            'masked', the plain mean of the region times the foreground map, which is small where
-            little is seen, as Section 3.4 says that features of occluded regions are; or
-            'official': the released code scales the map by 1 + I / sum(I) and takes plain means,
-            so that the foreground barely acts.
-        initial_scale: What the scale of the last normalisation starts at: 0, as in the released
-            code, so that a block starts as the identity, or up to 1, the scale of the map.
-        projection: How the two projections start (the paper is silent): 'random', as in the
-            released code; or 'paired', which adds pairs of channels and gives each its pair's sum
-            back. Then region features are positive, as Section 3.4 presumes of those that are to
-            close the gate when they are small, and what a block adds are means of the map itself,
-            which a network that was trained without blocks can read.
+            'masked', the plain mean of the region times the foreground map, which is small for
+            occluded regions, as Section 3.4 says; or 'official': the released code scales the map
+            by 1 + I / sum(I) and takes plain means, so that the foreground has little effect.
+        initial_scale: Initial gamma of the last normalisation: 0, as in the released code, makes
+            the block an identity; 1 gives its residual the scale of the map.
+        projection: Initial weights of the two projections (the paper does not say): 'random', as
+            in the released code; or 'paired', which adds pairs of channels and writes the sum to
+            both. Then region features are positive, which Section 3.4 assumes where small features
+            close the gate, and residuals are means of the map itself, which suits a network that
+            was trained without blocks.
 
     Shape:
         maps: `(F, C, H, W)`; masks: `(F, N, H, W)`; foreground: `(F, 1, H, W)`.
@@ -41,33 +42,36 @@ class RegionBranch(nn.Module):
 
     def __init__(
         self,
-        channels,
-        completion,
-        region_feature="paper",
-        initial_scale=0.0,
-        projection="random",
-    ):
+        channels: int,
+        completion: nn.Module,
+        region_feature: str = "paper",
+        initial_scale: float = 0.0,
+        projection: str = "random",
+    ) -> None:
         super().__init__()
         check_choice("region_feature", region_feature, REGION_FEATURES)
         check_choice("projection", projection, PROJECTIONS)
         self.region_feature = region_feature
         self.reduce = nn.Conv2d(channels, channels // 2, 1)
         self.completion = completion
-        self.extend = nn.Sequential(nn.Conv2d(channels // 2, channels, 1), nn.BatchNorm2d(channels))
+        expand, norm = nn.Conv2d(channels // 2, channels, 1), nn.BatchNorm2d(channels)
+        self.extend = nn.Sequential(expand, norm)
         self.reduce.apply(initialise)
         self.extend.apply(initialise)
         if projection == "paired":
-            _pair_channels(self.reduce, self.extend[0])
-        nn.init.constant_(self.extend[1].weight, initial_scale)
+            _pair_channels(self.reduce, expand)
+        nn.init.constant_(norm.weight, initial_scale)
 
-    def forward(self, maps, masks, foreground, context):
+    def forward(
+        self, maps: Tensor, masks: Tensor, foreground: Tensor | None, context: Any
+    ) -> tuple[Tensor, Any]:
         """Computes the residual.
 
         Args:
             maps: Frame maps.
             masks: Masks of the regions.
             foreground: Foreground maps, or None for plain means over the regions.
-            context: What the completion reads beside the features (positions or frames).
+            context: Second argument of the completion (positions, or the number of frames).
 
         Returns:
             The residual, of the maps' shape, and the completion's own output.
@@ -81,16 +85,19 @@ class RegionBranch(nn.Module):
 
 
 @torch.no_grad()
-def _pair_channels(reduce, extend):
+def _pair_channels(reduce: nn.Conv2d, extend: nn.Conv2d) -> None:
     pairs = torch.eye(reduce.out_channels).repeat_interleave(2, dim=1) * 0.5**0.5  # orthonormal
     reduce.weight.copy_(pairs[..., None, None])
     extend.weight.copy_(pairs.T[..., None, None])
-    reduce.bias.zero_()
-    extend.bias.zero_()
+    for convolution in (reduce, extend):
+        if convolution.bias is not None:
+            convolution.bias.zero_()
 
 
-def pool_regions(maps, masks, foreground=None, by_area=False):
-    """Weighted means over regions.
+def pool_regions(
+    maps: Tensor, masks: Tensor, foreground: Tensor | None = None, by_area: bool = False
+) -> Tensor:
+    """Computes weighted means over regions.
 
     Reference: RFCnet, Eq. 2.
 
@@ -110,7 +117,7 @@ def pool_regions(maps, masks, foreground=None, by_area=False):
     return torch.bmm(weights.flatten(2).to(maps.dtype), maps.flatten(2).transpose(1, 2))
 
 
-def project_regions(features, masks):
+def project_regions(features: Tensor, masks: Tensor) -> Tensor:
     """Writes each region's feature to all of its units.
 
     Reference: RFCnet, Section 3.5.

@@ -1,5 +1,6 @@
 """Region feature completion block: SRFC and TRFC on shared regions and one foreground map."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -24,7 +25,7 @@ PARTITIONS = ("apu", "fixed", "stn")
 
 
 class RfcOutput(NamedTuple):
-    """What a block found and did; None where a variant has no such part."""
+    """Outputs of a block's parts; None where a variant has no such part."""
 
     regions: Regions | None = None
     foreground_logits: Tensor | None = None
@@ -45,15 +46,18 @@ class RFC(nn.Module):
             second on the map the first has completed; 'S+T' for the sum of both residuals.
         partition: 'apu' (predicted lines), 'fixed' (the same for all) or 'stn' (soft boxes).
         num_regions: Number of regions, 3 to 8.
-        allow_empty: Whether the predicted lines may leave regions empty; needs 'apu'.
+        allow_empty: Whether the predicted lines of 'apu' may leave regions empty (Fig. 9).
         foreground: Whether a foreground map weights the region features.
-        region_feature: 'paper', 'masked' or 'official', see `RegionBranch`.
-        initial_scale: See `RegionBranch`; one number, or one for each letter of the arrangement.
-        projection: 'random' or 'paired', see `RegionBranch`.
-        position: 'center' or 'official_topleft', see `region_positions`.
-        assignment: 'both', 'appearance', 'position' or 'fixed', see `SRFC`.
-        scaled_attention: See `TRFC`.
-        gate: 'scalar' or 'channel', see `TRFC`.
+        region_feature: 'paper' (Eq. 2), 'masked' (Section 3.4) or 'official' (released code), see
+            `RegionBranch`.
+        initial_scale: Initial gamma of a module's last BatchNorm; 0 makes the block an identity.
+            One number, or one for each letter of the arrangement.
+        projection: 'random' (released code) or 'paired', see `RegionBranch`.
+        position: 'center' (paper) or 'official_topleft' (released code), see `region_positions`.
+        assignment: 'both', 'appearance' (SRFC-A), 'position' (SRFC-P) or 'fixed'
+            (Keypoint-Select), see `SRFC`.
+        scaled_attention: Whether `TRFC` divides similarities by the square root of the channels.
+        gate: 'scalar' or 'channel' weights in `TRFC`.
 
     Shape:
         maps: `(B * T, C, H, W)`; result: `(B * T, C, H, W)`.
@@ -64,22 +68,22 @@ class RFC(nn.Module):
 
     def __init__(
         self,
-        channels,
-        height,
-        width,
-        arrangement="S-T",
-        partition="apu",
-        num_regions=6,
-        allow_empty=False,
-        foreground=True,
-        region_feature="paper",
-        initial_scale=0.0,
-        projection="random",
-        position="center",
-        assignment="both",
-        scaled_attention=False,
-        gate="scalar",
-    ):
+        channels: int,
+        height: int,
+        width: int,
+        arrangement: str = "S-T",
+        partition: str = "apu",
+        num_regions: int = 6,
+        allow_empty: bool = False,
+        foreground: bool = True,
+        region_feature: str = "paper",
+        initial_scale: float | Sequence[float] = 0.0,
+        projection: str = "random",
+        position: str = "center",
+        assignment: str = "both",
+        scaled_attention: bool = False,
+        gate: str = "scalar",
+    ) -> None:
         super().__init__()
         check_choice("arrangement", arrangement, ARRANGEMENTS)
         check_choice("position", position, POSITIONS)
@@ -87,7 +91,8 @@ class RFC(nn.Module):
         self.position = position
         self.partition = _partition(partition, channels, height, width, num_regions, allow_empty)
         self.foreground = ForegroundHead(channels) if foreground else None
-        self.spatial = self.temporal = None
+        self.spatial: RegionBranch | None = None
+        self.temporal: RegionBranch | None = None
         scales = _scales(initial_scale, arrangement)
         if "S" in arrangement:
             srfc = SRFC(channels // 2, num_regions, assignment)
@@ -96,37 +101,34 @@ class RFC(nn.Module):
             trfc = TRFC(channels // 2, scaled_attention, gate)
             self.temporal = RegionBranch(channels, trfc, region_feature, scales["T"], projection)
 
-    def forward(self, maps, num_frames=1):
+    def forward(self, maps: Tensor, num_frames: int = 1) -> tuple[Tensor, RfcOutput]:
         """Returns the completed maps of clips of `num_frames` frames each, and `RfcOutput`."""
         regions = self.partition(maps)
         logits = None if self.foreground is None else self.foreground(maps)
         probability = None if logits is None else torch.sigmoid(logits)
         positions = region_positions(regions.boxes, self.position)
-        context = {"S": positions, "T": num_frames}
-        branches = {"S": self.spatial, "T": self.temporal}
-        outputs = {"S": None, "T": None}
+        spatial = temporal = None
         source = completed = maps
-        for name in _letters(self.arrangement):
-            residual, outputs[name] = branches[name](
-                source, regions.masks, probability, context[name]
-            )
+        for letter in _letters(self.arrangement):
+            if letter == "S" and self.spatial is not None:
+                residual, spatial = self.spatial(source, regions.masks, probability, positions)
+            elif self.temporal is not None:
+                residual, temporal = self.temporal(source, regions.masks, probability, num_frames)
             completed = completed + residual
             if "+" not in self.arrangement:
                 source = completed
-        return completed, RfcOutput(regions, logits, outputs["S"], outputs["T"])
+        return completed, RfcOutput(regions, logits, spatial, temporal)
 
 
-def _letters(arrangement):
-    return arrangement[::2]  # without what joins them
+def _letters(arrangement: str) -> str:
+    return arrangement[::2]  # without '-' and '+'
 
 
-def _scales(initial_scale, arrangement):
+def _scales(initial_scale: float | Sequence[float], arrangement: str) -> dict[str, float]:
     """The initial scale of each letter of the arrangement."""
     letters = _letters(arrangement)
     scales = (
-        initial_scale
-        if isinstance(initial_scale, (list, tuple))
-        else [initial_scale] * len(letters)
+        [initial_scale] * len(letters) if isinstance(initial_scale, (int, float)) else initial_scale
     )
     if len(scales) != len(letters):
         raise ValueError(
@@ -136,7 +138,9 @@ def _scales(initial_scale, arrangement):
     return dict(zip(letters, scales, strict=True))
 
 
-def _partition(name, channels, height, width, num_regions, allow_empty):
+def _partition(
+    name: str, channels: int, height: int, width: int, num_regions: int, allow_empty: bool
+) -> AdaptivePartition | StnPartition | FixedPartition:
     check_choice("partition", name, PARTITIONS)
     if allow_empty and name != "apu":
         raise ValueError(

@@ -1,7 +1,7 @@
-"""Refining recurrent unit: each frame's map is corrected by what earlier frames showed."""
+"""Refining recurrent unit: corrects each frame's map by the maps of earlier frames."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from torchreid_occ.utils.checks import check_choice
@@ -23,12 +23,12 @@ class RRU(nn.Module):
         height: Height of the maps.
         width: Width of the maps.
         hidden: Channels inside the gate.
-        attention: What the gate is made of: 'both', 'spatial' (RRU(s) of Table 1) or 'channel'
+        attention: Parts of the gate: 'both', 'spatial' (RRU(s) of Table 1) or 'channel'
             (RRU(c)).
-        inputs: What the gate reads: 'differences' of appearance and motion, differences of
+        inputs: Input of the gate: 'differences' of appearance and motion, differences of
             'appearance' alone (RRU(ad)), or the 'original' maps (RRU(od)).
-        skip_first: Leave the gate of the first frame out, whose input says nothing but would enter
-            the statistics of the normalisation (the released code leaves it in).
+        skip_first: Whether to leave out the gate of the first frame, whose input is zero but
+            enters the statistics of the normalisation (the released code has this gate).
 
     Shape:
         maps: `(B, T, C, H, W)`; result: the same.
@@ -40,14 +40,14 @@ class RRU(nn.Module):
 
     def __init__(
         self,
-        channels,
-        height,
-        width,
-        hidden=256,
-        attention="both",
-        inputs="differences",
-        skip_first=False,
-    ):
+        channels: int,
+        height: int,
+        width: int,
+        hidden: int = 256,
+        attention: str = "both",
+        inputs: str = "differences",
+        skip_first: bool = False,
+    ) -> None:
         super().__init__()
         check_choice("attention", attention, ATTENTIONS)
         check_choice("inputs", inputs, INPUTS)
@@ -65,15 +65,17 @@ class RRU(nn.Module):
         if attention != "spatial":
             self.channel = nn.Linear(hidden, channels, bias=False)
 
-    def forward(self, maps, state=None):
+    def forward(
+        self, maps: Tensor, state: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         """Refines the maps of a sequence, or of the next part of one.
 
         Args:
             maps: The maps, in temporal order.
-            state: What the call on the part before returned; None at the start of a sequence.
+            state: The state after the part before; None at the start of a sequence.
 
         Returns:
-            The refined maps, and the state that the next part starts from.
+            The refined maps, and the state after them: the last map before and after refining.
         """
         if maps.dim() != 5 or maps.shape[2:] != self.size or maps.shape[1] == 0:
             raise ValueError(
@@ -81,7 +83,7 @@ class RRU(nn.Module):
                 f"(B, T, {', '.join(map(str, self.size))}) with T >= 1"
             )
         starts = state is None
-        raw, refined = (maps[:, 0], maps[:, 0]) if starts else state
+        raw, refined = (maps[:, 0], maps[:, 0]) if state is None else state
         ahead = self._ahead(maps, torch.cat((raw[:, None], maps), dim=1)[:, :-1])
         if torch.compiler.is_exporting():
             return self._scanned(maps, refined, ahead), None
@@ -92,31 +94,31 @@ class RRU(nn.Module):
             results.append(refined)
         return torch.stack(results, dim=1), (maps[:, -1], refined)
 
-    def _scanned(self, maps, refined, ahead):
-        """The steps as one operator: a loop would tie an exported graph to a number of frames.
+    def _scanned(self, maps: Tensor, refined: Tensor, ahead: Tensor | None) -> Tensor:
+        """The steps as one operator: a loop would fix the number of frames of an exported graph.
 
-        Leaving the first gate out changes nothing here, in eval mode: its frame is what it refines.
+        `skip_first` has no effect here, in eval mode: the first frame equals its refined map.
         """
         from torch._higher_order_ops.scan import scan
 
-        def step(refined, inputs):
+        def step(refined: Tensor, inputs: list[Tensor]) -> tuple[Tensor, Tensor]:
             refined = self._step(refined, *inputs)
             return refined, refined.clone()
 
         inputs = [part.movedim(1, 0) for part in (maps, ahead) if part is not None]
         return scan(step, refined.clone(), inputs)[1].movedim(0, 1)
 
-    def _step(self, refined, frame, ahead=None):
+    def _step(self, refined: Tensor, frame: Tensor, ahead: Tensor | None = None) -> Tensor:
         """The refined map of a frame, given that of the frame before."""
         transition = self._of_step(frame, refined)
         gate = self._gate(transition if ahead is None else transition + ahead)
         return refined + gate * (frame - refined)  # Eq. 5
 
-    def _ahead(self, maps, before):
-        """The part of the transition that no step changes, for all frames at once.
+    def _ahead(self, maps: Tensor, before: Tensor) -> Tensor | None:
+        """The part of the transition that does not depend on refined maps, for all frames at once.
 
-        The transition of x_t would be one more, but costs what it saves: a step can take the
-        weights on x_t - s_{t-1} as cheaply as those on s_{t-1}.
+        The transition of x_t could be computed here, too, but saves nothing: applying the weights
+        to x_t - s_{t-1} costs a step as much as applying them to s_{t-1}.
         """
         if self.inputs == "appearance":
             return None
@@ -125,19 +127,19 @@ class RRU(nn.Module):
         inputs, weight = (maps, first) if original else (maps - before, second)
         return F.conv2d(inputs.flatten(0, 1), weight).unflatten(0, maps.shape[:2])
 
-    def _of_step(self, frame, refined):
-        """The part of the transition that the refined map of the frame before gives."""
+    def _of_step(self, frame: Tensor, refined: Tensor) -> Tensor:
+        """The part of the transition that depends on the refined map of the frame before."""
         first, second = self._weights()
         if self.inputs == "original":
             return F.conv2d(refined, second)
         return F.conv2d(frame - refined, first)
 
-    def _weights(self):
+    def _weights(self) -> tuple[Tensor, Tensor]:
         """The transition's weights on appearance, and on motion or on the refined map."""
         channels = self.size[0]
         return self.transition.weight[:, :channels], self.transition.weight[:, channels:]
 
-    def _gate(self, transition):
+    def _gate(self, transition: Tensor) -> Tensor:
         transition = torch.relu(self.bn(transition))
         gates = []
         if self.spatial is not None:  # Eq. 2

@@ -1,4 +1,4 @@
-"""Spatial region feature completion: regions exchange what they show through a few clusters."""
+"""Spatial region feature completion: regions exchange features through a few clusters."""
 
 from typing import NamedTuple
 
@@ -13,10 +13,10 @@ ASSIGNMENTS = ("both", "appearance", "position", "fixed")
 
 
 class SrfcOutput(NamedTuple):
-    """What SRFC did to the N region features of each of F frames.
+    """Output of SRFC for the N region features of each of F frames.
 
     initial, completed: `(F, N, D)`; positions: `(F, N, 4)`; appearance, position: `(F, N, K)`
-    assignments (Eq. 3 and 5), None where a variant does without; assignment: `(F, N, K)`, the S
+    assignments (Eq. 3 and 5), None where a variant has none; assignment: `(F, N, K)`, the S
     of Eq. 8.
     """
 
@@ -47,10 +47,13 @@ class SRFC(nn.Module):
         ValueError: If the assignment is not one of the allowed.
     """
 
-    def __init__(self, channels, num_regions=6, assignment="both"):
+    fixed_assignment: Tensor
+
+    def __init__(self, channels: int, num_regions: int = 6, assignment: str = "both") -> None:
         super().__init__()
         check_choice("assignment", assignment, ASSIGNMENTS)
-        self.appearance = self.position = None
+        self.appearance: nn.Linear | None = None
+        self.position: nn.Sequential | None = None
         if assignment in ("both", "appearance"):
             self.appearance = nn.Linear(channels, NUM_CLUSTERS)
         if assignment in ("both", "position"):
@@ -65,7 +68,7 @@ class SRFC(nn.Module):
         self.decode = _linear_bn_relu(channels, channels)
         self.apply(initialise)
 
-    def forward(self, features, positions):
+    def forward(self, features: Tensor, positions: Tensor) -> SrfcOutput:
         """Completes the features; see `SrfcOutput`."""
         appearance = position = None
         if self.appearance is not None:
@@ -79,7 +82,9 @@ class SRFC(nn.Module):
         completed = features + _per_region(self.decode, assignment @ clusters)
         return SrfcOutput(features, completed, positions, appearance, position, assignment)
 
-    def _combine(self, appearance, position, features):
+    def _combine(
+        self, appearance: Tensor | None, position: Tensor | None, features: Tensor
+    ) -> Tensor:
         if appearance is not None and position is not None:
             return (appearance + position) / 2
         if appearance is not None:
@@ -89,12 +94,12 @@ class SRFC(nn.Module):
         return self.fixed_assignment.to(features.dtype).expand(features.shape[0], -1, -1)
 
 
-def _linear_bn_relu(in_channels, out_channels):
+def _linear_bn_relu(in_channels: int, out_channels: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(in_channels, out_channels), nn.BatchNorm1d(out_channels), nn.ReLU()
     )
 
 
-def _per_region(layer, features):
+def _per_region(layer: nn.Module, features: Tensor) -> Tensor:
     """Applies a layer for `(rows, D)` to `(F, N, D)`, so that it normalises over all regions."""
     return layer(features.flatten(0, 1)).unflatten(0, features.shape[:2])

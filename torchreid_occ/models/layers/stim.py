@@ -6,13 +6,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from torchreid_occ.models.layers.integration import Integration
+
 
 class StimState(NamedTuple):
-    """What the next part of a sequence needs of those before it.
+    """State of `STIM` between two parts of a sequence.
 
-    reduced: maps of the first block of the last two frames (of one, if there was only one), the
-    last of which waits for the one after it, `(B, D, 1..2, H, W)`; total: sum of the features of
-    all frames before that, `(B, D)`; num_frames: how many frames were taken in.
+    reduced: the first block's maps of the last two frames (of one, if there was only one),
+    `(B, D, 1..2, H, W)`; the last frame's feature is not yet in the total, as it depends on the
+    next frame. total: sum of the features of all frames before the last, `(B, D)`; num_frames:
+    number of frames so far.
     """
 
     reduced: Tensor
@@ -20,39 +23,27 @@ class StimState(NamedTuple):
     num_frames: int
 
 
-class STIM(nn.Module):
+class STIM(Integration):
     """Turns the maps of a sequence into one feature.
 
     Reference: RRU-STIM, Eq. 6.
 
     Args:
         channels: Channels of the maps.
-        features: Channels of the convolutions and of the result.
-
-    Shape:
-        maps: `(B, T, C, H, W)`; result: `(B, features)`.
+        features: Channels of the convolutions, and length of the feature.
     """
 
-    def __init__(self, channels, features=256):
-        super().__init__()
-        self.feature_dim = features
+    def __init__(self, channels: int, features: int = 256) -> None:
+        super().__init__(features)
         self.reduce = _block(channels, features, 1, padding=0)
         self.integrate = _block(features, features, 3, padding=(0, 1, 1))
 
-    def forward(self, maps):
+    def forward(self, maps: Tensor) -> Tensor:
         """Returns the feature of whole sequences."""
         return self._integrated(self.reduce(maps.transpose(1, 2))).mean((2, 3, 4))
 
-    def extend(self, state, maps):
-        """Takes the next part of a sequence in; in eval mode parts give what the whole gives.
-
-        Args:
-            state: What the call on the part before returned; None at the start.
-            maps: The next maps, in temporal order.
-
-        Returns:
-            The `StimState` after them.
-        """
+    def extend(self, state: StimState | None, maps: Tensor) -> StimState:
+        """Reads the next part of a sequence, see `Integration.extend`."""
         joined = self.reduce(maps.transpose(1, 2))
         waiting, total, num_frames = 0, joined.new_zeros(joined.shape[:2]), maps.shape[1]
         if state is not None:
@@ -64,18 +55,20 @@ class STIM(nn.Module):
             total = total + self._integrated(joined)[:, :, waiting:last].mean((3, 4)).sum(2)
         return StimState(joined[:, :, -2:], total, num_frames)
 
-    def finish(self, state):
-        """The feature of a sequence, once all of it has been taken in."""
+    def finish(self, state: StimState) -> Tensor:
+        """Returns the feature of a sequence after its last part."""
         last = self._integrated(state.reduced)[:, :, -1].mean((2, 3))
         return (state.total + last) / state.num_frames
 
-    def _integrated(self, reduced):
-        # Time is padded here and not by the convolution: of sequences shorter than its kernel,
-        # oneDNN leaves parts of the weights' gradient in bfloat16 as they were in memory.
+    def _integrated(self, reduced: Tensor) -> Tensor:
+        # Time is padded here and not by the convolution: for sequences shorter than its kernel,
+        # oneDNN leaves parts of the weights' gradient in bfloat16 uninitialised.
         return self.integrate(functional.pad(reduced, (0, 0, 0, 0, 1, 1)))
 
 
-def _block(before, after, kernel, padding):
+def _block(
+    before: int, after: int, kernel: int, padding: int | tuple[int, int, int]
+) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv3d(before, after, kernel, padding=padding, bias=False),
         nn.BatchNorm3d(after),

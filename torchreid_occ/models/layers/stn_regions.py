@@ -1,7 +1,7 @@
 """Regions regressed without supervision, in place of the adaptive partition unit."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from torchreid_occ.models.layers.apu import LineDescriptors
 from torchreid_occ.models.layers.partition import (
@@ -11,7 +11,7 @@ from torchreid_occ.models.layers.partition import (
     region_positions,
 )
 
-EDGE_SHARPNESS = 4.0  # slope of a mask's edge: one pixel inside the box it has reached 0.98
+EDGE_SHARPNESS = 4.0  # slope of a mask's edge: it is 0.98 one pixel inside the box
 
 
 class StnPartition(nn.Module):
@@ -34,17 +34,17 @@ class StnPartition(nn.Module):
             number of regions.
     """
 
-    def __init__(self, channels, height, width, num_regions=6):
+    def __init__(self, channels: int, height: int, width: int, num_regions: int = 6) -> None:
         super().__init__()
         self.descriptors = LineDescriptors(channels, height, width)
         features = self.descriptors.row_features + self.descriptors.column_features
         self.box_head = nn.Linear(features, 4 * num_regions)
         nn.init.zeros_(self.box_head.weight)
         fixed = FixedPartition(num_regions)(torch.empty(1, 1, 20, 20)).boxes
-        with torch.no_grad():  # the limit keeps boxes of full width where the sigmoid still moves
+        with torch.no_grad():  # the limit keeps gradients through the sigmoid at full width
             self.box_head.bias.copy_(region_positions(fixed, "center").logit(1e-3).flatten())
 
-    def forward(self, maps):
+    def forward(self, maps: Tensor) -> Regions:
         """Returns the `Regions` of the maps; the masks are soft and may overlap."""
         boxes = torch.sigmoid(self.box_head(torch.cat(self.descriptors(maps), dim=1)))
         boxes = boxes.to(region_dtype(maps)).unflatten(1, (-1, 4))
@@ -57,8 +57,8 @@ class StnPartition(nn.Module):
         return Regions(masks, torch.stack((top, left, height, width), dim=2))
 
 
-def _soft_interval(start, length, num_pixels):
-    """How far each pixel center lies inside an interval, from 0 to 1."""
+def _soft_interval(start: Tensor, length: Tensor, num_pixels: int) -> Tensor:
+    """A soft indicator, from 0 to 1, of the pixel centers inside an interval."""
     centers = torch.arange(num_pixels, device=start.device) + 0.5
     start, length = start[..., None] * num_pixels, length[..., None] * num_pixels
     after_start = torch.sigmoid(EDGE_SHARPNESS * (centers - start))

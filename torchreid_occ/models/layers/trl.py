@@ -1,10 +1,10 @@
-"""Temporal residual learning: what a sequence has in general, and what its frames add to it."""
+"""Temporal residual learning: a generic feature of a sequence, and residuals of its frames."""
 
-from torch import nn
+from torch import Tensor, nn
 
 
 class TRL(nn.Module):
-    """Mean of a BiLSTM's outputs, and mean of another's on their differences from that mean.
+    """Mean of a BiLSTM's outputs, plus the mean of a second BiLSTM on their residuals.
 
     Reference: TRL-ST2N, Section III.C, Eq. 7 to 15.
 
@@ -22,20 +22,27 @@ class TRL(nn.Module):
         ValueError: If alpha is not a share.
     """
 
-    def __init__(self, channels, hidden=512, alpha=0.5, bidirectional=True):
+    def __init__(
+        self,
+        channels: int,
+        hidden: int = 512,
+        alpha: float = 0.5,
+        bidirectional: bool = True,
+    ) -> None:
         super().__init__()
         if not 0 <= alpha <= 1:
             raise ValueError(f"Received alpha {alpha}, but expected a share from 0 to 1")
         self.alpha = alpha
         self.feature_dim = (1 + bidirectional) * hidden
-        options = {"batch_first": True, "bidirectional": bidirectional}
-        self.generic = nn.LSTM(channels, hidden, **options)
-        self.specific = None
-        if alpha < 1:
-            self.specific = nn.LSTM(self.feature_dim, hidden, **options)
+
+        def lstm(inputs: int) -> nn.LSTM:
+            return nn.LSTM(inputs, hidden, batch_first=True, bidirectional=bidirectional)
+
+        self.generic = lstm(channels)
+        self.specific = lstm(self.feature_dim) if alpha < 1 else None
         self.apply(initialise_lstm)
 
-    def forward(self, features):
+    def forward(self, features: Tensor) -> Tensor:
         """Returns the feature of each sequence."""
         outputs, _ = self.generic(features)
         generic = outputs.mean(1)
@@ -45,11 +52,11 @@ class TRL(nn.Module):
         return self.alpha * generic + (1 - self.alpha) * residuals.mean(1)
 
 
-def initialise_lstm(module):
-    """Draws an LSTM's weights as orthogonal matrices and clears its biases (Section IV.B).
+def initialise_lstm(module: nn.Module) -> None:
+    """Draws an LSTM's weights as orthogonal matrices and sets its biases to 0 (Section IV.B).
 
     Args:
-        module: A layer; other than LSTMs are left alone. For use with `nn.Module.apply`.
+        module: A layer; others than LSTMs stay unchanged. For use with `nn.Module.apply`.
     """
     if isinstance(module, nn.LSTM):
         for name, parameter in module.named_parameters():

@@ -1,4 +1,4 @@
-"""Weights that the papers' authors released, converted for our models."""
+"""Conversion of the weights that the papers' authors released."""
 
 from torchreid_occ.models.released import rfcnet, rru_stim
 

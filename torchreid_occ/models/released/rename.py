@@ -1,7 +1,11 @@
 """Renames the weights of a released model by the prefixes of their names."""
 
+from collections.abc import Mapping
 
-def rename(state_dict, names):
+from torch import Tensor
+
+
+def rename(state_dict: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
     """Renames weights.
 
     Args:

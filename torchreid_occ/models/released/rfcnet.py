@@ -1,5 +1,9 @@
 """Weights of RFCnet's released image model, renamed for ours."""
 
+from collections.abc import Mapping
+
+from torch import Tensor
+
 from torchreid_occ.models.released.rename import rename
 
 CONFIG = {
@@ -46,7 +50,7 @@ _NAMES = {
 _LINEAR = ("row_head", "column_head", "completion")  # 1x1 convolutions there, linear layers here
 
 
-def convert(state_dict):
+def convert(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Renames the released image model's weights.
 
     Args:
@@ -65,5 +69,5 @@ def convert(state_dict):
     }
 
 
-def _is_linear(name, tensor):
+def _is_linear(name: str, tensor: Tensor) -> bool:
     return tensor.dim() == 4 and any(part in name for part in _LINEAR)

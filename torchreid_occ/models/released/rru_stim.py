@@ -1,6 +1,9 @@
 """Weights of RRU-STIM's released code, renamed for ours."""
 
+from collections.abc import Mapping
+
 import torch
+from torch import Tensor
 
 from torchreid_occ.models.backbones import BACKBONES
 from torchreid_occ.models.released.rename import rename
@@ -32,8 +35,8 @@ _NAMES |= {
 _LINEAR = ("rru.spatial.0.weight", "rru.spatial.2.weight", "rru.channel.weight")
 
 
-def convert(state_dict):
-    """Renames the released model's weights, and turns the sign of one.
+def convert(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Renames the released model's weights, and changes the sign of one.
 
     The released unit reads the refined map minus the frame's, where Eq. 1 has the frame's minus
     the refined: the weights on that difference change sign.
