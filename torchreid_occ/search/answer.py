@@ -1,31 +1,49 @@
-"""What a search found, as a table and as JSON."""
+"""Results of a search as a Markdown table and as JSON."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from typing import Any
 
-from torchreid_occ.search.gallery import Gallery, Match
+from torchreid_occ.search.gallery import Gallery
+from torchreid_occ.search.protocol import Match
 from torchreid_occ.search.query import SearchQuery
 from torchreid_occ.search.tracklets import GalleryTracklet
+from torchreid_occ.utils.tables import markdown_header, markdown_row, markdown_table
 
 _COLUMNS = ("id", "camera", "time", "frames", "name")
 
 
 def as_table(matches: Sequence[Match]) -> str:
-    """Matches in the order of their ranks, a line each."""
+    """Formats matches as a table, one row for each rank.
+
+    Args:
+        matches: The matches, nearest first.
+    """
     rows = [
         (rank, f"{match.distance:.4f}", *_columns(match.id, match.tracklet))
         for rank, match in enumerate(matches, start=1)
     ]
-    return "\n".join(_table(("rank", "distance", *_COLUMNS), rows))
+    return markdown_table(("rank", "distance", *_COLUMNS), rows).rstrip("\n")
 
 
 def as_lines(tracklets: Iterable[tuple[int, GalleryTracklet]]) -> Iterator[str]:
-    """Pairs of ids and tracklets as the lines of a table."""
-    return _table(_COLUMNS, (_columns(number, tracklet) for number, tracklet in tracklets))
+    """Yields the lines of a table of tracklets.
+
+    Args:
+        tracklets: Pairs of ids and tracklets.
+    """
+    yield from markdown_header(_COLUMNS).split("\n")
+    for number, tracklet in tracklets:
+        yield markdown_row(_columns(number, tracklet))
 
 
-def as_json(gallery: Gallery, query: SearchQuery, matches: Sequence[Match]) -> dict:
-    """Matches with all that is known of them, in plain values."""
+def as_json(gallery: Gallery, query: SearchQuery, matches: Sequence[Match]) -> dict[str, Any]:
+    """Returns matches and their tracklets as plain values.
+
+    Args:
+        gallery: The gallery that was searched.
+        query: The query.
+        matches: The matches, nearest first.
+    """
     return {
         "gallery": str(gallery.folder),
         "tracklets": len(gallery),
@@ -39,28 +57,31 @@ def as_json(gallery: Gallery, query: SearchQuery, matches: Sequence[Match]) -> d
 
 
 def printable(text: str) -> str:
-    """A text on one line: what is no sign to be seen, such as a newline, is spelled out."""
+    r"""Returns a text on one line, with unprintable characters as escapes such as ``\n``.
+
+    Args:
+        text: The text.
+    """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def time_span(tracklet: GalleryTracklet) -> str:
-    """When it was seen, in minutes and seconds of its recording; empty if that is not known."""
+    """Formats the time of a tracklet in its recording; empty if it is not known.
+
+    Args:
+        tracklet: The tracklet.
+    """
     if tracklet.start is None or tracklet.end is None:
         return ""
     return f"{_clock(tracklet.start)} to {_clock(tracklet.end)}"
 
 
-def _columns(number, tracklet):
+def _columns(number: int, tracklet: GalleryTracklet) -> tuple[object, ...]:
     camera = "" if tracklet.camera is None else tracklet.camera
     name = printable(tracklet.name).replace("|", "\\|")
     return number, camera, time_span(tracklet), len(tracklet.frames), name
 
 
-def _table(head, rows):
-    for line in chain([head, ["---"] * len(head)], rows):
-        yield "| " + " | ".join(map(str, line)) + " |"
-
-
-def _clock(seconds):
+def _clock(seconds: float) -> str:
     minutes, seconds = divmod(seconds, 60)
     return f"{minutes:.0f}:{seconds:04.1f}"

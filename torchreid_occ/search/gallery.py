@@ -1,76 +1,84 @@
-"""A gallery on disk: tracklets to be found again by their features.
+"""A gallery on disk: tracklets that are found by their features.
 
-``gallery.sqlite`` is the gallery: names, frames and features, each change one transaction
-(:mod:`torchreid_occ.search.store`). ``index-*.faiss`` is a copy of the features in the form that is
-searched, and may be behind: what it lacks is added when it is loaded, what it has too much is
-passed over, and one that is missing or not the file that was written is built anew. So nothing is
-to be repaired after a kill, and whoever only searches needs no right to write.
+``gallery.sqlite`` holds names, frames and features; each change is one transaction
+(:mod:`torchreid_occ.search.store`). ``index-*.faiss`` is a copy of the features for FAISS and may
+be out of date: on loading, missing features are added and removed ones ignored, and a missing or
+damaged index is rebuilt. So nothing needs repair after a kill, and searching needs no write access.
 """
 
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
+import numpy.typing as npt
 
+from torchreid_occ._types import StrPath
 from torchreid_occ.search.index import KINDS, FeatureIndex
 from torchreid_occ.search.protocol import Match, check_finite, check_query, check_same_model
 from torchreid_occ.search.store import BLOCK, TrackletStore
 from torchreid_occ.search.tracklets import GalleryTracklet
+from torchreid_occ.utils.checks import check_choice
 from torchreid_occ.utils.files import file_hash, remove_partial_files, replacing
 from torchreid_occ.utils.progress import progress
 
 FILE = "gallery.sqlite"
-STALE = 0.2  # share of an index that may be gone from the gallery until it is built anew
+STALE = 0.2  # share of removed features in an index from which it is rebuilt
 
 
 class Gallery:
-    """Tracklets and their features in a folder, to be added, removed and searched.
+    """Tracklets and their features in a folder, which can be added, removed and searched.
 
-    Several processes may use a folder at once; each sees what the others change.
+    Several processes may use a folder at once; each sees the changes of the others.
 
     Args:
-        folder: The folder, which `create` makes.
+        folder: Folder of a gallery, see `create`.
 
     Attributes:
-        checkpoint_hash: That of the ``TrackletExtractor`` of its features.
-        feature_dim: Their length.
-        uuid: Its own name among all galleries.
+        checkpoint_hash: ``TrackletExtractor.checkpoint_hash`` of the features.
+        feature_dim: Length of a feature.
+        uuid: Unique id of the gallery.
 
     Raises:
-        FileNotFoundError: If no gallery is there.
-        ValueError: If it is damaged.
+        FileNotFoundError: If the folder holds no gallery.
+        ValueError: If the gallery is damaged.
     """
 
-    def __init__(self, folder: str | Path):
+    def __init__(self, folder: StrPath) -> None:
         self.folder = Path(folder).expanduser()
         if not (self.folder / FILE).is_file():
             raise FileNotFoundError(
                 f"There is no gallery in {self.folder}: `torchreid-occ search index` makes one."
             )
         self._store = TrackletStore(self.folder / FILE)
-        for name in ("checkpoint_hash", "feature_dim", "uuid"):
-            setattr(self, name, self._store.about(name))
-        self._index, self._allowed, self._state = None, None, None
+        self.checkpoint_hash: str = self._store.about("checkpoint_hash")
+        self.feature_dim: int = self._store.about("feature_dim")
+        self.uuid: str = self._store.about("uuid")
+        self._index: FeatureIndex | None = None
+        self._allowed: npt.NDArray[np.int64] | None = None
+        self._state: tuple[Any, ...] | None = None
 
     @classmethod
-    def create(cls, folder, checkpoint_hash: str, feature_dim: int, kind: str | None = None):
-        """Opens the gallery in a folder, which is made where there is none.
+    def create(
+        cls, folder: StrPath, checkpoint_hash: str, feature_dim: int, kind: str | None = None
+    ) -> "Gallery":
+        """Opens the gallery in a folder, which is created if there is none.
 
         Args:
             folder: The folder.
-            checkpoint_hash: As `Gallery` has it.
-            feature_dim: Likewise.
-            kind: How it is indexed from now on, one of ``KINDS``. None leaves that as it is, which
-                for a new one is 'exact'.
+            checkpoint_hash: ``TrackletExtractor.checkpoint_hash`` of the features.
+            feature_dim: Length of a feature.
+            kind: Kind of the index from now on, one of ``KINDS``. None leaves the kind of a gallery
+                as it is, and is 'exact' for a new one.
 
         Raises:
-            ValueError: If the gallery there has features of another model, or the kind is unknown.
+            ValueError: If the gallery has features of another checkpoint, or the kind is unknown.
         """
-        if kind not in (None, *KINDS):
-            raise ValueError(f'Received kind "{kind}", but expected to be one of {KINDS}')
+        if kind is not None:
+            check_choice("kind", kind, KINDS)
         about = {"checkpoint_hash": checkpoint_hash, "feature_dim": feature_dim}
         about |= {"kind": kind or "exact", "uuid": uuid4().hex}
         TrackletStore(Path(folder).expanduser() / FILE, about)
@@ -82,63 +90,69 @@ class Gallery:
 
     @property
     def place(self) -> str:
-        """Where the gallery is, for messages."""
+        """Folder of the gallery, for messages."""
         return f"the gallery in {self.folder}"
 
     @property
     def kind(self) -> str:
-        """How it is indexed, one of ``KINDS``."""
+        """Kind of the index, one of ``KINDS``."""
         return self._store.about("kind")
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._store)
 
-    def check_model(self, checkpoint_hash: str, feature_dim: int):
-        """Refuses features that those in the gallery cannot be compared with.
+    def check_model(self, checkpoint_hash: str, feature_dim: int) -> None:
+        """Checks that features are comparable with the stored ones.
 
         Args:
-            checkpoint_hash: Of the checkpoint that the features come from.
-            feature_dim: Their length.
+            checkpoint_hash: Hash of the checkpoint that the features come from.
+            feature_dim: Length of a feature.
 
         Raises:
-            ValueError: If they are of another checkpoint; names both.
+            ValueError: If the stored features come from another checkpoint; names both.
         """
-        own = self.checkpoint_hash, self.feature_dim
-        check_same_model((checkpoint_hash, feature_dim), own, self.place)
+        stored = self.checkpoint_hash, self.feature_dim
+        check_same_model((checkpoint_hash, feature_dim), stored, self.place)
 
     def ids_of(self, tracklets: Sequence[GalleryTracklet]) -> list[int | None]:
-        """The ids of tracklets, None for one that is not there.
+        """Looks up the ids of tracklets; None for a tracklet that is not in the gallery.
+
+        Args:
+            tracklets: The tracklets.
 
         Raises:
-            ValueError: If two have one name, or one has the name of another tracklet there.
+            ValueError: If two tracklets have one name, or a name is taken by other frames.
         """
         repeated = [n for n, c in Counter(one.name for one in tracklets).items() if c > 1]
         if repeated:
             raise ValueError(f"Names must differ, but several tracklets are named {repeated[0]!r}.")
         found = self._store.find(tracklet.name for tracklet in tracklets)
-        ids = {there.name: number for number, there in found.items()}
+        ids = {stored.name: number for number, stored in found.items()}
         for tracklet in tracklets:
             number = ids.get(tracklet.name)
             if number is not None and found[number].frames != tracklet.frames:
                 raise ValueError(
                     f"{tracklet.name!r} is already in the gallery in {self.folder}, with the id "
                     f"{number} and other frames, the first of which is {found[number].frames[0]}: "
-                    "remove that, or give the new one another name."
+                    "remove that tracklet, or give the new one another name."
                 )
         return [ids.get(tracklet.name) for tracklet in tracklets]
 
     def add(
-        self, tracklets: Sequence[GalleryTracklet], features: np.ndarray, checkpoint_hash: str
+        self,
+        tracklets: Sequence[GalleryTracklet],
+        features: npt.NDArray[np.floating[Any]],
+        checkpoint_hash: str,
     ) -> list[int]:
-        """Adds tracklets, all or none; those that are there already stay as they are.
+        """Adds tracklets, all or none; those already in the gallery are left as they are.
 
         Args:
             tracklets: The tracklets.
             features: Their features.
-            checkpoint_hash: As `Gallery` has it.
+            checkpoint_hash: Hash of the checkpoint that the features come from.
 
         Returns:
-            Their ids.
+            The ids of all tracklets.
 
         Shape:
             features: ``(N, D)``.
@@ -152,16 +166,17 @@ class Gallery:
         with self._store.transaction():
             ids = self.ids_of(tracklets)
             new = [place for place, number in enumerate(ids) if number is None]
-            added = self._store.add([tracklets[place] for place in new], features[new])
-            for place, number in zip(new, added, strict=True):
-                ids[place] = number
-        return ids
+            added = iter(self._store.add([tracklets[place] for place in new], features[new]))
+            return [next(added) if number is None else number for number in ids]
 
-    def remove(self, ids: Iterable[int]):
+    def remove(self, ids: Iterable[int]) -> None:
         """Removes tracklets, all or none.
 
+        Args:
+            ids: Ids of the tracklets.
+
         Raises:
-            KeyError: If there is none of an id.
+            KeyError: If an id is not in the gallery.
         """
         ids = list(ids)
         with self._store.transaction():
@@ -174,24 +189,24 @@ class Gallery:
             self._store.remove(ids)
 
     def tracklets(self) -> Iterator[tuple[int, GalleryTracklet]]:
-        """All ids, counting up, with their tracklets."""
+        """Yields all ids with their tracklets, ordered by id."""
         return self._store.tracklets()
 
-    def ids(self) -> np.ndarray:
-        """Ids of all tracklets, counting up."""
+    def ids(self) -> npt.NDArray[np.int64]:
+        """Returns the ids of all tracklets in ascending order. Shape: ``(N,)``."""
         return self._store.ids()
 
-    def entries(self) -> Iterator[tuple[int, GalleryTracklet, np.ndarray]]:
-        """All ids, counting up, with their tracklets and features."""
+    def entries(self) -> Iterator[tuple[int, GalleryTracklet, npt.NDArray[np.float32]]]:
+        """Yields all ids with their tracklets and features, ordered by id."""
         for ids, features in self._store.features_after(0):
-            there = self._store.get(ids.tolist())
+            stored = self._store.get(ids.tolist())
             for number, feature in zip(ids.tolist(), features, strict=True):
-                if number in there:  # another process may have removed it just now
-                    yield number, there[number], feature
+                if number in stored:  # another process may have removed it meanwhile
+                    yield number, stored[number], feature
 
     def search(
         self,
-        feature: np.ndarray,
+        feature: npt.NDArray[np.floating[Any]],
         checkpoint_hash: str,
         top: int = 10,
         other_than_camera: int | None = None,
@@ -199,11 +214,11 @@ class Gallery:
         """Finds the tracklets nearest by cosine distance.
 
         Args:
-            feature: What they are near to.
-            checkpoint_hash: As `Gallery` has it.
-            top: How many; fewer where there are not so many.
-            other_than_camera: A camera whose tracklets are left out, as that of the query is in a
-                test.
+            feature: Feature of the query.
+            checkpoint_hash: Hash of the checkpoint that the feature comes from.
+            top: Number of tracklets to find; fewer where there are fewer.
+            other_than_camera: Camera whose tracklets are excluded, as that of the query is in
+                re-identification's evaluation.
 
         Shape:
             feature: ``(D,)``.
@@ -214,67 +229,69 @@ class Gallery:
         feature = np.asarray(feature)
         self.check_model(checkpoint_hash, len(feature))
         check_query(feature, top)
-        self._refresh()
+        index = self._refreshed()
         allowed = self._allowed
         if other_than_camera is not None:
             allowed = self._store.ids(other_than_camera)
-        ids, distances = self._index.search(feature, top, allowed)
-        there = self._store.get(ids.tolist())
+        ids, distances = index.search(feature, top, allowed)
+        stored = self._store.get(ids.tolist())
         return [
-            Match(int(number), float(distance), there[number])
-            for number, distance in zip(ids, distances, strict=True)
-            if number in there
+            Match(number, distance, stored[number])
+            for number, distance in zip(ids.tolist(), distances.tolist(), strict=True)
+            if number in stored
         ]
 
-    def save_index(self):
-        """Brings the index on disk to what the gallery holds, so that it loads without delay."""
-        self._refresh()  # what takes long keeps no other process waiting
+    def save_index(self) -> None:
+        """Writes an up-to-date index, so that later searches begin without delay."""
+        self._refreshed()  # the slow part happens before the lock that other processes wait for
         with self._store.transaction():
-            self._refresh()
+            index = self._refreshed()
             former = self._index_file()
             remove_partial_files(self.folder)
             for left_over in set(self.folder.glob("index-*.faiss")) - {former}:
                 left_over.unlink()
             path = self.folder / f"index-{uuid4().hex}.faiss"
             with replacing(path) as file:
-                self._index.write(file)
+                index.write(file)
             self._store.set_about(index_file=path.name, index_hash=file_hash(path))
         if former:
             former.unlink(missing_ok=True)
 
-    def _refresh(self):
-        """Brings the index in memory to what the gallery holds."""
+    def _refreshed(self) -> FeatureIndex:
+        """Updates the index in memory to the gallery's tracklets and returns it."""
         state = self._store.state()
-        if state == self._state:
-            return
+        if self._index is not None and state == self._state:
+            return self._index
         kind, live = self.kind, self._store.ids()
-        if self._index is None:
-            self._index = self._load(kind)
-        gone = ~np.isin(self._index.ids, live)
-        if self._index.kind != kind or gone.sum() > STALE * len(gone):
-            self._index, gone = FeatureIndex(kind, self.feature_dim), np.zeros(0, bool)
-        last = int(self._index.ids.max(initial=0))  # SQLite knows no numbers of numpy
+        index = self._load(kind) if self._index is None else self._index
+        gone = ~np.isin(index.ids, live)
+        if index.kind != kind or gone.sum() > STALE * len(gone):
+            index, gone = FeatureIndex(kind, self.feature_dim), np.zeros(0, bool)
+        last = int(index.ids.max(initial=0))  # SQLite takes no numpy integers
         blocks = -(-int((live > last).sum()) // BLOCK)
-        for block in progress(self._store.features_after(last), "indexing", blocks, "block"):
-            self._index.add(*block)
+        for ids, features in progress(
+            self._store.features_after(last), "indexing", blocks, "block"
+        ):
+            index.add(ids, features)
         self._allowed = live if gone.any() else None
-        self._state = state
+        self._index, self._state = index, state
+        return index
 
-    def _load(self, kind):
-        """The index on disk, or an empty one where that is of no use."""
-        with self._store.transaction("DEFERRED"):  # meanwhile nobody takes its place
+    def _load(self, kind: str) -> FeatureIndex:
+        """Reads the index on disk; returns an empty one if it is missing or damaged."""
+        with self._store.transaction("DEFERRED"):  # no other process replaces it meanwhile
             path = self._index_file()
             if path is None:
                 return FeatureIndex(kind, self.feature_dim)
             try:
                 if file_hash(path) == self._store.about("index_hash"):
                     return FeatureIndex.read(path, kind)
-                fault = "not the file that was written"
+                fault = "its hash is another"
             except (OSError, RuntimeError) as error:  # FAISS raises the latter
                 fault = str(error)
-        warnings.warn(f"The index is built anew, as {path} is of no use: {fault}.", stacklevel=4)
+        warnings.warn(f"The index is rebuilt, as {path} cannot be used: {fault}.", stacklevel=4)
         return FeatureIndex(kind, self.feature_dim)
 
-    def _index_file(self):
+    def _index_file(self) -> Path | None:
         name = self._store.about("index_file")
-        return name and self.folder / name
+        return self.folder / name if name else None

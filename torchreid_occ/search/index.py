@@ -1,9 +1,11 @@
-"""The index that finds the nearest features by cosine distance: FAISS's, exact or approximate."""
+"""Nearest features by cosine distance, found by FAISS exactly or approximately."""
 
 from functools import cache
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from torchreid_occ.utils.dependencies import import_optional
 
@@ -12,64 +14,86 @@ LINKS = 16  # of a node of the graph, "M" of Malkov and Yashunin (TPAMI 2020)
 BREADTH_OF_ADDING, BREADTH_OF_SEARCH = 40, 512  # candidates kept, "efConstruction" and "efSearch"
 
 
+class Writable(Protocol):
+    """What an index is written to, such as a binary file."""
+
+    def write(self, data: bytes, /) -> Any:
+        """Appends bytes."""
+
+
 class FeatureIndex:
     """Ids of features, found by the features' cosine similarity.
 
     Args:
-        kind: 'exact' compares with all features; 'hnsw' walks a graph of them, which takes a
+        kind: 'exact' compares with all features; 'hnsw' searches a graph of them, which takes a
             fraction of the time and misses a few.
         feature_dim: Length of a feature.
     """
 
-    def __init__(self, kind: str, feature_dim: int):
-        self.kind, faiss = kind, _faiss()
+    def __init__(self, kind: str, feature_dim: int) -> None:
+        faiss = _faiss()
         if kind == "exact":
             inner = faiss.IndexFlatIP(feature_dim)
         else:
             inner = faiss.IndexHNSWFlat(feature_dim, LINKS, faiss.METRIC_INNER_PRODUCT)
             inner.hnsw.efConstruction = BREADTH_OF_ADDING
+        self.kind = kind
         self._index = faiss.IndexIDMap(inner)
 
     @classmethod
-    def read(cls, path: Path, kind: str):
-        """An index that `write` wrote."""
+    def read(cls, path: Path, kind: str) -> "FeatureIndex":
+        """Reads an index from a file.
+
+        Args:
+            path: File that `write` wrote.
+            kind: Kind of the index in the file.
+        """
         index = cls.__new__(cls)
         index.kind = kind
         index._index = _faiss().read_index(str(path))
         return index
 
-    def write(self, file):
-        """Writes the index to a binary file."""
+    def write(self, file: Writable) -> None:
+        """Writes the index to a binary file.
+
+        Args:
+            file: The open file.
+        """
         faiss = _faiss()
         faiss.write_index(self._index, faiss.PyCallbackIOWriter(file.write))
 
     @property
-    def ids(self) -> np.ndarray:
-        """All ids, in the order they were added."""
+    def ids(self) -> npt.NDArray[np.int64]:
+        """All ids, in the order in which they were added. Shape: ``(N,)``."""
         return _faiss().vector_to_array(self._index.id_map)
 
-    def add(self, ids: np.ndarray, features: np.ndarray):
-        """Adds features under ids that are new.
+    def add(self, ids: npt.NDArray[np.int64], features: npt.NDArray[np.floating[Any]]) -> None:
+        """Adds features under new ids.
 
         Args:
-            ids: Their ids.
-            features: The features, of any length.
+            ids: The ids.
+            features: The features, of any norm.
 
         Shape:
             ids: ``(N,)``; features: ``(N, D)``.
         """
         self._index.add_with_ids(_unit(features), ids)
 
-    def search(self, feature: np.ndarray, top: int, allowed: np.ndarray | None = None):
+    def search(
+        self,
+        feature: npt.NDArray[np.floating[Any]],
+        top: int,
+        allowed: npt.NDArray[np.int64] | None = None,
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
         """Finds the nearest features.
 
         Args:
-            feature: What they are near to.
-            top: How many; fewer where there are not so many.
-            allowed: Ids to choose among; None for all.
+            feature: Feature of the query.
+            top: Number of features to find; fewer where there are fewer.
+            allowed: Ids to search; all if None.
 
         Returns:
-            Their ids and cosine distances, nearest first; of equally near ones, the lower id first.
+            Ids and cosine distances, nearest first; equal distances are ordered by id.
 
         Shape:
             feature: ``(D,)``; results: ``(N,)`` each.
@@ -89,17 +113,19 @@ class FeatureIndex:
 
 
 @cache
-def _faiss():
+def _faiss() -> Any:
     (faiss,) = import_optional("faiss", extra="search")
     return faiss
 
 
-def _unit(features):
+def _unit(features: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
+    """Scales features to unit length."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     return np.ascontiguousarray(features / np.maximum(lengths, 1e-12), np.float32)
 
 
-def _bits(ids):
+def _bits(ids: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+    """Returns a bitmap of ids, lowest bit first."""
     chosen = np.zeros(int(ids.max(initial=0)) + 1, bool)
     chosen[ids] = True
     return np.packbits(chosen, bitorder="little")

@@ -1,27 +1,31 @@
-"""The answer to a query as a page that needs no other file and no network."""
+"""Results of a search as an HTML page without further files or network access."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from torchreid_occ._types import StrPath
+from torchreid_occ.data.frames import Frame
 from torchreid_occ.search.answer import printable, time_span
-from torchreid_occ.search.gallery import Gallery, Match
+from torchreid_occ.search.gallery import Gallery
+from torchreid_occ.search.protocol import Match
 from torchreid_occ.search.query import SearchQuery
 from torchreid_occ.utils.files import write_text
-from torchreid_occ.visualization.frame_strip import frame_strip, spread_frames
+from torchreid_occ.visualization.frame_strip import Picture, frame_strip, spread_frames
 
 FRAMES = 8  # shown of a tracklet
 
 
-def write_page(path: str | Path, gallery: Gallery, query: SearchQuery, matches: Sequence[Match]):
-    """Writes the page: the query beside the tracklets found, nearest first.
+def write_page(
+    path: StrPath, gallery: Gallery, query: SearchQuery, matches: Sequence[Match]
+) -> None:
+    """Writes a page with the query beside the tracklets found, nearest first.
 
     Args:
         path: The file.
-        gallery: What was searched.
-        query: What was searched for.
-        matches: What was found.
+        gallery: The gallery that was searched.
+        query: The query.
+        matches: The matches, nearest first.
     """
     templates = Environment(
         loader=PackageLoader("torchreid_occ.search", "."),
@@ -41,8 +45,8 @@ def write_page(path: str | Path, gallery: Gallery, query: SearchQuery, matches: 
     write_text(path, page)
 
 
-def _frames(frames):
-    """Pictures of some frames; none if they are not where they were indexed."""
+def _frames(frames: Sequence[Frame]) -> list[Picture]:
+    """Returns pictures of some frames; an empty list if the files have moved."""
     try:
         return [frame_strip([frame], 1) for frame in spread_frames(frames, FRAMES)]
     except (FileNotFoundError, ValueError):

@@ -1,13 +1,15 @@
-"""Beyond one machine: galleries in a collection of Qdrant, a distributed vector engine.
+"""Galleries in a collection of Qdrant, a vector engine that runs on several machines.
 
-Several galleries, each filled on a machine of its own, may share a collection: a point is named by
-its gallery and its id there.
+Several galleries, each filled on its own machine, may share a collection: the id of a point is
+derived from the gallery's uuid and the id of the tracklet there.
 """
 
 from functools import cache
+from typing import Any
 from uuid import UUID, uuid5
 
 import numpy as np
+import numpy.typing as npt
 
 from torchreid_occ.search.gallery import Gallery
 from torchreid_occ.search.protocol import Match, check_query, check_same_model
@@ -19,24 +21,24 @@ BLOCK = 256  # points received at a time
 
 
 class QdrantCollection:
-    """Tracklets of galleries in a collection, searched by cosine distance as a `Gallery` is.
+    """Tracklets of galleries in a collection, which is searched like a `Gallery`.
 
     Args:
         client: A ``qdrant_client.QdrantClient``, of a server or of Qdrant's embedded form.
-        name: Name of the collection, which is made when a gallery is first mirrored.
+        name: Name of the collection, which is created when a gallery is first mirrored.
     """
 
-    def __init__(self, client, name: str):
+    def __init__(self, client: Any, name: str) -> None:
         self._client, self._name = client, name
         self._models = _qdrant().models
 
     @classmethod
-    def at(cls, url: str, name: str):
-        """A collection of the server at a URL.
+    def at(cls, url: str, name: str) -> "QdrantCollection":
+        """Connects to a collection of a server.
 
         Args:
-            url: Such as ``http://localhost:6333``.
-            name: Of the collection.
+            url: URL of the server, such as ``http://localhost:6333``.
+            name: Name of the collection.
 
         Raises:
             ConnectionError: If no server answers there.
@@ -54,19 +56,19 @@ class QdrantCollection:
         return f"the collection {self._name}"
 
     def __len__(self) -> int:
-        return self._client.count(self._name).count
+        return int(self._client.count(self._name).count)
 
     def mirror(self, gallery: Gallery) -> tuple[int, int]:
-        """Brings the points of a gallery to what it holds, and leaves those of others alone.
+        """Updates the points of a gallery to its tracklets; those of other galleries stay.
 
         Args:
             gallery: The gallery.
 
         Returns:
-            How many points were added and removed.
+            The numbers of points added and removed.
 
         Raises:
-            ValueError: If the collection has features of another model.
+            ValueError: If the collection has features of another checkpoint.
         """
         if not self._client.collection_exists(self._name):
             self._client.create_collection(
@@ -81,33 +83,54 @@ class QdrantCollection:
         missing, gone = held - sent, sent - held
         points = (
             self._models.PointStruct(
-                id=_point(gallery, number),
+                id=_point_id(gallery, number),
                 vector=feature.tolist(),
                 payload={"gallery": gallery.uuid, "id": number, **tracklet._asdict()},
             )
             for number, tracklet, feature in gallery.entries()
             if number in missing
         )
-        points = progress(points, "sending", len(missing), "tracklet")
-        self._client.upload_points(self._name, points, wait=True)
+        sending = progress(points, "sending", len(missing), "tracklet")
+        self._client.upload_points(self._name, sending, wait=True)
         if gone:
-            self._client.delete(self._name, [_point(gallery, number) for number in gone])
+            self._client.delete(self._name, [_point_id(gallery, number) for number in gone])
         return len(missing), len(gone)
 
-    def check_model(self, checkpoint_hash: str, feature_dim: int):
-        """As `Gallery.check_model` does."""
+    def check_model(self, checkpoint_hash: str, feature_dim: int) -> None:
+        """Checks that features are comparable with the stored ones.
+
+        Args:
+            checkpoint_hash: Hash of the checkpoint that the features come from.
+            feature_dim: Length of a feature.
+
+        Raises:
+            ValueError: If the stored features come from another checkpoint; names both.
+        """
         config = self._client.get_collection(self._name).config
-        own = config.metadata["checkpoint_hash"], config.params.vectors.size
-        check_same_model((checkpoint_hash, feature_dim), own, self.place)
+        stored = config.metadata["checkpoint_hash"], config.params.vectors.size
+        check_same_model((checkpoint_hash, feature_dim), stored, self.place)
 
     def search(
         self,
-        feature: np.ndarray,
+        feature: npt.NDArray[np.floating[Any]],
         checkpoint_hash: str,
         top: int = 10,
         other_than_camera: int | None = None,
     ) -> list[Match]:
-        """As `Gallery.search` does, over all galleries that were mirrored."""
+        """Finds the tracklets nearest by cosine distance, over all mirrored galleries.
+
+        Args:
+            feature: Feature of the query.
+            checkpoint_hash: Hash of the checkpoint that the feature comes from.
+            top: Number of tracklets to find; fewer where there are fewer.
+            other_than_camera: Camera whose tracklets are excluded.
+
+        Shape:
+            feature: ``(D,)``.
+
+        Raises:
+            ValueError: If the feature is of another model or not finite, or `top` is less than 1.
+        """
         feature = np.asarray(feature)
         self.check_model(checkpoint_hash, len(feature))
         check_query(feature, top)
@@ -119,9 +142,10 @@ class QdrantCollection:
         )
         return [_match(point) for point in found.points]
 
-    def _sent(self, gallery):
-        """Ids of a gallery's points."""
-        ids, following = set(), None
+    def _sent(self, gallery: Gallery) -> set[int]:
+        """Returns the ids of a gallery's tracklets that the collection holds."""
+        ids: set[int] = set()
+        following = None
         chosen = self._models.Filter(must=[self._with("gallery", gallery.uuid)])
         while True:
             points, following = self._client.scroll(
@@ -131,15 +155,15 @@ class QdrantCollection:
             if following is None:
                 return ids
 
-    def _with(self, key, value):
+    def _with(self, key: str, value: str | int) -> Any:
         return self._models.FieldCondition(key=key, match=self._models.MatchValue(value=value))
 
 
-def _point(gallery, number):
+def _point_id(gallery: Gallery, number: int) -> str:
     return str(uuid5(UUID(gallery.uuid), str(number)))
 
 
-def _match(point):
+def _match(point: Any) -> Match:
     payload = point.payload
     tracklet = GalleryTracklet(**{field: payload[field] for field in GalleryTracklet._fields})
     tracklet = tracklet._replace(frames=tuple(tracklet.frames))
@@ -147,6 +171,6 @@ def _match(point):
 
 
 @cache
-def _qdrant():
+def _qdrant() -> Any:
     (qdrant_client,) = import_optional("qdrant_client", extra="qdrant")
     return qdrant_client

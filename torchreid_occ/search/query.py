@@ -1,25 +1,29 @@
-"""What is searched for: a folder of frames, a crop of an image, or a box followed in a video."""
+"""Queries of a search: a folder of frames, a crop of an image, or a track or box in a video."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from torchreid_occ._types import StrPath
-from torchreid_occ.data.frames import frames_of
+from torchreid_occ.data.frames import Frame, frames_of
 from torchreid_occ.data.images import read_image
 from torchreid_occ.footage.boxes import Boxes, boxes_from_rows, read_mot
 from torchreid_occ.footage.tracks import usable
 from torchreid_occ.footage.video import read_frames, scan_video
 
-BOX = "left, top, width and height in pixels"
-
 
 class SearchQuery(NamedTuple):
-    """A tracklet to search for."""
+    """A tracklet to search for.
+
+    Attributes:
+        title: Description of the query, for results.
+        frames: Frames in temporal order.
+    """
 
     title: str
-    frames: Sequence[str | np.ndarray]  # as a ``TrackletExtractor`` takes them
+    frames: Sequence[Frame]
 
 
 def build_query(
@@ -46,15 +50,19 @@ def build_query(
     Raises:
         ValueError: If these arguments do not belong together.
     """
-    if folder is not None and image is video is box is tracks is track is span is None:
+    arguments: dict[str, object] = {"folder": folder, "image": image, "video": video, "box": box}
+    arguments |= {"tracks": tracks, "track": track, "span": span}
+    given = {name for name, value in arguments.items() if value is not None}
+    if folder is not None and given == {"folder"}:
         return folder_query(folder)
-    if image is not None and folder is video is tracks is track is span is None:
+    if image is not None and given <= {"image", "box"}:
         return image_query(image, box)
-    if video is not None and folder is image is None:
-        if tracks is not None and track is not None and box is None:
-            return track_query(video, tracks, track, span)
-        if box is not None and span is not None and tracks is track is None:
-            return box_query(video, box, span)
+    if video is not None and given - {"span"} == {"video", "tracks", "track"}:
+        assert tracks is not None and track is not None
+        return track_query(video, tracks, track, span)
+    if video is not None and given == {"video", "box", "span"}:
+        assert box is not None and span is not None
+        return box_query(video, box, span)
     raise ValueError(
         "These arguments do not belong together: a folder stands alone, an image may have a box, "
         "and a video has tracks, a track and optionally a span, or a box and a span."
@@ -67,15 +75,15 @@ def folder_query(folder: StrPath) -> SearchQuery:
     Args:
         folder: The folder.
     """
-    return SearchQuery(str(folder), frames_of(folder))
+    return SearchQuery(str(folder), [*frames_of(folder)])
 
 
 def image_query(path: StrPath, box: Sequence[float] | None = None) -> SearchQuery:
-    """An image of one person.
+    """Returns an image of a person, or a crop of it.
 
     Args:
         path: The image.
-        box: Where the person is, if not all over the image: left, top, width and height in pixels.
+        box: Left, top, width and height of the person in pixels; the whole image if None.
 
     Raises:
         ValueError: If the box has no area in the image.
@@ -85,22 +93,22 @@ def image_query(path: StrPath, box: Sequence[float] | None = None) -> SearchQuer
         return SearchQuery(str(path), [str(path)])
     left, top, width, height = box
     corners = np.clip([left, top, left + width, top + height], 0, [*image.size, *image.size])
-    return SearchQuery(f"{path}, box {_shown(box)}", [_cut(np.asarray(image), corners, path)])
+    return SearchQuery(f"{path}, box {_shown(box)}", [_crop(np.asarray(image), corners, path)])
 
 
 def track_query(
     video: StrPath, tracks: StrPath, track: int, span: tuple[int, int] | None = None
 ) -> SearchQuery:
-    """A track in a video.
+    """Returns the crops of a track in a video.
 
     Args:
         video: The video.
-        tracks: Tracks in MOTChallenge's format.
-        track: Which of them.
-        span: First and last frame to take, counted from 1; all of the track if None.
+        tracks: File of tracks in MOTChallenge's format.
+        track: Id of the track.
+        span: First and last frame to take, counted from 1; the whole track if None.
 
     Raises:
-        ValueError: If there is no such track, or nothing of it in these frames.
+        ValueError: If there is no such track, or the track has no box in these frames.
     """
     boxes = read_mot(tracks)
     own = boxes[boxes.track == track]
@@ -120,11 +128,11 @@ def track_query(
 
 
 def box_query(video: StrPath, box: Sequence[float], span: tuple[int, int]) -> SearchQuery:
-    """A box that stays where it is in a span of a video.
+    """Returns the crops of a fixed box in several frames of a video.
 
     Args:
         video: The video.
-        box: Its left, top, width and height in pixels.
+        box: Left, top, width and height in pixels.
         span: First and last frame, counted from 1.
 
     Raises:
@@ -139,21 +147,23 @@ def box_query(video: StrPath, box: Sequence[float], span: tuple[int, int]) -> Se
     return SearchQuery(f"{video}, box {_shown(box)}, {_frames(boxes)}", _crops(video, boxes))
 
 
-def _crops(path, boxes: Boxes):
-    """What a track shows, in RGB."""
+def _crops(path: StrPath, boxes: Boxes) -> list[npt.NDArray[np.uint8]]:
+    """Returns the RGB crops of a track."""
     video = scan_video(path)
     boxes = usable(boxes, video, min_height=1)
     corners = dict(zip(boxes.frame.tolist(), boxes.corners, strict=True))
     crops = []
     for number, frame in read_frames(video, int(boxes.frame[0])):
         if number in corners:
-            crops.append(_cut(frame[..., ::-1], corners[number], path))
+            crops.append(_crop(frame[..., ::-1], corners[number], path))
         if len(crops) == len(boxes):
             break
     return crops
 
 
-def _cut(frame, corners, path):
+def _crop(
+    frame: npt.NDArray[np.uint8], corners: npt.NDArray[np.floating[Any]], path: StrPath
+) -> npt.NDArray[np.uint8]:
     left, top = np.floor(corners[:2]).astype(int)
     right, bottom = np.ceil(corners[2:]).astype(int)
     crop = frame[top:bottom, left:right]
@@ -162,9 +172,9 @@ def _cut(frame, corners, path):
     return np.ascontiguousarray(crop)
 
 
-def _shown(box):
+def _shown(box: Sequence[float]) -> str:
     return ",".join(f"{number:g}" for number in box)
 
 
-def _frames(boxes):
+def _frames(boxes: Boxes) -> str:
     return f"frames {boxes.frame[0]} to {boxes.frame[-1]}"

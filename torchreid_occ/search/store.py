@@ -1,8 +1,8 @@
-"""What a gallery is: tracklets and their features in one SQLite file.
+"""Tracklets and their features in one SQLite file.
 
-Each change is one transaction, so that a process killed at any point leaves the state before it or
-after it, and SQLite's locks let processes change the file in turn. Ids count up and none is given
-twice: whoever has seen all up to one finds what is new above it.
+Each change is one transaction, so that a kill at any point leaves the state before or after it, and
+SQLite's locks serialise the changes of several processes. Ids only grow and are never reused: rows
+added after id N have ids > N.
 """
 
 import json
@@ -11,20 +11,22 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from torchreid_occ.search.tracklets import GalleryTracklet
 
 FORMAT = 1
-PATIENCE = 600  # seconds to wait for another process's change
-BLOCK = 4096  # rows read at a time, so that no reader keeps writers waiting
+TIMEOUT = 600  # seconds to wait for another process's change
+BLOCK = 4096  # rows read at a time, so that readers do not block writers
 _TABLES = (
     "CREATE TABLE about (key TEXT PRIMARY KEY, value) WITHOUT ROWID",
     "CREATE TABLE tracklets (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, "
     "camera INTEGER, start REAL, end REAL, frames TEXT NOT NULL)",
     "CREATE INDEX by_camera ON tracklets (camera)",
-    # Apart from the rest, which is then listed without passing over them.
+    # A table of their own, so that listing tracklets does not read features.
     "CREATE TABLE features (id INTEGER PRIMARY KEY REFERENCES tracklets ON DELETE CASCADE, "
     "feature BLOB NOT NULL)",
     f"PRAGMA user_version = {FORMAT}",
@@ -37,59 +39,75 @@ class TrackletStore:
 
     Args:
         path: The file.
-        about: What `about` gives of a new store. None to open one that is there.
+        about: Values of `about` in a new store, which is created if there is none; None to open an
+            existing store.
 
     Raises:
-        ValueError: If the file is damaged, or something else.
-        OSError: If it cannot be opened or made.
+        ValueError: If the file is damaged or no store.
+        OSError: If it cannot be opened or created.
     """
 
-    def __init__(self, path: Path, about: dict | None = None):
+    def __init__(self, path: Path, about: dict[str, Any] | None = None) -> None:
         self._path = path
         if about is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()  # an empty file is an empty database
         with self._explained():
-            uri = f"{path.absolute().as_uri()}?mode=rw"  # makes no file
-            self._connection = sqlite3.connect(uri, PATIENCE, isolation_level=None, uri=True)
+            uri = f"{path.absolute().as_uri()}?mode=rw"  # does not create a file
+            self._connection = sqlite3.connect(uri, TIMEOUT, isolation_level=None, uri=True)
         self._rows("PRAGMA foreign_keys = ON")
         if about is not None:
             self._make_tables(about)
         ((found,),) = self._rows("PRAGMA user_version")
         if found != FORMAT:
             raise ValueError(
-                f"{path} is no gallery: its format is {found}, but expected {FORMAT}. (One whose "
-                "making was interrupted is made by indexing again.)"
+                f"{path} is no gallery: its format is {found}, but expected {FORMAT}. (If its "
+                "creation was interrupted, index again.)"
             )
 
     @contextmanager
-    def transaction(self, mode: str = "IMMEDIATE"):
-        """What the block changes is kept as a whole or not at all.
+    def transaction(self, mode: str = "IMMEDIATE") -> Iterator[None]:
+        """Makes the changes of the block atomic.
 
         Args:
-            mode: SQLite's: 'IMMEDIATE' lets no other process change anything meanwhile, 'DEFERRED'
-                lets the block read everything in one state.
+            mode: SQLite's mode: 'IMMEDIATE' blocks changes by other processes, 'DEFERRED' gives
+                all reads of the block one snapshot.
         """
         with self._explained(), self._connection:
             self._connection.execute(f"BEGIN {mode}")
             yield
 
-    def about(self, key: str):
-        """A value that the store keeps about itself, or None."""
+    def about(self, key: str) -> Any:
+        """Returns a value about the store, or None.
+
+        Args:
+            key: Name of the value.
+        """
         rows = self._rows("SELECT value FROM about WHERE key = ?", key)
         return rows[0][0] if rows else None
 
-    def set_about(self, **values):
-        """Keeps values about the store."""
-        for item in values.items():
-            self._rows("INSERT OR REPLACE INTO about VALUES (?, ?)", *item)
+    def set_about(self, **values: str | int | None) -> None:
+        """Stores values about the store.
 
-    def state(self) -> tuple:
-        """Something that differs once anything was changed, by this process or another."""
+        Args:
+            **values: The values by name.
+        """
+        for pair in values.items():
+            self._rows("INSERT OR REPLACE INTO about VALUES (?, ?)", *pair)
+
+    def state(self) -> tuple[Any, ...]:
+        """Returns a value that differs after any change, by this process or another."""
         return (*self._rows("PRAGMA data_version"), self._connection.total_changes)
 
-    def add(self, tracklets: Sequence[GalleryTracklet], features: np.ndarray) -> list[int]:
-        """Adds tracklets whose names are not there yet; gives their ids."""
+    def add(
+        self, tracklets: Sequence[GalleryTracklet], features: npt.NDArray[np.floating[Any]]
+    ) -> list[int]:
+        """Adds tracklets of new names and returns their ids.
+
+        Args:
+            tracklets: The tracklets.
+            features: Their features. Shape: ``(N, D)``.
+        """
         ((last,),) = self._rows("SELECT coalesce(max(seq), 0) FROM sqlite_sequence")
         ids = range(last + 1, last + 1 + len(tracklets))
         rows = (
@@ -103,89 +121,112 @@ class TrackletStore:
             self._connection.executemany("INSERT INTO features VALUES (?, ?)", pairs)
         return list(ids)
 
-    def remove(self, ids: Iterable[int]):
-        """Removes tracklets; ids that are not there are passed over."""
+    def remove(self, ids: Iterable[int]) -> None:
+        """Removes tracklets; unknown ids are ignored.
+
+        Args:
+            ids: Ids of the tracklets.
+        """
         self._rows(f"DELETE FROM tracklets WHERE id IN {_LISTED}", json.dumps(list(ids)))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._rows("SELECT count(*) FROM tracklets")[0][0]
 
     def find(self, names: Iterable[str]) -> dict[int, GalleryTracklet]:
-        """The tracklets of those names that are there, by their ids."""
+        """Returns the stored tracklets of some names by id.
+
+        Args:
+            names: The names.
+        """
         return self._select("name", names)
 
     def get(self, ids: Iterable[int]) -> dict[int, GalleryTracklet]:
-        """The tracklets of those ids that are there, by their ids."""
+        """Returns the stored tracklets of some ids by id.
+
+        Args:
+            ids: The ids.
+        """
         return self._select("id", ids)
 
     def tracklets(self) -> Iterator[tuple[int, GalleryTracklet]]:
-        """All tracklets with their ids, which count up."""
+        """Yields all tracklets with their ids, ordered by id."""
         for rows in self._blocks("tracklets", 0):
             yield from (_as_tracklet(*row) for row in rows)
 
-    def ids(self, other_than_camera: int | None = None) -> np.ndarray:
-        """Ids of all tracklets, or of those not known to be of a camera, counting up."""
+    def ids(self, other_than_camera: int | None = None) -> npt.NDArray[np.int64]:
+        """Returns ids in ascending order. Shape: ``(N,)``.
+
+        Args:
+            other_than_camera: Camera whose tracklets are excluded.
+        """
         condition = "" if other_than_camera is None else " WHERE camera IS NOT ?"
         values = () if other_than_camera is None else (other_than_camera,)
         rows = self._rows(f"SELECT id FROM tracklets{condition}", *values)
         return np.sort(np.fromiter((number for (number,) in rows), np.int64, len(rows)))
 
-    def features_after(self, number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Blocks of ids above a number, counting up, and of the features of their tracklets.
+    def features_after(
+        self, number: int
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
+        """Yields blocks of ids and features of the tracklets after an id, ordered by id.
+
+        Args:
+            number: The id.
 
         Shape:
-            Each: ``(N,)`` and ``(N, D)``.
+            Each block: ``(N,)`` and ``(N, D)``.
         """
         for rows in self._blocks("features", number):
-            ids, features = zip(*rows, strict=True)
-            features = np.frombuffer(b"".join(features), "<f4").reshape(len(ids), -1)
+            ids, blobs = zip(*rows, strict=True)
+            features = np.frombuffer(b"".join(blobs), "<f4").reshape(len(ids), -1)
             yield np.array(ids, np.int64), features
 
-    def _select(self, column, values):
+    def _select(self, column: str, values: Iterable[str | int]) -> dict[int, GalleryTracklet]:
         query = f"SELECT * FROM tracklets WHERE {column} IN {_LISTED}"
         return dict(_as_tracklet(*row) for row in self._rows(query, json.dumps(list(values))))
 
-    def _blocks(self, table, after):
+    def _blocks(self, table: str, after: int) -> Iterator[list[Any]]:
         query = f"SELECT * FROM {table} WHERE id > ? ORDER BY id LIMIT {BLOCK}"
         while rows := self._rows(query, after):
             yield rows
             after = rows[-1][0]
 
-    def _make_tables(self, about):
+    def _make_tables(self, about: dict[str, Any]) -> None:
         with self.transaction():
             if not self._rows("SELECT * FROM sqlite_master"):
                 for statement in _TABLES:
                     self._rows(statement)
                 self.set_about(**about)
 
-    def _rows(self, command, *values):
+    def _rows(self, command: str, *values: str | int | None) -> list[Any]:
         with self._explained():
             return self._connection.execute(command, values).fetchall()
 
     @contextmanager
-    def _explained(self):
-        """SQLite's errors as what a user can act on."""
+    def _explained(self) -> Iterator[None]:
+        """Translates SQLite's errors into errors that name the file and a remedy."""
         try:
             yield
         except UnicodeEncodeError as error:
             raise ValueError(
-                f"{error.object!r} is no text in UTF-8: give it another name."
+                f"{error.object!r} is not UTF-8 text: give it another name."
             ) from error
         except sqlite3.OperationalError as error:
-            raise OSError(f"{self._path} cannot be used as it should: {error}.") from error
+            raise OSError(f"{self._path} cannot be used: {error}.") from error
         except sqlite3.DatabaseError as error:
             raise ValueError(
-                f"{self._path} is damaged or no gallery ({error}): restore it from a copy, or "
+                f"{self._path} is damaged or no gallery ({error}): restore a copy, or "
                 "index anew into another folder."
             ) from error
 
 
-def _shortened(frames):
-    """Paths as text that names what they begin with once."""
+def _shortened(frames: Sequence[str]) -> str:
+    """Formats paths as JSON that states their common prefix once."""
     shared = os.path.commonprefix(frames)  # noqa: RUF071  it need not be a folder
     return json.dumps([shared, [frame[len(shared) :] for frame in frames]])
 
 
-def _as_tracklet(number, name, camera, start, end, frames):
+def _as_tracklet(
+    number: int, name: str, camera: int | None, start: float | None, end: float | None, frames: str
+) -> tuple[int, GalleryTracklet]:
     shared, rests = json.loads(frames)
     return number, GalleryTracklet(name, tuple(shared + rest for rest in rests), camera, start, end)

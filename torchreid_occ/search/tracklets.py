@@ -124,9 +124,7 @@ def tracklets_of_dataset(
     ]
 
 
-def _folders_with_frames(
-    folder: Path, seen: set[Path]
-) -> Iterator[tuple[Path, tuple[str, ...]]]:
+def _folders_with_frames(folder: Path, seen: set[Path]) -> Iterator[tuple[Path, tuple[str, ...]]]:
     """Yields folders with their images; a folder that several links lead to comes once."""
     if (real := folder.resolve()) in seen:
         return

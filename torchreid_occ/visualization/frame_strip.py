@@ -8,8 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from PIL import Image
 
-from torchreid_occ._types import StrPath
-from torchreid_occ.data.frames import read_frame
+from torchreid_occ.data.frames import Frame, read_frame
 
 _GAP = 2  # white pixels between frames
 
@@ -26,7 +25,7 @@ class Picture(NamedTuple):
 
 
 def frame_strip(
-    paths: Sequence[StrPath],
+    paths: Sequence[Frame],
     num_frames: int = 4,
     size: tuple[int, int] = (128, 64),
     quality: int = 80,
@@ -34,7 +33,7 @@ def frame_strip(
     """Draws frames of a tracklet side by side in one JPEG.
 
     Args:
-        paths: Paths of the tracklet's frames, in order.
+        paths: Paths of the tracklet's frames, or the frames, in order.
         num_frames: Number of frames to show, evenly spread; a shorter tracklet shows all of its.
         size: Height and width that each is resized to, such as those of a model's input.
         quality: Pillow's quality of the JPEG.

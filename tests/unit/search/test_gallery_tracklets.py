@@ -46,7 +46,7 @@ def test_times_come_from_the_recording(tmp_path, write_frames):
     assert tracklets_in(tmp_path)[1].start is None
     for damaged in ("{", '{"tracklets": 3}', '{"tracklets": {"a": {"seconds": []}}}', "[]"):
         file.write_text(damaged)
-        with pytest.raises(ValueError, match=r"gate.json does not say what was recorded"):
+        with pytest.raises(ValueError, match=r"gate.json is no manifest of a recording"):
             tracklets_in(tmp_path)
 
 

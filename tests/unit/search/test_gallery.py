@@ -63,7 +63,7 @@ def test_tracklets_of_unknown_camera_are_of_no_camera(gallery, features):
 
 
 @pytest.mark.parametrize("saved", [False, True])
-def test_what_is_removed_is_not_found_and_its_id_not_given_again(gallery, features, saved):
+def test_removed_tracklets_are_not_found_and_ids_not_reused(gallery, features, saved):
     gallery.search(features[0], HASH)
     if saved:
         gallery.save_index()
@@ -76,7 +76,7 @@ def test_what_is_removed_is_not_found_and_its_id_not_given_again(gallery, featur
     assert names(gallery.search(features[4], HASH, top=1)) == ["t70"]
 
 
-def test_an_index_of_much_that_is_gone_is_built_anew(gallery, features):
+def test_an_index_with_many_removed_tracklets_is_rebuilt(gallery, features):
     gallery.save_index()
     gallery.remove(range(1, 13))
     gallery.search(features[0], HASH)
@@ -92,7 +92,7 @@ def test_adding_again_changes_nothing(gallery, features):
     assert gallery.search(features[3], HASH, top=1)[0].distance == pytest.approx(0, abs=1e-6)
 
 
-def test_a_name_is_given_once(gallery, features):
+def test_names_are_unique(gallery, features):
     other = GalleryTracklet("t5", ("/elsewhere/1.jpg",))
     with pytest.raises(ValueError, match=r"'t5' is already .* with the id 6 and other frames, the"):
         gallery.add([*tracklets(1, start=80), other], features[:2], HASH)
@@ -101,7 +101,7 @@ def test_a_name_is_given_once(gallery, features):
     assert len(gallery) == 60  # neither had a part
 
 
-def test_unknown_ids_are_named_and_none_is_removed(gallery):
+def test_an_unknown_id_is_an_error_and_nothing_is_removed(gallery):
     with pytest.raises(KeyError, match=r"ids \[0, 61\]: nothing was removed"):
         gallery.remove([3, 61, 0])
     assert len(gallery) == 60
@@ -121,7 +121,7 @@ def test_features_of_another_model_are_refused_with_both_hashes(gallery, feature
     assert len(gallery) == 60
 
 
-def test_features_that_are_no_numbers_are_refused(gallery, features):
+def test_features_that_are_not_finite_are_refused(gallery, features):
     features[1, 2] = np.nan
     with pytest.raises(ValueError, match="not finite"):
         gallery.add(tracklets(2, start=80), features[:2], HASH)
@@ -129,7 +129,7 @@ def test_features_that_are_no_numbers_are_refused(gallery, features):
         gallery.search(features[1], HASH)
 
 
-def test_what_cannot_be_searched(gallery, features, tmp_path):
+def test_an_empty_gallery_and_an_invalid_top(gallery, features, tmp_path):
     with pytest.raises(ValueError, match="top 0, but expected to be at least 1"):
         gallery.search(features[0], HASH, top=0)
     empty = Gallery.create(tmp_path / "empty", HASH, DIM, gallery.kind)
@@ -148,8 +148,8 @@ def test_names_and_paths_are_kept_as_they_are(tmp_path, features, name):
     assert list(gallery.tracklets()) == [(1, there), (2, GalleryTracklet("one", ("/1.jpg",)))]
 
 
-def test_a_name_that_is_no_text_is_refused(gallery, features):
-    with pytest.raises(ValueError, match=r"'caf\\udce9' is no text in UTF-8"):
+def test_a_name_that_is_not_utf8_is_refused(gallery, features):
+    with pytest.raises(ValueError, match=r"'caf\\udce9' is not UTF-8 text"):
         gallery.add([GalleryTracklet("caf\udce9", ("/1.jpg",))], features[:1], HASH)
     assert len(gallery) == 60
 
@@ -176,7 +176,7 @@ def test_the_index_is_read_back_and_completed(gallery, features, monkeypatch):
     assert asked == [60]  # the first sixty came from the file
 
 
-def test_saving_leaves_one_index(gallery, features):
+def test_saving_keeps_one_index(gallery, features):
     gallery.save_index()
     (gallery.folder / "index-of-a-killed-process.faiss").write_bytes(b"half")
     (gallery.folder / ".index-x.faiss.y.partial").write_bytes(b"half")
@@ -187,7 +187,7 @@ def test_saving_leaves_one_index(gallery, features):
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "another's", "gone"])
-def test_a_damaged_index_is_built_anew(gallery, features, tmp_path, damage):
+def test_a_damaged_index_is_rebuilt(gallery, features, tmp_path, damage):
     gallery.save_index()
     (file,) = index_files(gallery)
     whole = file.read_bytes()
@@ -203,7 +203,7 @@ def test_a_damaged_index_is_built_anew(gallery, features, tmp_path, damage):
     else:
         file.write_bytes(bytes_of[damage])
     opened = Gallery(gallery.folder)
-    with pytest.warns(UserWarning, match=f"built anew, as .*{re.escape(file.name)}"):
+    with pytest.warns(UserWarning, match=f"rebuilt, as .*{re.escape(file.name)}"):
         assert names(opened.search(features[9], HASH, top=1)) == ["t9"]
 
 
@@ -221,13 +221,13 @@ def test_the_kind_can_change(tmp_path, features):
         Gallery.create(tmp_path, HASH, DIM, "ivf")
 
 
-def test_no_gallery_is_there(tmp_path):
+def test_a_missing_gallery_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no gallery in .*torchreid-occ search index"):
         Gallery(tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_damaged_gallery_says_so(gallery):
+def test_a_damaged_gallery_is_an_error(gallery):
     file = gallery.folder / FILE
     whole = file.read_bytes()
     for content in (whole[: len(whole) // 2], b"something else altogether" * 99, b""):
@@ -236,9 +236,9 @@ def test_a_damaged_gallery_says_so(gallery):
             len(Gallery(gallery.folder))
 
 
-def test_a_making_that_was_interrupted_is_completed(tmp_path, features):
+def test_an_interrupted_creation_is_completed(tmp_path, features):
     (tmp_path / FILE).touch()
-    with pytest.raises(ValueError, match="made by indexing again"):
+    with pytest.raises(ValueError, match="interrupted, index again"):
         Gallery(tmp_path)
     assert len(Gallery.create(tmp_path, HASH, DIM).add(tracklets(1), features[:1], HASH)) == 1
 
@@ -257,7 +257,7 @@ def test_a_read_only_gallery_is_searched_but_not_changed(features):
         try:
             opened = Gallery(folder)
             assert len(opened.search(features[0], HASH, top=100)) == 61
-            with pytest.raises(OSError, match=r"gallery.sqlite cannot be used .*readonly"):
+            with pytest.raises(OSError, match=r"gallery.sqlite cannot be used: .*readonly"):
                 opened.remove([1])
         finally:
             os.seteuid(former)

@@ -31,9 +31,10 @@ def features():
     return np.random.default_rng(0).standard_normal((40, DIM)).astype("f4")
 
 
-def test_the_engine_answers_as_the_gallery_does(collection, features, tmp_path):
+def test_the_collection_finds_what_the_gallery_finds(collection, features, tmp_path):
     gallery = fill(tmp_path, "a", features)
     assert collection.mirror(gallery) == (40, 0)
+    assert len(collection) == len(gallery) == 40
     query = features[3] + 0.1
     for camera in (None, 1):
         expected = gallery.search(query, HASH, 40, other_than_camera=camera)
@@ -45,7 +46,7 @@ def test_the_engine_answers_as_the_gallery_does(collection, features, tmp_path):
     assert len(collection.search(query, HASH, 3)) == 3
 
 
-def test_mirroring_again_sends_what_is_new_and_removes_what_is_gone(collection, features, tmp_path):
+def test_mirroring_again_adds_new_and_deletes_removed_tracklets(collection, features, tmp_path):
     gallery = fill(tmp_path / "a", "a", features[:20])
     other = fill(tmp_path / "b", "b", features[20:])
     collection.mirror(gallery)
@@ -68,7 +69,7 @@ def test_another_model_is_refused_with_both_hashes(collection, features, tmp_pat
         collection.search(features[0], "b2" * 32)
 
 
-def test_queries_that_nothing_can_answer_are_refused(collection, features, tmp_path):
+def test_invalid_queries_are_refused(collection, features, tmp_path):
     collection.mirror(fill(tmp_path / "a", "a", features))
     with pytest.raises(ValueError, match="Received top 0, but expected to be at least 1"):
         collection.search(features[0], HASH, top=0)
@@ -76,6 +77,6 @@ def test_queries_that_nothing_can_answer_are_refused(collection, features, tmp_p
         collection.search(features[0] * float("nan"), HASH)
 
 
-def test_a_server_that_does_not_answer_is_named():
+def test_the_error_names_a_server_that_does_not_answer():
     with pytest.raises(ConnectionError, match=r"No Qdrant server answers at http://127.0.0.1:9"):
         QdrantCollection.at("http://127.0.0.1:9", "people")

@@ -67,7 +67,7 @@ def test_a_folder_in_the_order_of_its_frames(tmp_path):
     assert [frame.rsplit("/")[-1] for frame in found.frames] == ["9.png", "10.png"]
 
 
-def test_what_cannot_be_a_query(footage, tmp_path):
+def test_invalid_queries(footage, tmp_path):
     video, tracks = footage / "gate.avi", footage / "tracks.txt"
     with pytest.raises(ValueError, match=r"has no track 8; the first it has are 7, 9"):
         track_query(video, tracks, 8)
@@ -75,7 +75,7 @@ def test_what_cannot_be_a_query(footage, tmp_path):
         track_query(video, tracks, 7, (6, 9))
     with pytest.raises(ValueError, match=r"frames are 3 to 2, but must count up"):
         box_query(video, (0, 0, 9, 9), (3, 2))
-    with pytest.raises(ValueError, match=r"None of 2 boxes is of use"):
+    with pytest.raises(ValueError, match=r"None of 2 boxes is usable"):
         box_query(video, (100, 0, 9, 9), (1, 2))
     with pytest.raises(FileNotFoundError, match=r"no image .*missing.png"):
         image_query(tmp_path / "missing.png")

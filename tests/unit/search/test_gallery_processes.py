@@ -23,7 +23,9 @@ def add_blocks(folder, name, blocks, barrier=None):
     for block in range(blocks):
         numbers = range(10 * block, 10 * block + 10)
         features = np.random.default_rng(block).standard_normal((10, DIM))
-        gallery.add([GalleryTracklet(f"{name} {n}", (f"/{n}.jpg",)) for n in numbers], features, "aa")
+        gallery.add(
+            [GalleryTracklet(f"{name} {n}", (f"/{n}.jpg",)) for n in numbers], features, "aa"
+        )
         if block % 2:
             gallery.save_index()
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from torchreid_occ.search import Gallery, Match, GalleryTracklet
+from torchreid_occ.search import Gallery, GalleryTracklet, Match
 from torchreid_occ.search.answer import as_json, as_lines, as_table
 from torchreid_occ.search.page import write_page
 from torchreid_occ.search.query import SearchQuery
