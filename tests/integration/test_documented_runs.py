@@ -15,10 +15,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A folder with the tools and configurations; what is rendered there stays for all tests."""
+    """A folder with the configurations; what is rendered there stays for all tests."""
     folder = tmp_path_factory.mktemp("checkout")
-    for name in ("tools", "configs"):
-        shutil.copytree(REPOSITORY / name, folder / name)
+    shutil.copytree(REPOSITORY / "configs", folder / "configs")
     return folder
 
 
@@ -33,9 +32,9 @@ def test_the_tour_can_be_taken(checkout, monkeypatch):
     monkeypatch.chdir(checkout)
     page = REPOSITORY / "docs" / "tour.md"
     for program, *words in commands(page):
-        if program == "python":
-            smaller = pairs(TINY) if words[0] == "tools/main.py" else []
-            subprocess.run([sys.executable, *words, *smaller], check=True)
+        if program == "torchreid-occ":
+            smaller = pairs(TINY) if words[0] == "train" else []
+            subprocess.run([sys.executable, "-m", "torchreid_occ", *words, *smaller], check=True)
     names = run_blocks(page)
     results = json.loads(Path("log/tour/results.json").read_text())["targets"]["occwalk_tiny"]
     assert names["mean_average_precision"] == pytest.approx(results["last"]["mAP"], abs=1e-6)

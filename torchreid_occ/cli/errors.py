@@ -56,13 +56,16 @@ def short_errors(
 def is_users(error: Exception) -> bool:
     """Returns whether the user can mend what an error is about.
 
-    The library's own KeyErrors hold a sentence; one with a bare key is a bug.
+    The library's own KeyErrors hold a sentence: one with a bare key is a bug. So is an import that
+    fails within this package.
 
     Args:
         error: The error.
     """
     if isinstance(error, KeyError):
         return " " in str(error.args[0] if error.args else "")
+    if isinstance(error, ImportError) and (error.name or "").startswith("torchreid_occ"):
+        return False
     names = {kind.__name__ for kind in type(error).__mro__}
     return isinstance(error, USER_ERRORS) or bool(names & USER_ERRORS_BY_NAME)
 

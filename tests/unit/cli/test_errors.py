@@ -1,51 +1,82 @@
-"""How commands end: one line for a user's error, a traceback for a bug."""
+"""A user's error is one line, a bug keeps its traceback."""
+
+import subprocess
+import sys
 
 import pytest
+import torch
 
-from torchreid_occ.cli.errors import BUG, short_errors
-
-
-def ended_by(error, *also, flags=None):
-    with pytest.raises(SystemExit) as caught, short_errors(*also, flags=flags):
-        raise error
-    return caught.value.code
+from torchreid_occ.cli.errors import BUG, is_users, short_errors
+from torchreid_occ.utils.weights import WeightsUnavailable
 
 
 @pytest.mark.parametrize(
-    ("error", "line"),
+    ("error", "expected"),
     [
-        (ValueError("train.lr is 'x'"), "ValueError: train.lr is 'x'"),
-        (KeyError("no such key"), "KeyError: no such key"),
-        (KeyError(), "KeyError: "),
-        (FileNotFoundError("There is no a.yaml."), "FileNotFoundError: There is no a.yaml."),
+        (ValueError("data.height is 0."), "error: data.height is 0."),
+        (KeyError("model.optons does not exist."), "error: model.optons does not exist."),
+        (FileNotFoundError("There is no x.yaml."), "error: There is no x.yaml."),
+        (ImportError("pip install onnx"), "error: pip install onnx"),
+        (FloatingPointError("loss is nan"), "error: loss is nan"),
+        (WeightsUnavailable("put them there"), "error: put them there"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "error: CUDA out of memory"),
+        (MemoryError(), "error: MemoryError"),
         (
-            ValueError(
-                "Caught ValueError.\nOriginal Traceback (most recent call last):\n x\nbad y"
-            ),
-            "ValueError: bad y",
+            ValueError("Caught in worker 0.\nOriginal Traceback:\n  x\nValueError: a.jpg is broken"),
+            "error: ValueError: a.jpg is broken",
         ),
     ],
+    ids=lambda value: type(value).__name__,
 )
-def test_a_users_error_is_one_line(error, line, capsys):
-    assert ended_by(error) == line
+def test_a_users_error_is_one_line(error, expected, capsys):
+    with pytest.raises(SystemExit) as end, short_errors():
+        raise error
+    assert end.value.code == expected
     assert capsys.readouterr().err == ""
 
 
-def test_what_a_library_names_is_said_as_a_flag():
-    flags = {"resume=True": "--resume DIR", "only=": "--phase NAME"}
-    line = ended_by(FileExistsError("continue it with resume=True."), flags=flags)
-    assert line.endswith("resume=True. On the command line: --resume DIR.")
+@pytest.mark.parametrize(
+    "error",
+    [
+        AssertionError("shapes"),
+        TypeError("not callable"),
+        KeyError("mAP"),
+        RuntimeError("size of tensor a (3) must match"),
+        ImportError("cannot import name 'x'", name="torchreid_occ.models"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_bug_keeps_its_traceback(error, capsys):
+    assert not is_users(error)
+    with pytest.raises(SystemExit) as end, short_errors():
+        raise error
+    assert end.value.code == BUG
+    assert "How to report" in BUG
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("error", [AssertionError("odd"), TypeError("odd"), RuntimeError("odd")])
-def test_a_bug_keeps_its_traceback_and_says_where_to_report_it(error, capsys):
-    assert ended_by(error) == BUG
-    shown = capsys.readouterr().err
-    assert shown.startswith("Traceback (most recent call last)")
-    assert shown.endswith(f"{type(error).__name__}: odd\n")
+def test_a_command_may_add_errors_and_name_its_options():
+    with pytest.raises(SystemExit) as end, short_errors(RuntimeError):
+        raise RuntimeError("a run failed")
+    assert end.value.code == "error: a run failed"
+    flags = {"resume=True": "--resume DIR"}
+    with pytest.raises(SystemExit) as end, short_errors(flags=flags):
+        raise ValueError("log/x holds a run: continue it by resume=True.")
+    assert end.value.code.endswith("by resume=True. On the command line: --resume DIR.")
 
 
-def test_a_command_may_have_further_errors_of_the_user():
-    assert (
-        ended_by(RuntimeError("The run failed."), RuntimeError) == "RuntimeError: The run failed."
+def test_an_interrupt_says_how_to_go_on():
+    with pytest.raises(SystemExit) as end, short_errors(interrupted="the same continues it"):
+        raise KeyboardInterrupt
+    assert end.value.code == "the same continues it"
+
+
+def test_a_closed_pager_ends_it_in_silence():
+    code = (
+        "from torchreid_occ.cli.errors import short_errors\n"
+        "with short_errors():\n"
+        "    for number in range(100000): print(number)\n"
     )
+    head = f'"{sys.executable}" -c "{code}" | head -n 1'
+    done = subprocess.run(["bash", "-c", head], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("0\n", "")

@@ -2,7 +2,12 @@
 
 import pytest
 
-from torchreid_occ.cli.train import overrides_of, parse_arguments
+from torchreid_occ.cli.command import parse_command
+from torchreid_occ.cli.train import overrides_of
+
+
+def parse_arguments(words):
+    return parse_command(["train", *words]).arguments
 
 
 def test_lists_end_where_a_key_begins():
@@ -29,5 +34,9 @@ def test_flags_come_before_pairs():
 
 def test_a_configuration_or_a_run_is_needed(capsys):
     with pytest.raises(SystemExit):
-        parse_arguments(["train.lr", "0.1"], prog="torchreid-occ train")
+        parse_arguments(["train.lr", "0.1"])
     assert "torchreid-occ train: error: name a configuration" in capsys.readouterr().err
+
+
+def test_a_row_is_part_of_the_path():
+    assert parse_arguments(["--config-file", "t.yaml", "--row", "srfc"]).config_file == "t.yaml#srfc"

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from support import TINY, pairs
 
+from torchreid_occ.cli import main
 from torchreid_occ.config import load_config
 from torchreid_occ.occwalk.presets import PRESETS
 from torchreid_occ.runs.run import run_experiment
