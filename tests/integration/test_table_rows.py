@@ -8,8 +8,8 @@ import pytest
 import torch
 from support import REPOSITORY, training_batch
 
-from torchreid_occ.completion.loss import CompletionLoss
 from torchreid_occ.completion.builders import build_completion_engine
+from torchreid_occ.completion.loss import CompletionLoss
 from torchreid_occ.config import load_config, plain
 from torchreid_occ.losses import CRITERIA, build_criterion
 from torchreid_occ.models import MODELS

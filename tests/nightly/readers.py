@@ -19,7 +19,7 @@ from small_videos import mot_lines
 from support import write_two_cameras
 
 from nightly import containers, inputs
-from torchreid_occ.completion.copy import discard_frames
+from torchreid_occ.completion.copy import CopyPlan, discard_frames
 from torchreid_occ.completion.dataset import Completed, source_tracklets
 from torchreid_occ.completion.scores import read_scores, write_scores
 from torchreid_occ.config import config_of, load_config, plain
@@ -114,7 +114,8 @@ def _manifest():
             subset: [np.arange(len(item[0]) * 3).reshape(-1, 3) == 0 for item in tracklets[subset]]
             for subset in SUBSETS
         }
-        discard_frames(Path(folder, "copy"), SOURCE, folder, occluded, {"threshold": 0.5})
+        copy = Path(folder, "copy")
+        discard_frames(CopyPlan(copy, SOURCE, folder, occluded, {"threshold": 0.5}))
         return json.loads(Path(folder, "copy", "manifest.json").read_text())
 
 

@@ -16,7 +16,7 @@ import torch
 from support import REPOSITORY, TINY, pairs, write_two_cameras
 
 from nightly.jobs import PRESET
-from torchreid_occ.completion.copy import complete_frames
+from torchreid_occ.completion.copy import CopyPlan, complete_frames
 from torchreid_occ.completion.dataset import source_tracklets
 from torchreid_occ.completion.network import Completion
 from torchreid_occ.config import load_config
@@ -94,11 +94,11 @@ def test_a_completed_copy_names_the_frame_and_has_no_manifest(tmp_path):
     occluded = {s: [np.ones((len(item[0]), 3), bool) for item in tracklets[s]] for s in SUBSETS}
     before = files_in(root)
     copy = tmp_path / "copy"
-    arguments = (copy, SOURCE, root, occluded, Noise(), (32, 16), {"threshold": 0.5}, 0)
+    plan = CopyPlan(copy, SOURCE, root, occluded, {"threshold": 0.5})
     with files_of_at_most(1000), pytest.raises(OSError, match=r"'.*\.partial/00000_0001\.png'"):
-        complete_frames(*arguments)
+        complete_frames(plan, Noise(), (32, 16), workers=0)
     assert not (copy / "manifest.json").exists()
-    complete_frames(*arguments)
+    complete_frames(plan, Noise(), (32, 16), workers=0)
     assert (copy / "manifest.json").is_file()
     assert not [*copy.rglob("*.partial")]
     assert files_in(root) == before

@@ -25,6 +25,7 @@ FLOORS = (
     {"completion"},
     {"annotate", "registry"},
     {"runs"},
+    {"completion.builders"},
     {"completion.tasks"},
     {"runs.phases"},
     {"runs.splits"},

@@ -1,1 +1,1 @@
-"""VRSTC except its re-ID network: occlusion is located, and occluded regions are completed."""
+"""VRSTC except its re-ID network: scores thirds of frames and completes the occluded ones."""

@@ -1,10 +1,13 @@
-"""A dataset of which some frames were completed or discarded."""
+"""A dataset some of whose frames were completed or discarded."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypedDict
 
 from torchreid_occ._registry import register_dataset
-from torchreid_occ.data.datasets.base import SUBSETS, TrackletDataset
+from torchreid_occ._types import Item, StrPath
+from torchreid_occ.data.datasets.base import SUBSETS, Listed, Subsets, TrackletDataset
 from torchreid_occ.data.ground_truth import GroundTruth, load_ground_truth
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.utils.documents import read_json
@@ -12,13 +15,21 @@ from torchreid_occ.utils.documents import read_json
 MANIFEST = "manifest.json"
 
 
+class Source(TypedDict):
+    """The dataset that a copy was made of: its name, split and constructor's further arguments."""
+
+    name: str
+    split_id: int
+    options: dict[str, Any]
+
+
 @register_dataset("completed")
 class Completed(TrackletDataset):
-    """A video dataset with occluded regions completed, or with occluded frames left out.
+    """A video dataset with occluded thirds of frames completed, or with occluded frames left out.
 
-    ``torchreid-occ train`` writes such copies (VRSTC). Beside the new frames a copy holds a manifest that
-    says what it was made of and by what; all other frames are read from the source, which must be
-    as it was.
+    Task 'copy' writes such copies (VRSTC). A copy holds the new frames and a manifest, which states
+    the source, how the copy was made and all changes; other frames are read from the source, which
+    must not have changed.
 
     Args:
         root: Folder that holds the source.
@@ -33,13 +44,19 @@ class Completed(TrackletDataset):
 
     required = (MANIFEST,)
 
-    def __init__(self, root="", split_id=0, path="", **kwargs):
+    def __init__(
+        self, root: StrPath = "", split_id: int = 0, path: StrPath = "", **kwargs: Any
+    ) -> None:
         self._source_root = root
         self.dataset_dir = Path(path).expanduser().absolute()
         super().__init__(root, split_id, **kwargs)
 
-    def read(self, split_id):
-        """Lists the source's items with the copy's frames in place of theirs."""
+    def read(self, split_id: int) -> Subsets:
+        """Lists the source's items with the copy's frames in place of theirs.
+
+        Args:
+            split_id: Split of the source.
+        """
         path = self.dataset_dir / MANIFEST
         manifest = _read_manifest(path)
         self._source = source = manifest["source"]
@@ -59,16 +76,9 @@ class Completed(TrackletDataset):
                 f"other names or sizes now ({found[:12]}, then {manifest['fingerprint'][:12]}). "
                 "Make the copy anew."
             )
-        subsets = []
-        for subset in SUBSETS:
-            changes = manifest["frames"][subset]
-            subsets.append(
-                [
-                    (self._frames(paths, changes.get(str(index), {})), pid, camid)
-                    for index, (paths, pid, camid, _) in enumerate(tracklets[subset])
-                ]
-            )
-        return subsets
+        changes = manifest["frames"]
+        train, query, gallery = (self._list(tracklets[name], changes[name]) for name in SUBSETS)
+        return train, query, gallery
 
     def ground_truth(self) -> GroundTruth | None:
         """Returns the ground truth of the source, whose query tracklets are in the same order."""
@@ -77,8 +87,21 @@ class Completed(TrackletDataset):
             source["name"], self._source_root, source["split_id"], source["options"]
         )
 
-    def _frames(self, paths, changes):
-        """Paths of a tracklet's frames; a change is the new frame's path, or None to leave it."""
+    def _list(
+        self, tracklets: Sequence[Item], changes: Mapping[str, Mapping[str, str | None]]
+    ) -> list[Listed]:
+        return [
+            (self._frames(paths, changes.get(str(index), {})), pid, camid)
+            for index, (paths, pid, camid, _) in enumerate(tracklets)
+        ]
+
+    def _frames(self, paths: Sequence[str], changes: Mapping[str, str | None]) -> tuple[str, ...]:
+        """Returns the paths of a tracklet's frames.
+
+        Args:
+            paths: Paths of the source's frames.
+            changes: Path of the new frame, or None to leave it out, by number of the frame.
+        """
         kept = []
         for number, path in enumerate(paths):
             change = changes.get(str(number), path)
@@ -89,9 +112,9 @@ class Completed(TrackletDataset):
         return tuple(kept)
 
 
-def _read_manifest(path):
-    """What `pipelines.completed_copy` wrote, checked as far as it is read."""
-    manifest = read_json(path)
+def _read_manifest(path: Path) -> dict[str, Any]:
+    """Reads what `completion.copy` wrote and checks all entries that are used."""
+    manifest: dict[str, Any] = read_json(path)
     try:
         source = manifest["source"]
         well_formed = (
@@ -115,21 +138,21 @@ def _read_manifest(path):
     return manifest
 
 
-def source_tracklets(source, root):
-    """Tracklets by subset of what a copy is made of.
+def source_tracklets(source: Source, root: StrPath) -> dict[str, list[Item]]:
+    """Lists the tracklets of a copy's source by subset.
 
     Args:
-        source: `{"name", "split_id", "options"}` of a dataset.
+        source: The dataset.
         root: Folder that holds the datasets.
     """
     dataset = load_dataset(
-        source["name"], root, source["split_id"], options=source["options"] or None
+        source["name"], str(root), source["split_id"], options=source["options"] or None
     )
     return tracklets_of(dataset)
 
 
-def fingerprint(tracklets):
-    """A hash of which frames a dataset has, by name and size of each file.
+def fingerprint(tracklets: Mapping[str, Sequence[Item]]) -> str:
+    """Hashes the names and sizes of a dataset's frames, with their tracklets, pids and camids.
 
     Args:
         tracklets: Tracklets by subset.

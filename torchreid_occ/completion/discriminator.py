@@ -1,40 +1,52 @@
 """The discriminator of completed frames."""
 
 import math
+from collections.abc import Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
 CHANNELS = (64, 128, 256, 512, 512, 512)
 
 
 class Discriminator(nn.Module):
-    """Says how real a frame looks.
+    """Tells original from completed frames.
 
-    Reference: VRSTC, Section 3.4, in the manner of DCGAN; one serves as the global discriminator
-    and one, which sees what the mask covers, as the local one. Their sigmoid is in the loss.
+    Reference: VRSTC, Section 3.4, after DCGAN. It serves as the global discriminator and, on frames
+    that show the masked part alone, as the local one. The loss applies the sigmoid.
 
     Args:
         height: Height of the frames.
         width: Width of the frames.
         channels: Channels of the six convolutions, each of which halves the size.
-        batch_norm: Whether a batch normalisation follows each but the first.
+        batch_norm: Whether a batch normalisation follows each convolution but the first.
 
     Shape:
         frame: `(B, 3, height, width)`; result: `(B,)`, logits.
     """
 
-    def __init__(self, height=128, width=64, channels=CHANNELS, batch_norm=False):
+    def __init__(
+        self,
+        height: int = 128,
+        width: int = 64,
+        channels: Sequence[int] = CHANNELS,
+        batch_norm: bool = False,
+    ) -> None:
         super().__init__()
-        steps, size = [], (height, width)
+        steps: list[nn.Module] = []
         for index, (before, after) in enumerate(zip((3, *channels), channels, strict=False)):
             steps.append(nn.Conv2d(before, after, 3, stride=2, padding=1))
             if batch_norm and index > 0:
                 steps.append(nn.BatchNorm2d(after))
             steps.append(nn.LeakyReLU(0.2))
-            size = tuple(math.ceil(side / 2) for side in size)
+            height, width = math.ceil(height / 2), math.ceil(width / 2)
         self.features = nn.Sequential(*steps)
-        self.linear = nn.Linear(channels[-1] * math.prod(size), 1)
+        self.linear = nn.Linear(channels[-1] * height * width, 1)
 
-    def forward(self, frame):
-        """Returns the logit of "this frame is real" for each frame."""
-        return self.linear(self.features(frame).flatten(1)).squeeze(1)
+    def forward(self, frame: Tensor) -> Tensor:
+        """Computes for each frame the logit of the probability that it is original.
+
+        Args:
+            frame: The frames.
+        """
+        logits: Tensor = self.linear(self.features(frame).flatten(1))
+        return logits.squeeze(1)

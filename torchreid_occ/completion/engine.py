@@ -1,98 +1,116 @@
-"""The engine of completion networks: a generator against discriminators, led by an ID guider."""
+"""The engine of completion networks: a generator, discriminators and an ID guider."""
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from torchreid_occ.completion.loss import realness_loss
+from torchreid_occ._types import Batch
+from torchreid_occ.completion.guider import IdGuider
+from torchreid_occ.completion.loss import CompletionLoss, realness_loss
 from torchreid_occ.engine.base import CheckpointedEngine
 from torchreid_occ.engine.precision import full_precision
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.progress import progress
 
-# What each discriminator sees of a frame.
-VIEWS = {"local": lambda frame, mask: mask * frame, "global": lambda frame, mask: frame}
-FLOOR = 0.01  # a discriminator's loss below which it can hardly be fooled
-PATIENCE = 1000  # steps there after which it has won
+# The part of a frame that each discriminator reads, by its name.
+VIEWS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "local": lambda frame, mask: mask * frame,
+    "global": lambda frame, mask: frame,
+}
+FLOOR = 0.01  # a discriminator's loss below which it has no useful gradient for the generator
+PATIENCE = 1000  # steps below it until a warning
+
+
+class Trained(NamedTuple):
+    """A network with its optimiser and its scheduler, if it has one."""
+
+    module: nn.Module
+    optimizer: Optimizer
+    scheduler: Any = None  # torch's schedulers have no public base of their own
 
 
 class CompletionEngine(CheckpointedEngine):
-    """Trains any generator against any discriminators in alternation.
+    """Trains a generator and any number of discriminators in alternation.
 
-    Each step teaches the discriminators real frames from completed ones, then the generator by the
-    criterion. The guider is none of the engine's registered models, which are all put into train
-    mode and opened at each epoch.
+    Each step trains the discriminators to tell original from completed frames, then the generator
+    by the criterion. The guider is not registered, as the engine trains all registered models.
 
     Reference: VRSTC, Sections 3.6 and 5.2.
 
     Args:
         datamanager: Its batches have ``img``, ``mask``, ``previous``, ``following`` and ``pid``.
-        generator: Maps frame, mask, previous and following frame to a ``Completion``.
-        optimizer: Its optimiser.
-        scheduler: Its scheduler, or None.
-        discriminators: ``{name: (module, optimiser, scheduler)}``, names of ``VIEWS``; may be
-            empty.
-        criterion: A ``CompletionLoss``.
-        guider: Maps completed frames to logits of identities, or None.
+        generator: Its module maps frame, mask, previous and following frame to a ``Completion``.
+        discriminators: Discriminators by name of ``VIEWS``; may be empty.
+        criterion: The criterion of the generator.
+        guider: Classifier of completed frames, or None.
         seed: Seed of the run.
         use_gpu: Use a GPU if there is one.
-        metadata: Plain values every checkpoint carries.
-        precision: What the networks compute in, one of ``PRECISIONS``.
+        metadata: Plain values that every checkpoint carries.
+        precision: Precision of the networks, one of ``PRECISIONS``.
     """
 
     def __init__(
         self,
-        datamanager,
-        generator,
-        optimizer,
-        scheduler,
-        discriminators,
-        criterion,
-        guider=None,
-        seed=1,
-        use_gpu=True,
-        metadata=None,
-        precision="float32",
-    ):
+        datamanager: Any,
+        generator: Trained,
+        discriminators: Mapping[str, Trained],
+        criterion: CompletionLoss,
+        guider: IdGuider | None = None,
+        *,
+        seed: int = 1,
+        use_gpu: bool = True,
+        metadata: Mapping[str, Any] | None = None,
+        precision: str = "float32",
+    ) -> None:
         super().__init__(datamanager, seed, use_gpu, metadata, precision)
-        self.generator, self.optimizer = generator, optimizer
+        self.generator, self.optimizer = generator.module, generator.optimizer
         self.discriminators, self.criterion, self.guider = discriminators, criterion, guider
-        self.register_model("generator", generator, optimizer, scheduler)
+        self.register_model("generator", *generator)
         for name, parts in discriminators.items():
             self.register_model(f"{name}_discriminator", *parts)
         self._steps_at_floor = dict.fromkeys(discriminators, 0)
 
-    def forward_backward(self, batch):
-        """One step of every network on a batch; returns all losses as numbers."""
+    def forward_backward(self, batch: Batch) -> dict[str, float]:
+        """Trains every network on a batch and returns all losses.
+
+        Args:
+            batch: A batch of the data manager.
+        """
         frame, mask, *neighbours, pids = self._on_device(
             batch, ("img", "mask", "previous", "following", "pid")
         )
         completion = self._computed(self.generator, frame, mask, *neighbours)
         final = completion.final
-        taught = {
-            f"{name}_discriminator": self._teach(name, frame, final.detach(), mask)
+        discriminating = {
+            f"{name}_discriminator": self._train_discriminator(name, frame, final.detach(), mask)
             for name in self.discriminators
         }
-        with _frozen(module for module, *_ in self.discriminators.values()):
-            judgements = {
-                name: self._computed(module, VIEWS[name](final, mask))
-                for name, (module, *_) in self.discriminators.items()
+        with _frozen(parts.module for parts in self.discriminators.values()):
+            realness = {
+                name: self._computed(parts.module, VIEWS[name](final, mask))
+                for name, parts in self.discriminators.items()
             }
-            guess = None if self.guider is None else self._computed(self.guider, final)
-            losses = self.criterion(completion, frame, judgements, guess, pids)
+            identity = None if self.guider is None else self._computed(self.guider, final)
+            losses = self.criterion(completion, frame, realness, identity, pids)
             numbers = {name: value.item() for name, value in losses.items()}
             self.check_finite(numbers)
             self.precision.minimise(losses["loss"], self.optimizer)
-        return {**numbers, **taught}
+        return {**numbers, **discriminating}
 
     @torch.no_grad()
-    def test(self, **_options):
-        """Completes the held-out frames; ``self.results`` has the mean distance in the masks.
+    def test(self, **_options: Any) -> None:
+        """Completes the held-out frames and sets ``self.results``.
 
-        Absolute differences, in grey levels of 255, of each generator's frame from the original.
+        They are the mean absolute differences, in grey levels of 255, between each generator's
+        frames and the original ones inside the masks.
         """
         self.set_model_mode("eval")
-        sums, pixels = {}, 0.0
+        sums: dict[str, float] = {}
+        pixels = 0.0
         for batch in progress(self.test_loader, "completion", unit="batch"):
             frame, mask, *neighbours = self._on_device(
                 batch, ("img", "mask", "previous", "following")
@@ -108,26 +126,28 @@ class CompletionEngine(CheckpointedEngine):
         for name, result in self.results.items():
             logger.info("%s completion: %.1f grey levels off", name, result["grey_levels"])
 
-    def _teach(self, name, frame, completed, mask):
-        """One step of a discriminator; returns its loss."""
+    def _train_discriminator(
+        self, name: str, frame: Tensor, completed: Tensor, mask: Tensor
+    ) -> float:
+        """Trains a discriminator for one step and returns its loss."""
         module, optimizer, _ = self.discriminators[name]
         real, fake = (
             self._computed(module, VIEWS[name](shown, mask)) for shown in (frame, completed)
         )
         loss = realness_loss(real) + realness_loss(fake, False)
-        number = loss.item()
+        number: float = loss.item()
         self.check_finite({f"{name}_discriminator": number})
         self.precision.minimise(loss, optimizer)
         self._watch(name, number)
         return number
 
-    def _computed(self, network, *inputs):
-        """What a network makes of its inputs in the run's precision, in full precision."""
+    def _computed(self, network: nn.Module, *inputs: Tensor) -> Any:
+        """Runs a network in the run's precision and returns its outputs in full precision."""
         with self.precision.autocast():
             return full_precision(network(*inputs))
 
-    def _watch(self, name, loss):
-        """Says once when a discriminator has won, from which no generator learns any more."""
+    def _watch(self, name: str, loss: float) -> None:
+        """Warns once when a discriminator's loss has stayed at the floor."""
         self._steps_at_floor[name] = self._steps_at_floor[name] + 1 if loss < FLOOR else 0
         if self._steps_at_floor[name] == PATIENCE:
             logger.warning(
@@ -139,14 +159,14 @@ class CompletionEngine(CheckpointedEngine):
                 PATIENCE,
             )
 
-    def _on_device(self, batch, names):
+    def _on_device(self, batch: Batch, names: Iterable[str]) -> list[Tensor]:
         values = [batch[name] for name in names]
         return [value.cuda(non_blocking=True) for value in values] if self.use_gpu else values
 
 
 @contextmanager
-def _frozen(modules):
-    """Keeps gradients from the weights of modules, not from what passes through them."""
+def _frozen(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Disables gradients of the modules' weights; those of their inputs are still computed."""
     parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
     for parameter in parameters:
         parameter.requires_grad_(False)

@@ -1,43 +1,46 @@
-"""What VRSTC sees and fills in: the paper's Figs. 5 and 6 for any tracklet."""
+"""Figures of scores and of completed frames: the paper's Figs. 5 and 6 for any tracklet."""
 
 import textwrap
+from collections.abc import Mapping, Sequence
 
+import numpy as np
+import numpy.typing as npt
 from matplotlib.figure import Figure
+from torch import Tensor
 
-from torchreid_occ.completion.thirds import REGIONS
+from torchreid_occ.completion.thirds import THIRDS, Values
 
-INCHES = 1.1  # breadth of a frame
+INCHES = 1.1  # width of a frame
 
 
-def draw_scores(frames, scores, threshold):
-    """Draws the scores of a tracklet's regions over time below its frames.
+def draw_scores(
+    frames: Sequence[npt.NDArray[np.uint8]], scores: Values, threshold: float
+) -> Figure:
+    """Draws the scores of a tracklet's thirds over time below its frames.
 
     Reference: VRSTC, Fig. 5.
 
     Args:
-        frames: The frames as pictures.
-        scores: Scores of their regions.
-        threshold: Below it, a region is occluded.
+        frames: The frames.
+        scores: Scores of their thirds.
+        threshold: Score below which a third is occluded.
 
     Shape:
         frames: T of ``(H, W, 3)``; scores: ``(T, 3)``.
-
-    Returns:
-        A Matplotlib figure.
     """
     figure = Figure(figsize=(max(4, INCHES * len(frames)), 4.8), layout="constrained")
     grid = figure.add_gridspec(2, len(frames), height_ratios=(2, 1.4))
     for number, frame in enumerate(frames):
         axis = figure.add_subplot(grid[0, number])
         axis.imshow(frame)
-        for region, (name, score) in enumerate(zip(REGIONS, scores[number], strict=True)):
+        for third, (name, score) in enumerate(zip(THIRDS, scores[number], strict=True)):
             if score < threshold:
-                top = len(frame) * region / len(REGIONS)
-                bottom = len(frame) * (region + 1) / len(REGIONS)
+                top = len(frame) * third / len(THIRDS)
+                bottom = len(frame) * (third + 1) / len(THIRDS)
                 axis.axhspan(top, bottom, color="red", alpha=0.35, label=name)
         axis.set_axis_off()
     axis = figure.add_subplot(grid[1, :])
-    for name, series in zip(REGIONS, scores.T, strict=True):
+    for name, series in zip(THIRDS, scores.T, strict=True):
         axis.plot(range(len(frames)), series, marker="o", label=name)
     axis.axhline(threshold, color="grey", linestyle="--", label=f"threshold {threshold:.3f}")
     axis.set_xlabel("frame")
@@ -46,17 +49,14 @@ def draw_scores(frames, scores, threshold):
     return figure
 
 
-def draw_completions(columns):
-    """Draws versions of the same frames side by side.
+def draw_completions(columns: Mapping[str, Tensor]) -> Figure:
+    """Draws versions of the same frames side by side, a row for each frame.
 
     Args:
-        columns: `{title: frames}`, as many of each: in [-1, 1], or masks in [0, 1].
+        columns: N frames in [-1, 1] or N masks in [0, 1] by title.
 
     Shape:
-        frames: ``(N, 3, H, W)`` or ``(N, 1, H, W)``.
-
-    Returns:
-        A Matplotlib figure, a row for each frame.
+        columns: ``(N, 3, H, W)`` or ``(N, 1, H, W)``.
     """
     rows = len(next(iter(columns.values())))
     figure = Figure(figsize=(INCHES * len(columns), 2.1 * rows + 0.3), layout="constrained")
@@ -69,5 +69,7 @@ def draw_completions(columns):
                 axes[row, column].imshow(pixels[..., 0], cmap="gray", vmin=0, vmax=1)
             else:
                 axes[row, column].imshow((pixels.clip(-1, 1) + 1) / 2)
-            axes[row, column].set(xticks=[], yticks=[])  # the edge stays: masks may be white
+            axes[row, column].set(
+                xticks=[], yticks=[]
+            )  # keeps the frame's edge: masks may be white
     return figure

@@ -1,6 +1,7 @@
-"""STCnet: completes a region of a frame from the rest of the frame and from its neighbours."""
+"""STCnet: completes a part of a frame from the rest of the frame and from its neighbours."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -14,19 +15,34 @@ NUM_DILATED = 4
 
 
 class Completion(NamedTuple):
-    """A completed frame after each generator, the rest of the frame being the original's.
+    """Completed frames after each generator; pixels that are not masked are the original's.
 
-    spatial: by the spatial structure generator, `(B, 3, H, W)`; temporal: the same refined by the
-    second generator, None where there is none.
+    spatial: after the spatial structure generator, `(B, 3, H, W)`; temporal: after the second
+    generator, which refines them, or None without one.
     """
 
     spatial: Tensor
     temporal: Tensor | None
 
     @property
-    def final(self):
-        """The last generator's frame."""
+    def final(self) -> Tensor:
+        """The last generator's frames."""
         return self.spatial if self.temporal is None else self.temporal
+
+
+class _EncoderOptions(TypedDict):
+    dilations: tuple[int, ...]
+    batch_norm: bool
+
+
+class _DecoderOptions(TypedDict):
+    kernel: int
+    batch_norm: bool
+
+
+class _AttentionOptions(TypedDict):
+    scale: float
+    aggregate: str
 
 
 class STCnet(nn.Module):
@@ -56,40 +72,43 @@ class STCnet(nn.Module):
 
     def __init__(
         self,
-        kind="temporal",
-        width=64,
-        dilations=(2, 4, 8, 16),
-        deconv_kernel=4,
-        batch_norm=False,
-        fill="zero",
-        mask_channel=False,
-        scale=1.0,
-        aggregate="overlap",
-    ):
+        kind: str = "temporal",
+        width: int = 64,
+        dilations: Sequence[int] = (2, 4, 8, 16),
+        deconv_kernel: int = 4,
+        batch_norm: bool = False,
+        fill: str = "zero",
+        mask_channel: bool = False,
+        scale: float = 1.0,
+        aggregate: str = "overlap",
+    ) -> None:
         super().__init__()
         check_choice("kind", kind, KINDS)
         check_choice("fill", fill, FILLS)
         self.fill, self.mask_channel = fill, mask_channel
-        encoder = {"dilations": tuple(dilations), "batch_norm": batch_norm}
-        decoder = {"kernel": deconv_kernel, "batch_norm": batch_norm}
+        encoder: _EncoderOptions = {"dilations": tuple(dilations), "batch_norm": batch_norm}
+        decoder: _DecoderOptions = {"kernel": deconv_kernel, "batch_norm": batch_norm}
         self.spatial = nn.Sequential(
             Encoder(3 + mask_channel, width, **encoder), Decoder(4 * width, 2 * width, **decoder)
         )
-        if kind == "spatial":
-            self.temporal = None
-        elif kind == "autoencoder":
+        self.temporal: nn.Module | None = None
+        if kind == "autoencoder":
             self.temporal = _Autoencoder(width, encoder, decoder)
-        else:
-            attention = {"scale": scale, "aggregate": aggregate} if kind == "temporal" else None
-            self.temporal = TemporalGenerator(width, encoder, decoder, attention)
+        elif kind != "spatial":
+            attention: _AttentionOptions = {"scale": scale, "aggregate": aggregate}
+            self.temporal = TemporalGenerator(
+                width, encoder, decoder, attention if kind == "temporal" else None
+            )
         self.apply(_initialise)
 
-    def forward(self, frame, mask, previous, following):
-        """Completes the masked part of frames; returns a `Completion`.
+    def forward(
+        self, frame: Tensor, mask: Tensor, previous: Tensor, following: Tensor
+    ) -> Completion:
+        """Completes the masked part of frames.
 
         Args:
-            frame: The frames; what the mask covers is not read.
-            mask: What is to be completed.
+            frame: The frames; masked pixels are not read.
+            mask: The pixels to complete.
             previous: The nearest unoccluded frames before.
             following: The nearest unoccluded frames after.
         """
@@ -112,18 +131,24 @@ class Encoder(nn.Sequential):
     Args:
         in_channels: Channels of the input.
         width: Channels of the first convolution; the result has four times as many.
-        dilations: Of the last four convolutions.
+        dilations: Dilation of each of the last four convolutions.
         batch_norm: Whether a batch normalisation follows each convolution.
 
     Raises:
         ValueError: If there are not four dilations.
     """
 
-    def __init__(self, in_channels=3, width=64, dilations=(2, 4, 8, 16), batch_norm=False):
+    def __init__(
+        self,
+        in_channels: int = 3,
+        width: int = 64,
+        dilations: Sequence[int] = (2, 4, 8, 16),
+        batch_norm: bool = False,
+    ) -> None:
         if len(dilations) != NUM_DILATED:
             raise ValueError(f"Received dilations {dilations}, but expected four numbers")
         channels = (in_channels, width, 2 * width, 2 * width, 4 * width, 4 * width)
-        steps = []
+        steps: list[nn.Module] = []
         for index, stride in enumerate((1, 2, 1, 2, 1)):
             conv = nn.Conv2d(channels[index], channels[index + 1], 3, stride, padding=1)
             steps += _activated(conv, batch_norm)
@@ -134,30 +159,31 @@ class Encoder(nn.Sequential):
 
 
 class Decoder(nn.Sequential):
-    """Two deconvolutions back to the full size, the last one's values in [-1, 1].
+    """Two deconvolutions back to the full size, with results in [-1, 1].
 
     Args:
         in_channels: Channels of the input.
-        width: Channels between the two.
-        kernel: Side of their kernels, 3 or 4.
-        batch_norm: Whether a batch normalisation follows the first.
+        width: Channels after the first deconvolution.
+        kernel: Side of the kernels, 3 or 4.
+        batch_norm: Whether a batch normalisation follows the first deconvolution.
 
     Raises:
         ValueError: If the kernel is not one of the allowed.
     """
 
-    def __init__(self, in_channels, width, kernel=4, batch_norm=False):
+    def __init__(
+        self, in_channels: int, width: int, kernel: int = 4, batch_norm: bool = False
+    ) -> None:
         check_choice("deconv_kernel", kernel, (3, 4))
-        doubling = {"kernel_size": kernel, "stride": 2, "padding": 1, "output_padding": 4 - kernel}
         super().__init__(
-            *_activated(nn.ConvTranspose2d(in_channels, width, **doubling), batch_norm),
-            nn.ConvTranspose2d(width, 3, **doubling),
+            *_activated(_doubling(in_channels, width, kernel), batch_norm),
+            _doubling(width, 3, kernel),
             nn.Tanh(),
         )
 
 
 class TemporalGenerator(nn.Module):
-    """Refines a completed frame by what its neighbours show.
+    """Refines completed frames by their neighbours.
 
     Reference: VRSTC, Section 3.3.
 
@@ -169,7 +195,13 @@ class TemporalGenerator(nn.Module):
             neighbour's; None joins the three maps as they are (TAE of Table 1).
     """
 
-    def __init__(self, width, encoder, decoder, attention):
+    def __init__(
+        self,
+        width: int,
+        encoder: _EncoderOptions,
+        decoder: _DecoderOptions,
+        attention: _AttentionOptions | None,
+    ) -> None:
         super().__init__()
         self.current, self.previous, self.following = (
             Encoder(3, width, **encoder) for _ in range(3)
@@ -177,46 +209,64 @@ class TemporalGenerator(nn.Module):
         self.decoder = Decoder(3 * 4 * width, 2 * width, **decoder)
         self.attention = attention
 
-    def forward(self, frame, previous, following):
-        """Returns the refined frame; it is not yet put into the original."""
+    def forward(self, frame: Tensor, previous: Tensor, following: Tensor) -> Tensor:
+        """Computes refined frames, masked and unmasked pixels alike.
+
+        Args:
+            frame: Frames completed by the spatial structure generator.
+            previous: The nearest unoccluded frames before.
+            following: The nearest unoccluded frames after.
+        """
         current = self.current(frame)
         neighbours = [self.previous(previous), self.following(following)]
         if self.attention is not None:
             neighbours = [patch_attention(current, maps, **self.attention) for maps in neighbours]
-        return self.decoder(torch.cat((current, *neighbours), dim=1))
+        refined: Tensor = self.decoder(torch.cat((current, *neighbours), dim=1))
+        return refined
 
 
-class _Autoencoder(nn.Sequential):
-    """AE of Table 1: the second generator's size on the completed frame alone."""
+class _Autoencoder(nn.ModuleList):
+    """AE of Table 1: a second generator of the same size that reads the completed frame alone."""
 
-    def __init__(self, width, encoder, decoder):
+    def __init__(self, width: int, encoder: _EncoderOptions, decoder: _DecoderOptions) -> None:
         super().__init__(
-            Encoder(3, 3 * width, **encoder), Decoder(3 * 4 * width, 2 * width, **decoder)
+            [Encoder(3, 3 * width, **encoder), Decoder(3 * 4 * width, 2 * width, **decoder)]
         )
 
-    def forward(self, frame, _previous, _following):
-        return super().forward(frame)
+    def forward(self, frame: Tensor, _previous: Tensor, _following: Tensor) -> Tensor:
+        encoder, decoder = self
+        refined: Tensor = decoder(encoder(frame))
+        return refined
 
 
-def _initialise(layer):
-    """Keeps the size of signals from layer to layer, by He et al. 2015; the paper is silent.
+def _initialise(layer: nn.Module) -> None:
+    """Initialises convolutions by He et al. 2015, which keeps the variance; the paper gives none.
 
-    With PyTorch's own initialisation what differs between frames is 500 times smaller behind an
-    encoder, and nothing is learned in the first few hundred steps.
+    With PyTorch's default, differences between frames are 500 times smaller after an encoder, and
+    nothing is learned in the first few hundred steps.
     """
     if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-        # The weight of a transposed convolution names its inputs first.
-        mode = "fan_out" if isinstance(layer, nn.ConvTranspose2d) else "fan_in"
+        # The first dimension of a transposed convolution's weight is that of its inputs.
+        transposed = isinstance(layer, nn.ConvTranspose2d)
+        mode: Literal["fan_in", "fan_out"] = "fan_out" if transposed else "fan_in"
         nn.init.kaiming_normal_(layer.weight, mode=mode, nonlinearity="relu")
+        assert layer.bias is not None
         nn.init.zeros_(layer.bias)
 
 
-def _activated(layer, batch_norm):
+def _activated(layer: nn.Conv2d | nn.ConvTranspose2d, batch_norm: bool) -> list[nn.Module]:
     norm = [nn.BatchNorm2d(layer.out_channels)] if batch_norm else []
     return [layer, *norm, nn.ELU()]
 
 
-def _check_shapes(frame, mask, previous, following):
+def _doubling(in_channels: int, out_channels: int, kernel: int) -> nn.ConvTranspose2d:
+    """Returns a deconvolution that doubles the size."""
+    return nn.ConvTranspose2d(
+        in_channels, out_channels, kernel, stride=2, padding=1, output_padding=4 - kernel
+    )
+
+
+def _check_shapes(frame: Tensor, mask: Tensor, previous: Tensor, following: Tensor) -> None:
     if frame.dim() != 4 or frame.shape[1] != 3 or any(side % 4 for side in frame.shape[2:]):
         raise ValueError(
             f"Received frames of shape {tuple(frame.shape)}, but expected (B, 3, H, W) with sides "

@@ -1,37 +1,51 @@
-"""Locates occlusion: scores every region of every frame, keeps them in a file, applies a threshold.
+"""Locates occlusion: scores the thirds of all frames, keeps the scores in a file, flags low ones.
 
 Reference: VRSTC, Section 4.1.
 """
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
-from torchreid_occ.completion.similarity import region_features, region_scores
-from torchreid_occ.completion.thirds import REGIONS
+from torchreid_occ._types import Item, StrPath
+from torchreid_occ.completion.similarity import third_features, third_scores
+from torchreid_occ.completion.thirds import THIRDS, AllValues, Flags, Values
 from torchreid_occ.data.clips import TestClips
 from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.data.loaders import item_loader
+from torchreid_occ.data.transforms import ClipTransform
+from torchreid_occ.models.clip_model import ClipModel
 from torchreid_occ.utils.files import write_text
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.progress import progress
 
-COLUMNS = ("subset", "tracklet", "frame", "name", *REGIONS)
+COLUMNS = ("subset", "tracklet", "frame", "name", *THIRDS)
 
 
 @torch.no_grad()
-def score_tracklets(model, tracklets, transform, clip_len=64, workers=2, use_gpu=False):
-    """Scores all regions of all frames of tracklets.
+def score_tracklets(
+    model: ClipModel,
+    tracklets: Sequence[Item],
+    transform: ClipTransform,
+    clip_len: int = 64,
+    workers: int = 2,
+    use_gpu: bool = False,
+) -> list[Values]:
+    """Scores all thirds of all frames of tracklets.
 
     Args:
         model: A clip model with a `backbone`, in eval mode; its last map is the feature.
-        tracklets: torchreid tuples.
-        transform: A `ClipTransform` without augmentation.
-        clip_len: Frames that pass the model at once.
-        workers: Processes that read images.
+        tracklets: torchreid's tuples.
+        transform: A transform without augmentation.
+        clip_len: Frames of a clip.
+        workers: Worker processes that read images.
         use_gpu: Whether the model is on the GPU.
 
     Returns:
@@ -39,22 +53,23 @@ def score_tracklets(model, tracklets, transform, clip_len=64, workers=2, use_gpu
     """
     clips = TestClips(tracklets, clip_len, transform)
     loader = item_loader(clips, workers)
-    maps = []
-    stage = model.backbone.stages[-1]
+    maps: list[Tensor] = []
+    backbone: Any = model.backbone
+    stage = backbone.stages[-1]
     handle = stage.register_forward_hook(lambda _stage, _inputs, output: maps.append(output))
-    features = [[] for _ in tracklets]
+    features: list[list[Tensor]] = [[] for _ in tracklets]
     try:
         for clip in progress(loader, "scores", unit="clip"):
             frames = clip["img"].cuda() if use_gpu else clip["img"]
             model(frames[None])
-            features[clip["tracklet"]].append(region_features(maps.pop()).cpu())
+            features[clip["tracklet"]].append(third_features(maps.pop()).cpu())
     finally:
         handle.remove()
-    return [region_scores(torch.cat(parts)).numpy() for parts in features]
+    return [third_scores(torch.cat(parts)).numpy() for parts in features]
 
 
-def write_scores(path, tracklets, scores):
-    """Writes scores as a table people can read: a line for each frame.
+def write_scores(path: StrPath, tracklets: Mapping[str, Sequence[Item]], scores: AllValues) -> None:
+    """Writes scores as a table, a line for each frame.
 
     Args:
         path: The CSV file.
@@ -73,24 +88,26 @@ def write_scores(path, tracklets, scores):
     write_text(path, text.getvalue())
 
 
-def read_scores(path, tracklets):
-    """Reads scores back.
+def read_scores(
+    path: StrPath, tracklets: Mapping[str, Sequence[Item]]
+) -> dict[str, list[npt.NDArray[np.float32]]]:
+    """Reads the scores of tracklets.
 
     Args:
         path: The CSV file.
-        tracklets: Tracklets by subset, which the scores must be of.
+        tracklets: Tracklets by subset, all of which must have scores.
 
     Returns:
         `(T, 3)` arrays by subset.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is no table of scores, or of other frames than the tracklets'.
+        ValueError: If the file is no table of scores, or holds scores of other frames.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no file of scores {path}.")
     try:
-        # Names keep their very bytes, as `write_text` wrote them.
+        # Keeps the bytes of names that are not UTF-8, as `write_text` does.
         with Path(path).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             header, *lines = [*csv.reader(file)] or [[]]
     except csv.Error as error:
@@ -114,8 +131,8 @@ def read_scores(path, tracklets):
             f"{place + 2} is the first that differs: score the dataset as it is now."
         )
     try:
-        table = np.array([line[4:] for line in lines], np.float32).reshape(len(lines), len(REGIONS))
-    except ValueError as error:  # no number, or not as many as regions
+        table = np.array([line[4:] for line in lines], np.float32).reshape(len(lines), len(THIRDS))
+    except ValueError as error:  # not a number, or not three a line
         raise ValueError(f"{path} holds something else than scores: {error}.") from error
     if not np.isfinite(table).all():
         line = 2 + int(np.flatnonzero(~np.isfinite(table).all(1))[0])
@@ -127,16 +144,16 @@ def read_scores(path, tracklets):
     }
 
 
-def choose_threshold(scores, tau=0.89, quantile=0.0):
-    """The score below which a region counts as occluded.
+def choose_threshold(scores: Sequence[Values], tau: float = 0.89, quantile: float = 0.0) -> float:
+    """Chooses the score below which a third counts as occluded.
 
     Args:
-        scores: Those of the training tracklets.
-        tau: The threshold itself; the paper's fits features pretrained on ImageNet.
-        quantile: Where not 0: the share of training regions that shall count as occluded.
+        scores: Scores of the training tracklets.
+        tau: The threshold; the paper's fits features pretrained on ImageNet.
+        quantile: If not 0, the share of training thirds that count as occluded instead of `tau`.
 
     Raises:
-        ValueError: If one is out of range.
+        ValueError: If an argument is out of range.
     """
     if not 0 <= quantile < 1:
         raise ValueError(f"Received quantile {quantile}, but expected a share from 0 to below 1.")
@@ -145,20 +162,29 @@ def choose_threshold(scores, tau=0.89, quantile=0.0):
     return float(np.quantile(np.concatenate(scores), quantile)) if quantile else tau
 
 
-def occluded_regions(scores, threshold):
-    """Which regions are occluded, by subset: `(T, 3)` of bool each; says how many there are."""
+def occluded_thirds(scores: AllValues, threshold: float) -> dict[str, list[Flags]]:
+    """Flags the thirds whose scores are low and logs their share.
+
+    Args:
+        scores: Scores by subset.
+        threshold: Score below which a third is occluded.
+
+    Returns:
+        `(T, 3)` arrays by subset.
+    """
     occluded = {
-        subset: [rows < threshold for rows in tracklets] for subset, tracklets in scores.items()
+        subset: [np.asarray(rows < threshold) for rows in tracklets]
+        for subset, tracklets in scores.items()
     }
     for subset, flags in occluded.items():
         flagged = np.concatenate(flags)
         shares = "  ".join(
-            f"{name} {share:.1%}" for name, share in zip(REGIONS, flagged.mean(0), strict=True)
+            f"{name} {share:.1%}" for name, share in zip(THIRDS, flagged.mean(0), strict=True)
         )
-        logger.info("%s regions below %.3f: %s", subset, threshold, shares)
+        logger.info("%s thirds below %.3f: %s", subset, threshold, shares)
         if flagged.all() or not flagged.any():
             logger.warning(
-                "%s region of %s counts as occluded at the threshold %.3f: scores lie between "
+                "%s third of %s counts as occluded at the threshold %.3f: scores lie between "
                 "%.3f and %.3f. Choose another tau, or a quantile.",
                 "Every" if flagged.all() else "No",
                 subset,

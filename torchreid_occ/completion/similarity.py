@@ -1,38 +1,39 @@
-"""Similarity scoring: how much a third of a frame looks like the same third of the tracklet."""
+"""Similarity scoring: how much a third of a frame resembles the same third of the tracklet."""
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
-from torchreid_occ.completion.thirds import REGIONS
+from torchreid_occ.completion.thirds import THIRDS
 
 
-def region_features(maps):
-    """Mean feature of each third of a map; a row across a border counts in both with its share.
+def third_features(maps: Tensor) -> Tensor:
+    """Computes the mean feature of each third of a map; rows across a border count by their area.
 
     Reference: VRSTC, Section 4.1.
 
     Args:
-        maps: Maps of a tracklet's frames.
+        maps: Feature maps of a tracklet's frames.
 
     Shape:
         maps: `(T, C, H, W)`; result: `(T, 3, C)`.
     """
     height = maps.shape[2]
-    edges = torch.arange(len(REGIONS) + 1, device=maps.device) * (height / len(REGIONS))
+    edges = torch.arange(len(THIRDS) + 1, device=maps.device) * (height / len(THIRDS))
     rows = torch.arange(height, device=maps.device)
     ends = torch.minimum(edges[1:, None], rows + 1)
     starts = torch.maximum(edges[:-1, None], rows)
-    weights = (ends - starts).clamp(min=0) * (len(REGIONS) / height)  # (3, H)
+    weights = (ends - starts).clamp(min=0) * (len(THIRDS) / height)  # (3, H)
     return torch.einsum("tch,rh->trc", maps.mean(3), weights.to(maps.dtype))
 
 
-def region_scores(features):
-    """Cosine of each region of each frame to the mean of that region over the tracklet.
+def third_scores(features: Tensor) -> Tensor:
+    """Computes the cosine of each third of each frame to its mean over the tracklet.
 
     Reference: VRSTC, Eq. 11 and 12.
 
     Args:
-        features: Region features of all frames of a tracklet.
+        features: Features of the thirds of all frames of a tracklet.
 
     Shape:
         features: `(T, 3, C)`; result: `(T, 3)`.

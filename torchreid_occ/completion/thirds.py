@@ -1,28 +1,52 @@
-"""The three regions of a frame that VRSTC scores and completes: equal thirds of its height."""
+"""The regions of a frame that VRSTC scores and completes: equal thirds of its height."""
 
 import itertools
 import math
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
-REGIONS = ("upper", "middle", "lower")
+THIRDS = ("upper", "middle", "lower")
+
+# A value for each third of each frame of a tracklet, `(T, 3)`: scores or visible shares; and
+# whether the third is occluded.
+Values: TypeAlias = npt.NDArray[np.floating]
+Flags: TypeAlias = npt.NDArray[np.bool_]
+
+# The same for all tracklets of a dataset, by subset.
+AllValues: TypeAlias = Mapping[str, Sequence[Values]]
+AllFlags: TypeAlias = Mapping[str, Sequence[Flags]]
 
 
-def region_rows(height: int) -> list[slice]:
-    """The pixel rows of each region: thirds of the height, to the nearest row."""
-    edges = [round(height * k / len(REGIONS)) for k in range(len(REGIONS) + 1)]
+def third_rows(height: int) -> list[slice]:
+    """Returns the pixel rows of each third, to the nearest row.
+
+    Args:
+        height: Height of the frame.
+    """
+    edges = [round(height * k / len(THIRDS)) for k in range(len(THIRDS) + 1)]
     return [slice(*pair) for pair in itertools.pairwise(edges)]
 
 
-def region_mask(regions: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
-    """A mask of regions: (3,) of bool to ``(1, H, W)``, 1 in those that are True.
+def third_mask(flags: Flags, size: tuple[int, int]) -> Tensor:
+    """Returns a mask that is 1 in the chosen thirds.
 
-    A row that a region has a part in is masked whole, so that no frame of any other size keeps a
-    row of what is hidden.
+    A row that belongs to a third in part is masked as a whole, so that a frame of another size
+    shows no row of the third either.
+
+    Args:
+        flags: Whether each third is chosen.
+        size: Height and width of the frame.
+
+    Shape:
+        flags: `(3,)`; result: `(1, H, W)`.
     """
     mask = torch.zeros(1, *size)
-    for number in np.flatnonzero(regions):
-        first, last = (size[0] * edge / len(REGIONS) for edge in (number, number + 1))
+    for number in np.flatnonzero(flags):
+        first, last = (size[0] * edge / len(THIRDS) for edge in (number, number + 1))
         mask[:, math.floor(first) : math.ceil(last)] = 1
     return mask

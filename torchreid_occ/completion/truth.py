@@ -1,85 +1,109 @@
-"""OccWalk's truth about regions: how much of the person in each is to be seen."""
+"""The truth about occluded thirds: which share of the person in each is visible."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
+from PIL import Image
 from torch.utils.data import Dataset
 
-from torchreid_occ.completion.thirds import REGIONS, region_rows
+from torchreid_occ._types import Item
+from torchreid_occ.completion.thirds import THIRDS, Flags, Values, third_rows
 from torchreid_occ.data.loaders import item_loader
 from torchreid_occ.utils.progress import progress
 
-PERSON = 128  # grey level of a mask from which on it shows the person
-HIDDEN = 0.5  # a region counts as occluded if more of its person than this is hidden
-LEAST = 8  # pixels of the person that a region must have for anything of it to be hidden
+PERSON = 128  # lowest grey level of a mask's pixels that show the person
+HIDDEN = 0.5  # a third is occluded if more than this share of its person is hidden
+LEAST = 8  # pixels of the person below which a third counts as visible
 
 
-def visible_shares(tracklets, visible, whole, workers=2):
-    """The share of the person's pixels in each region that nothing hides.
+class Masks(Protocol):
+    """Foreground masks by frame, such as a `Supervision`."""
 
-    A region with next to nothing of the person counts as visible.
+    def foreground(self, img_path: str) -> Image.Image | None:
+        """Returns the mask of the person in a frame, or None."""
+
+
+class Agreement(NamedTuple):
+    """How flagged thirds agree with the truth, to three digits; None if there are none.
+
+    precision: share of the flagged thirds that are occluded; recall: share of the occluded thirds
+    that are flagged.
+    """
+
+    precision: float | None
+    recall: float | None
+
+
+def visible_shares(
+    tracklets: Sequence[Item], visible: Masks, whole: Masks, workers: int = 2
+) -> list[Values]:
+    """Computes the share of the person's pixels in each third that is visible.
+
+    A third with fewer than `LEAST` pixels of the person counts as visible.
 
     Args:
-        tracklets: torchreid tuples of an OccWalk set.
-        visible: Its `Supervision`.
-        whole: The `Supervision` of the same set without occluders.
-        workers: Processes that read masks.
+        tracklets: torchreid's tuples.
+        visible: Masks of what the frames show of the person.
+        whole: Masks of the whole person, hidden parts included.
+        workers: Worker processes that read masks.
 
     Returns:
         A `(T, 3)` array for each tracklet.
     """
-    masks = _Masks(tracklets, visible, whole)
-    loader = item_loader(masks, workers)
-    return [shares.numpy() for shares in progress(loader, "masks", unit="tracklet")]
+    shares = item_loader(_Shares(tracklets, visible, whole), workers)
+    return [rows.numpy() for rows in progress(shares, "masks", unit="tracklet")]
 
 
-def hidden_person(visible, whole, path):
-    """The pixels of a frame's person that an occluder covers, `(H, W)` of bool.
+def hidden_person(visible: Masks, whole: Masks, path: str) -> npt.NDArray[np.bool_]:
+    """Returns which pixels of a frame's person an occluder covers, `(H, W)`.
 
     Args:
-        visible: An OccWalk set's `Supervision`.
-        whole: The `Supervision` of the same set without occluders.
-        path: The frame's.
+        visible: Masks of what the frames show of the person.
+        whole: Masks of the whole person, hidden parts included.
+        path: Path of the frame.
     """
     return _person(whole, path) & ~_person(visible, path)
 
 
-def precision_and_recall(flagged, shares):
-    """How well flagged regions agree with the truth.
+def precision_and_recall(flagged: Sequence[Flags], shares: Sequence[Values]) -> Agreement:
+    """Compares flagged thirds with the truth.
 
     Args:
-        flagged: `(T, 3)` arrays of bool.
-        shares: What `visible_shares` gives of the same tracklets.
-
-    Returns:
-        Share of flagged regions that are occluded, and of occluded regions that are flagged, to
-        three digits; None where there are none.
+        flagged: Whether each third is flagged as occluded, `(T, 3)` for each tracklet.
+        shares: The visible shares of the same tracklets.
     """
-    flagged, occluded = np.concatenate(flagged), np.concatenate(shares) < 1 - HIDDEN
-    both = (flagged & occluded).sum()
-    return tuple(
-        round(float(both / of.sum()), 3) if of.any() else None for of in (flagged, occluded)
+    found, occluded = np.concatenate(flagged), np.concatenate(shares) < 1 - HIDDEN
+    both = (found & occluded).sum()
+    return Agreement(
+        *(round(float(both / of.sum()), 3) if of.any() else None for of in (found, occluded))
     )
 
 
-class _Masks(Dataset):
-    """Visible shares, tracklet by tracklet."""
+class _Shares(Dataset[npt.NDArray[np.float32]]):
+    """Visible shares by tracklet."""
 
-    def __init__(self, tracklets, visible, whole):
+    def __init__(self, tracklets: Sequence[Item], visible: Masks, whole: Masks) -> None:
         self.tracklets, self.visible, self.whole = tracklets, visible, whole
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.tracklets)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> npt.NDArray[np.float32]:
         return np.stack([self._shares(path) for path in self.tracklets[index][0]])
 
-    def _shares(self, path):
+    def _shares(self, path: str) -> npt.NDArray[np.float32]:
         seen, whole = (_person(masks, path) for masks in (self.visible, self.whole))
-        shares = np.ones(len(REGIONS), np.float32)
-        for region, rows in enumerate(region_rows(len(whole))):
+        shares = np.ones(len(THIRDS), np.float32)
+        for third, rows in enumerate(third_rows(len(whole))):
             if whole[rows].sum() >= LEAST:
-                shares[region] = min(1.0, seen[rows].sum() / whole[rows].sum())
+                shares[third] = min(1.0, seen[rows].sum() / whole[rows].sum())
         return shares
 
 
-def _person(masks, path):
-    return np.asarray(masks.foreground(path)) >= PERSON
+def _person(masks: Masks, path: str) -> npt.NDArray[np.bool_]:
+    mask = masks.foreground(path)
+    if mask is None:
+        raise FileNotFoundError(f"There is no foreground mask of {path}.")
+    return np.asarray(np.asarray(mask) >= PERSON)

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from torchreid_occ._types import Item
 from torchreid_occ.completion.data import neighbours, read_frame, to_pixels
 from torchreid_occ.completion.network import STCnet
-from torchreid_occ.completion.thirds import region_mask
+from torchreid_occ.completion.thirds import third_mask
 from torchreid_occ.data.loaders import item_loader
 from torchreid_occ.utils.progress import progress
 
@@ -85,7 +85,7 @@ class OccludedTracklets(Dataset[OccludedTracklet]):
             torch.stack([read_frame(path, self.size) for path in paths]),
             torch.stack([read_frame(path, self.size) for path in clean]),
             torch.from_numpy(numbers),
-            torch.stack([region_mask(flags[number], self.size) for number in numbers]),
+            torch.stack([third_mask(flags[number], self.size) for number in numbers]),
             torch.stack([self._hidden(paths[number]) for number in numbers]),
             torch.from_numpy(sides[:, 0]),
             torch.from_numpy(sides[:, 1]),

@@ -12,8 +12,8 @@ import torch
 from matplotlib.figure import Figure
 
 from torchreid_occ._types import StrPath
+from torchreid_occ.completion.builders import load_generator, load_guider
 from torchreid_occ.completion.figures import draw_completions
-from torchreid_occ.completion.tasks import load_generator, load_guider
 from torchreid_occ.completion.truth import HIDDEN, hidden_person, visible_shares
 from torchreid_occ.config import config_of
 from torchreid_occ.studies.completion_quality import (

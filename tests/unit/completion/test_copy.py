@@ -10,9 +10,10 @@ from torch import nn
 
 from torchreid_occ.completion.copy import (
     SUBSETS,
+    CopyPlan,
     complete_frames,
     discard_frames,
-    paste_regions,
+    paste_thirds,
 )
 from torchreid_occ.completion.dataset import Completed, source_tracklets
 from torchreid_occ.completion.network import Completion
@@ -55,13 +56,12 @@ class White(nn.Module):
 
 def complete(folder, root, occluded, generator=None, made_by=None):
     generator = generator or White()
-    complete_frames(
-        folder, SOURCE, root, occluded, generator, SIZE, made_by or {"by": "test"}, workers=0
-    )
+    plan = CopyPlan(folder, SOURCE, root, occluded, made_by or {"by": "test"})
+    complete_frames(plan, generator, SIZE, workers=0)
     return generator
 
 
-def test_a_copy_is_a_dataset_with_completed_regions(root, tracklets, occluded, tmp_path):
+def test_a_copy_is_a_dataset_with_completed_thirds(root, tracklets, occluded, tmp_path):
     before = {path: path.read_bytes() for path in root.rglob("*.png")}
     complete(tmp_path / "copy", root, occluded)
     copy = Completed(root, path=tmp_path / "copy", verbose=False)
@@ -106,7 +106,7 @@ def test_a_killed_copy_goes_on_where_it_was(root, occluded, tmp_path):
     assert not (tmp_path / "copy" / "manifest.json").exists()
     with pytest.raises(FileNotFoundError, match=r"manifest\.json"):
         Completed(root, path=tmp_path / "copy", verbose=False)
-    # A kill in the midst of a tracklet leaves such a folder.
+    # A run killed while it writes a tracklet leaves this folder.
     (tmp_path / "copy" / "query" / "00001.partial").mkdir(parents=True)
     rest = complete(tmp_path / "copy", root, occluded)
     assert rest.calls == whole.calls - 3
@@ -152,7 +152,7 @@ def test_a_copy_of_a_changed_source_is_refused(root, occluded, tmp_path):
 
 
 def test_discarding_leaves_frames_out_but_never_all(root, tracklets, occluded, tmp_path):
-    discard_frames(tmp_path / "copy", SOURCE, root, occluded, {"threshold": 0.9})
+    discard_frames(CopyPlan(tmp_path / "copy", SOURCE, root, occluded, {"threshold": 0.9}))
     copy = Completed(root, path=tmp_path / "copy", verbose=False)
     assert copy.query[0][0] == tracklets["query"][0][0]
     for subset in SUBSETS:
@@ -173,7 +173,7 @@ def test_no_occlusion_changes_nothing(root, tracklets, occluded, tmp_path):
 
 def test_frames_keep_their_own_sizes():
     picture = Image.new("RGB", (7, 10), (10, 20, 30))
-    filled = paste_regions(picture, torch.ones(3, 4, 4), np.array([False, True, False]))
+    filled = paste_thirds(picture, torch.ones(3, 4, 4), np.array([False, True, False]))
     pixels = np.asarray(filled)
     assert pixels.shape == (10, 7, 3)
     assert (pixels[3:7] == 255).all()

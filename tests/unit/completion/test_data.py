@@ -6,11 +6,12 @@ from PIL import Image
 from torchreid_occ.completion.data import (
     CompletionDataManager,
     CompletionItems,
+    ItemOptions,
     neighbours,
     pass_over,
     read_frame,
 )
-from torchreid_occ.completion.thirds import region_mask, region_rows
+from torchreid_occ.completion.thirds import third_mask, third_rows
 from torchreid_occ.data.clips import ItemKey
 
 
@@ -32,13 +33,13 @@ def level(frame):
     return round((frame.mean().item() + 1) * 127.5)
 
 
-def test_regions_are_thirds():
-    assert region_rows(128) == [slice(0, 43), slice(43, 85), slice(85, 128)]
-    mask = region_mask(np.array([True, False, True]), (6, 2))
+def test_rows_and_masks_of_thirds():
+    assert third_rows(128) == [slice(0, 43), slice(43, 85), slice(85, 128)]
+    mask = third_mask(np.array([True, False, True]), (6, 2))
     assert mask[0, :, 0].tolist() == [1, 1, 0, 0, 1, 1]
-    middle = region_mask(np.array([False, True, False]), (4, 2))
+    middle = third_mask(np.array([False, True, False]), (4, 2))
     assert middle[0, :, 0].tolist() == [0, 1, 1, 0]
-    assert region_mask(np.array([False, True, False]), (8, 2)).sum() == 2 * 4  # rows 2 to 5
+    assert third_mask(np.array([False, True, False]), (8, 2)).sum() == 2 * 4  # rows 2 to 5
 
 
 @pytest.mark.parametrize(
@@ -57,10 +58,10 @@ def test_neighbours_are_the_nearest_unoccluded(occluded, frame, expected):
     assert neighbours(np.array(occluded, bool), frame) == expected
 
 
-def test_items_are_unoccluded_frames_with_one_region_to_complete(tracklets):
+def test_items_are_unoccluded_frames_with_one_third_to_complete(tracklets):
     occluded = [np.zeros((4, 3), bool) for _ in tracklets]
     occluded[0][1, 2] = True
-    items = CompletionItems(tracklets, occluded, 12, 8, seed=3)
+    items = CompletionItems(tracklets, occluded, ItemOptions(12, 8, seed=3))
     assert len(items) == 7
     item = items[ItemKey(0, 0, 1)]  # tracklet 0, frame 2
     assert item["img"].shape == (3, 12, 8)
@@ -72,13 +73,13 @@ def test_items_are_unoccluded_frames_with_one_region_to_complete(tracklets):
     assert torch.equal(items[ItemKey(5, 0, 1)]["mask"], again)
 
 
-def test_several_regions_may_be_to_complete(tracklets):
+def test_several_thirds_may_be_masked(tracklets):
     occluded = [np.zeros((4, 3), bool) for _ in tracklets]
-    items = CompletionItems(tracklets, occluded, 12, 8, seed=3, max_masked=2)
+    items = CompletionItems(tracklets, occluded, ItemOptions(12, 8, seed=3, max_masked=2))
     masks = {tuple(items[ItemKey(epoch, 0, 1)]["mask"][0, ::4, 0].tolist()) for epoch in range(60)}
     assert masks == {(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1)}
     with pytest.raises(ValueError, match=r"max_masked is 4, but must be from 1 to 3"):
-        CompletionItems(tracklets, occluded, 12, 8, seed=3, max_masked=4)
+        ItemOptions(12, 8, seed=3, max_masked=4)
 
 
 @pytest.mark.parametrize(
@@ -88,10 +89,10 @@ def test_several_regions_may_be_to_complete(tracklets):
         ([0, 0, 0, 0, 0], 1, (0, 4)),
         ([0, 1, 0, 0, 0], 1, (0, 4)),
         ([1, 0, 0, 0, 0], 1, (4, 4)),
-        ([0, 0, 0, 0, 0], 2, (1, 3)),  # none would be left
+        ([0, 0, 0, 0, 0], 2, (1, 3)),  # no frame would be left
     ],
 )
-def test_frames_beside_one_are_passed_over(occluded, count, expected):
+def test_passing_over_frames_on_either_side(occluded, count, expected):
     flags = np.array(occluded, bool)
     assert neighbours(pass_over(flags, 2, count), 2) == expected
     assert flags.tolist() == [bool(flag) for flag in occluded]
@@ -99,22 +100,21 @@ def test_frames_beside_one_are_passed_over(occluded, count, expected):
 
 def test_neighbours_may_be_far(tracklets):
     occluded = [np.zeros((4, 3), bool) for _ in tracklets]
-    items = CompletionItems(tracklets, occluded, 12, 8, seed=3, max_gap=1)
+    items = CompletionItems(tracklets, occluded, ItemOptions(12, 8, seed=3, max_gap=1))
     found = [items[ItemKey(epoch, 0, 1)] for epoch in range(30)]  # frame 1 of the first tracklet
     pairs = {(level(item["previous"]), level(item["following"])) for item in found}
     assert pairs == {(0, 20), (30, 30)}
 
 
-def test_nothing_to_learn_from_is_an_error(tracklets):
+def test_tracklets_without_unoccluded_frames_are_refused(tracklets):
     with pytest.raises(ValueError, match="All 8 training frames"):
-        CompletionItems(tracklets, [np.ones((4, 3), bool)] * 2, 12, 8, seed=0)
+        CompletionItems(tracklets, [np.ones((4, 3), bool)] * 2, ItemOptions(12, 8, seed=0))
 
 
-def test_the_manager_repeats_epochs_and_keeps_what_it_measures(tracklets):
+def test_epochs_repeat_and_held_out_frames_stay_the_same(tracklets):
     occluded = [np.zeros((4, 3), bool)] * 2
-    manager = CompletionDataManager(
-        tracklets, tracklets, (occluded, occluded), 12, 8, 3, 0, 1, num_measured=4
-    )
+    items = CompletionItems(tracklets, occluded, ItemOptions(12, 8, seed=1))
+    manager = CompletionDataManager(items, items, 3, 0, num_measured=4)
     assert (manager.num_frames, manager.num_pids) == (8, 2)
 
     def epoch(number):
@@ -129,7 +129,7 @@ def test_the_manager_repeats_epochs_and_keeps_what_it_measures(tracklets):
     assert len(masks[0]) == 4
     assert torch.equal(*masks)
     with pytest.raises(ValueError, match="fewer than a batch of 9"):
-        CompletionDataManager(tracklets, tracklets, (occluded, occluded), 12, 8, 9, 0, 1)
+        CompletionDataManager(items, items, 9, 0)
 
 
 def test_frames_are_scaled_to_minus_one_to_one(tracklets):

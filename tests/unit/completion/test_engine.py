@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from torchreid_occ.completion.discriminator import Discriminator
-from torchreid_occ.completion.engine import VIEWS, CompletionEngine, _frozen
+from torchreid_occ.completion.engine import VIEWS, CompletionEngine, Trained, _frozen
 from torchreid_occ.completion.guider import IdGuider
 from torchreid_occ.completion.loss import CompletionLoss
 from torchreid_occ.completion.network import STCnet
@@ -46,16 +46,16 @@ def make_engine(kind="temporal", names=("local", "global"), guider=None, lr=1e-3
     discriminators = {}
     for name in names:
         module = Discriminator(*SIZE, channels=(4,) * 6)
-        discriminators[name] = (module, *falling(module, lr))
+        discriminators[name] = trained(module, lr)
     criterion = CompletionLoss(lambda_adversarial=0.1)
-    networks = (generator, *falling(generator, lr), discriminators, criterion, guider)
+    networks = (trained(generator, lr), discriminators, criterion, guider)
     return CompletionEngine(datamanager, *networks, use_gpu=False, **options)
 
 
-def falling(module, lr):
-    """An optimiser whose rate is halved every third step."""
+def trained(module, lr):
+    """Returns a module with an optimiser whose rate is halved every third step."""
     optimizer = torch.optim.Adam(module.parameters(), lr)
-    return optimizer, torch.optim.lr_scheduler.StepLR(optimizer, 3, 0.5)
+    return Trained(module, optimizer, torch.optim.lr_scheduler.StepLR(optimizer, 3, 0.5))
 
 
 def weights(engine):

@@ -6,7 +6,7 @@ from PIL import Image
 from torchreid_occ.completion.scores import (
     SUBSETS,
     choose_threshold,
-    occluded_regions,
+    occluded_thirds,
     read_scores,
     score_tracklets,
     write_scores,
@@ -33,7 +33,7 @@ def tracklet(tmp_path):
 
 
 @pytest.mark.parametrize("clip_len", [2, 64])
-def test_an_occluded_region_scores_lowest(tracklet, clip_len):
+def test_an_occluded_third_scores_lowest(tracklet, clip_len):
     torch.manual_seed(0)
     model = build_model("baseline", 2, backbone="resnet18_x0_5").eval()
     (scores,) = score_tracklets(model, [tracklet], ClipTransform(48, 16), clip_len, workers=0)
@@ -87,19 +87,19 @@ def test_thresholds():
         choose_threshold(scores, quantile=1.0)
 
 
-def test_everything_and_nothing_flagged_is_said(caplog):
+def test_thresholds_that_flag_all_or_none_warn(caplog):
     from torchreid_occ.utils.logs import logger
 
     logger.propagate = True
     scores = {"train": [np.full((4, 3), 0.95)]}
-    assert not occluded_regions(scores, 0.9)["train"][0].any()
-    assert "No region of train counts as occluded" in caplog.text
-    assert occluded_regions(scores, 0.99)["train"][0].all()
-    assert "Every region of train counts as occluded" in caplog.text
+    assert not occluded_thirds(scores, 0.9)["train"][0].any()
+    assert "No third of train counts as occluded" in caplog.text
+    assert occluded_thirds(scores, 0.99)["train"][0].all()
+    assert "Every third of train counts as occluded" in caplog.text
     caplog.clear()
     half = {"train": [np.array([[0.9, 0.9, 0.5], [0.9, 0.4, 0.5]])]}
     with caplog.at_level("INFO"):
-        flags = occluded_regions(half, 0.89)["train"][0]
+        flags = occluded_thirds(half, 0.89)["train"][0]
     assert flags.tolist() == [[False, False, True], [False, True, True]]
     assert "upper 0.0%  middle 50.0%  lower 100.0%" in caplog.text
     assert "Choose another tau" not in caplog.text
@@ -117,11 +117,11 @@ class Masks:
         return Image.fromarray(mask)
 
 
-def test_visible_shares_of_regions():
+def test_visible_shares_of_thirds():
     whole = Masks({"a": slice(0, 8), "b": slice(0, 12)})
     visible = Masks({"a": slice(0, 6), "b": slice(5, 12)})
     (shares,) = visible_shares([(("a", "b"), 0, 0, 0)], visible, whole, workers=0)
-    # The person of "a" does not reach the lower third: there is nothing to hide.
+    # The person of "a" does not reach the lower third, which counts as visible.
     np.testing.assert_allclose(shares, [[1, 0.5, 1], [0, 0.75, 1]])
 
 

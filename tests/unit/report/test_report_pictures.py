@@ -7,13 +7,13 @@ import torch
 from PIL import Image
 from support import write_two_cameras
 
-from torchreid_occ.completion.copy import complete_frames
+from torchreid_occ.completion.copy import CopyPlan, complete_frames
 from torchreid_occ.completion.dataset import source_tracklets
 from torchreid_occ.completion.network import Completion
 from torchreid_occ.config import load_config
 from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.models import build_model
-from torchreid_occ.report.pictures import completions, draw_model, region_scores
+from torchreid_occ.report.pictures import completions, draw_model, third_scores
 from torchreid_occ.runs.folder import Run
 
 
@@ -32,9 +32,8 @@ def test_completed_frames_are_shown_beside_the_recorded_ones(tmp_path):
     occluded = {s: [np.zeros((len(item[0]), 3), bool) for item in tracklets[s]] for s in SUBSETS}
     occluded["query"][0][1] = True
     occluded["query"][1][1:3] = True
-    complete_frames(
-        tmp_path / "copy", source, root, occluded, to_white, (16, 8), {"by": "test"}, workers=0
-    )
+    plan = CopyPlan(tmp_path / "copy", source, root, occluded, {"by": "test"})
+    complete_frames(plan, to_white, (16, 8), workers=0)
     run = Run("complete", tmp_path, {}, load_config(None, ["data.root", str(root)]))
     most, less = completions(run)
     assert (most.number, less.number) == (1, 0)
@@ -45,9 +44,9 @@ def test_completed_frames_are_shown_beside_the_recorded_ones(tmp_path):
     assert [shown.number for shown in completions(run, count=1)] == [1]
 
 
-def test_region_scores_are_the_picture_that_scoring_left(tmp_path):
+def test_scores_of_thirds_are_the_picture_that_scoring_left(tmp_path):
     Image.new("RGB", (30, 20), "red").save(tmp_path / "scores.png")
-    shown = region_scores(Run("score", tmp_path, {}, None))
+    shown = third_scores(Run("score", tmp_path, {}, None))
     assert "by score" in shown.caption
     assert shown.picture.uri.startswith("data:image/webp;base64,")
     np.testing.assert_allclose(pixels(shown.picture).mean((0, 1)), [255, 0, 0], atol=6)
