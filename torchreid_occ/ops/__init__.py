@@ -1,4 +1,4 @@
-"""Operators of this package: a Python face each, and the slow definition it must equal."""
+"""Operators, each with a Python function and the slow definition that it must equal."""
 
 from torchreid_occ.ops.binary import backends
 from torchreid_occ.ops.patch_attention import patch_attention

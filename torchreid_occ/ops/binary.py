@@ -1,10 +1,11 @@
-"""The compiled kernels: where they lie, whether they fit the installed PyTorch, what they serve."""
+"""The compiled kernels: their place, whether they fit the installed PyTorch, and loading them."""
 
 import json
 import os
 import warnings
 from hashlib import sha256
 from pathlib import Path
+from typing import TypedDict
 
 import torch
 
@@ -13,33 +14,45 @@ LIBRARY, NOTE = FOLDER / "torchreid_occ_ops.so", FOLDER / "built_for.json"
 OFF = "TORCHREID_OCC_NO_EXT"
 
 
-def backends():
-    """What can compute the operators: 'shift' always, 'cpu' and 'cuda' where compiled and loaded.
+class BuiltFor(TypedDict):
+    """What a binary depends on.
+
+    torch: PyTorch's version; processor: instruction set of its CPU kernels; source: hash of our
+    kernels.
+    """
+
+    torch: str
+    processor: str
+    source: str
+
+
+def backends() -> dict[str, bool]:
+    """Lists the backends of the operators: 'shift' always, 'cpu' and 'cuda' if compiled and loaded.
 
     Returns:
-        ``{name: bool}``.
+        For each backend, whether it is available.
     """
     has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
     name = "torchreid_occ::patch_attention"
     return {"shift": True, "cpu": has_kernel(name, "CPU"), "cuda": has_kernel(name, "CUDA")}
 
 
-def built_for():
-    """What a binary must have been built for to be loaded."""
+def built_for() -> BuiltFor:
+    """Returns what a binary must have been built for to be loaded."""
     processor = torch.backends.cpu.get_cpu_capability()
-    return {"torch": torch.__version__, "processor": processor, "source": _source_hash()}
+    return {"torch": str(torch.__version__), "processor": processor, "source": _source_hash()}
 
 
-def _source_hash():
-    """Changes with the kernels, so that an updated package does not run its old binary."""
+def _source_hash() -> str:
+    """A hash of the kernels, so that an updated package does not run its old binary."""
     sources = sorted(Path(__file__).parent.glob("csrc/**/*.*"))
     return sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
-def load():
+def load() -> None:
     """Loads the binary, unless there is none or it is switched off.
 
-    One that was built for another PyTorch, or fails to load, is left alone with a warning.
+    Warns if it was built for another PyTorch or fails to load; then it is not used.
     """
     if os.environ.get(OFF) == "1" or not LIBRARY.exists():
         return
@@ -56,7 +69,7 @@ def load():
         _warn(f"does not load: {error}")
 
 
-def _warn(reason):
+def _warn(reason: str) -> None:
     warnings.warn(
         f"{LIBRARY} {reason}. Patch attention runs in plain PyTorch, which is slower; "
         "`python -m torchreid_occ.ops.build` builds it anew.",

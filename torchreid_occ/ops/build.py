@@ -2,10 +2,10 @@
 
     python -m torchreid_occ.ops.build
 
-Without a compiler, or with TORCHREID_OCC_NO_EXT=1, it says so in a line, and patch attention goes
-on in plain PyTorch. Where PyTorch sees a GPU, or with FORCE_CUDA=1, the CUDA kernels are compiled,
-too: CUDA_HOME names the toolkit, TORCH_CUDA_ARCH_LIST the chips ("8.0;9.0", the GPU's own if it
-is not set).
+Without a compiler, or with TORCHREID_OCC_NO_EXT=1, it prints the reason, and patch attention runs
+in plain PyTorch. If PyTorch sees a GPU, or with FORCE_CUDA=1, the CUDA kernels are compiled, too:
+CUDA_HOME names the toolkit, TORCH_CUDA_ARCH_LIST the architectures ("8.0;9.0"; by default the
+GPU's).
 """
 
 import os
@@ -22,20 +22,20 @@ from torchreid_occ.utils.files import replacing, write_json
 
 TORCH = Path(torch.__file__).parent
 SOURCES = Path(__file__).parent / "csrc"
-# What PyTorch's own kernels use, see `torch.backends.cpu.get_cpu_capability`.
+# Flags by the instruction set of PyTorch's kernels, `torch.backends.cpu.get_cpu_capability`.
 PROCESSORS = {"AVX2": ["-march=x86-64-v3"], "AVX512": ["-march=x86-64-v4"]}
-TOOLKITS = Path("/usr/local")  # where they lie if nothing says so
-OLDEST_CHIP = "8.0"  # compiled for where no GPU says what it is; newer ones translate it
+TOOLKITS = Path("/usr/local")  # default folder of CUDA toolkits
+OLDEST_CHIP = "8.0"  # compiled for without a GPU; newer ones translate it
 
 
-def build():
+def build() -> bool:
     """Builds the binary.
 
     Returns:
         Whether there is one now; False if builds are switched off or there is no compiler.
 
     Raises:
-        RuntimeError: If a compiler fails; holds what it said.
+        RuntimeError: If a compiler fails; holds its output.
     """
     compiler = shutil.which(os.environ.get("CXX", "c++"))
     is_off = os.environ.get(binary.OFF) == "1"
@@ -66,11 +66,11 @@ def build():
     return True
 
 
-def cuda_toolkit():
-    """Folder of the CUDA toolkit to compile with.
+def cuda_toolkit() -> Path | None:
+    """Finds the folder of the CUDA toolkit to compile with.
 
     Returns:
-        None where no CUDA is wanted, or, after a line that says so, where none can be had.
+        None if no CUDA is wanted, or if there is none; prints the reason in that case.
     """
     if os.environ.get("FORCE_CUDA") != "1" and not torch.cuda.is_available():
         return None
@@ -81,14 +81,14 @@ def cuda_toolkit():
     homes = [Path(os.environ["CUDA_HOME"])] if "CUDA_HOME" in os.environ else []
     homes += [Path(nvcc).resolve().parents[1]] if nvcc else []
     for home in (*homes, *sorted(TOOLKITS.glob("cuda*"), reverse=True)):
-        # An nvcc may be a wrapper that stands outside its toolkit.
+        # An nvcc may be a wrapper outside its toolkit.
         if (home / "bin/nvcc").is_file() and (home / "include/cuda_runtime.h").is_file():
             return home
     print("Without CUDA, as no toolkit is found (CUDA_HOME names its folder).")
     return None
 
 
-def compile_kernels(toolkit, output):
+def compile_kernels(toolkit: Path, output: Path) -> None:
     """Compiles the CUDA kernels to an object file.
 
     Args:
@@ -96,7 +96,7 @@ def compile_kernels(toolkit, output):
         output: The object file.
 
     Raises:
-        RuntimeError: If nvcc fails; holds what it said.
+        RuntimeError: If nvcc fails; holds its output.
     """
     has_gpu = torch.cuda.is_available()
     own = ".".join(map(str, torch.cuda.get_device_capability())) if has_gpu else OLDEST_CHIP
@@ -107,12 +107,12 @@ def compile_kernels(toolkit, output):
     _run([*command, *files("cuda/*.cu"), "-o", str(output)])
 
 
-def files(pattern):
-    """Paths of sources below ``csrc``."""
+def files(pattern: str) -> list[str]:
+    """Returns paths of sources below ``csrc``."""
     return sorted(map(str, SOURCES.glob(pattern)))
 
 
-def _run(command):
+def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}\n{done.stdout}{done.stderr}")

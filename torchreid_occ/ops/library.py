@@ -1,9 +1,12 @@
-"""The operator as PyTorch's dispatcher knows it: schema, shapes, gradient, and what computes it.
+"""Registration of the operator with PyTorch's dispatcher: schema, shapes, gradient and kernels.
 
-The shift form serves every device; the binary's kernels, where they are loaded, stand before it.
+The shift form is the default on every device; kernels of the binary take its place if loaded.
 """
 
+from typing import Any
+
 import torch
+from torch import Tensor
 
 from torchreid_occ.ops import binary, shift_form
 
@@ -22,24 +25,33 @@ torch.library.impl(BACKWARD, "CompositeExplicitAutograd", shift_form.backward)
 
 
 @torch.library.register_fake(FORWARD)
-def _(query, key, key_mask, *options):
+def _(
+    query: Tensor, key: Tensor, key_mask: Tensor | None, *options: object
+) -> tuple[Tensor, Tensor]:
     batch, _, height, width = query.shape
     exact = torch.promote_types(query.dtype, torch.float32)
     return query.new_empty(query.shape), query.new_empty(batch, height * width, dtype=exact)
 
 
 @torch.library.register_fake(BACKWARD)
-def _(upstream, query, key, key_mask, log_sum, *options):
+def _(
+    upstream: Tensor,
+    query: Tensor,
+    key: Tensor,
+    key_mask: Tensor | None,
+    log_sum: Tensor,
+    *options: object,
+) -> tuple[Tensor, Tensor]:
     return query.new_empty(query.shape), key.new_empty(key.shape)
 
 
-def _remember(ctx, inputs, output):
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     query, key, key_mask, *options = inputs
     ctx.save_for_backward(query, key, key_mask, output[1])
     ctx.options = options
 
 
-def _differentiate(ctx, upstream, _):
+def _differentiate(ctx: Any, upstream: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
     query, key, key_mask, log_sum = ctx.saved_tensors
     backward = torch.ops.torchreid_occ.patch_attention_backward
     gradients = backward(upstream, query, key, key_mask, log_sum, *ctx.options)

@@ -1,6 +1,7 @@
 """Attention between all patches of two feature maps, without ever unfolding a patch."""
 
 import torch
+from torch import Tensor
 
 from torchreid_occ.ops import library  # noqa: F401  defines the operator
 from torchreid_occ.utils.checks import check_choice
@@ -8,23 +9,31 @@ from torchreid_occ.utils.checks import check_choice
 AGGREGATES = ("overlap", "center")
 
 
-def patch_attention(query, key, *, patch_size=3, scale=1.0, aggregate="overlap", key_mask=None):
+def patch_attention(
+    query: Tensor,
+    key: Tensor,
+    *,
+    patch_size: int = 3,
+    scale: float = 1.0,
+    aggregate: str = "overlap",
+    key_mask: Tensor | None = None,
+) -> Tensor:
     """Rebuilds a map from the patches of another by their cosine similarity.
 
     Reference: VRSTC, Section 3.3, Eq. 1 to 3, the temporal attention layer. Patches are padded
     with zeros; a patch of zeros is similar to none (cosine 0).
 
     Inner products of patches are the diagonal box sums of the inner products of their centres,
-    and pasting weighted patches is the same sum on the weights, so that the cost is that of two
-    matrix products and a few additions.
+    and pasting weighted patches is the same sum on the weights, so the cost is two matrix products
+    and a few additions.
 
     Args:
         query: Map to be rebuilt.
         key: Map whose patches it is rebuilt from.
         patch_size: Side of a patch, odd.
         scale: Factor of the similarities before the softmax.
-        aggregate: 'overlap' pastes whole patches and averages where they overlap; 'center' takes
-            the patches' centres alone.
+        aggregate: 'overlap' pastes whole patches and averages where they overlap; 'center' pastes
+            only the patches' centres.
         key_mask: True at centres of patches that may be attended; None allows all. A position with
             nothing to attend becomes zero.
 
@@ -44,11 +53,18 @@ def patch_attention(query, key, *, patch_size=3, scale=1.0, aggregate="overlap",
         return torch.ops.torchreid_occ.patch_attention(query, key, key_mask, *options)[0]
 
 
-def check_arguments(query, key, patch_size, scale, aggregate, key_mask):
+def check_arguments(
+    query: Tensor,
+    key: Tensor,
+    patch_size: int,
+    scale: float,
+    aggregate: str,
+    key_mask: Tensor | None,
+) -> None:
     """Checks the arguments of `patch_attention`.
 
     Raises:
-        ValueError: Says what arrived and what is allowed.
+        ValueError: With what arrived and what is allowed.
     """
     if query.dim() != 4 or query.shape != key.shape:
         raise ValueError(

@@ -1,15 +1,22 @@
-"""Definitions by unfolded patches: slow, hungry, and what the operators must equal."""
+"""Definitions by unfolded patches: slow, with large memory; the operators must equal them."""
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from torchreid_occ.ops.patch_attention import check_arguments
 
 
 def patch_attention_reference(
-    query, key, *, patch_size=3, scale=1.0, aggregate="overlap", key_mask=None
-):
-    """What :func:`~torchreid_occ.ops.patch_attention` computes, patch by patch.
+    query: Tensor,
+    key: Tensor,
+    *,
+    patch_size: int = 3,
+    scale: float = 1.0,
+    aggregate: str = "overlap",
+    key_mask: Tensor | None = None,
+) -> Tensor:
+    """Computes :func:`~torchreid_occ.ops.patch_attention` patch by patch.
 
     Reference: VRSTC, Eq. 1 to 3. Arguments, shapes and errors are that function's.
     """

@@ -1,20 +1,30 @@
-"""Patch attention in plain PyTorch: the form that always runs, on any device.
+"""Patch attention in plain PyTorch, on any device.
 
-Nothing is larger than one value for each pair of positions. With f and r the columns of query and
+No tensor is larger than one value for each pair of positions. With f and r the columns of query and
 key, S = T(f' r) holds the patches' inner products, where T is `diagonal_box_sum`; with u and v
 their inverse norms, A = softmax(scale u S v). Pasting with averaged overlaps is r T(A)' / count.
 T is its own adjoint, which gives the gradients.
 """
 
+from collections.abc import Sequence
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 CACHED_PAIRS = (2**18, 2**23)  # on a CPU, 1 MiB of float32; on a GPU, 32 MiB
 EPS = 1e-12  # least norm of a patch, as in `torch.nn.functional.normalize`
 
 
-def forward(query, key, key_mask, *options):
-    """The operator, and the log-sum-exp of each row of similarities, `(B, H * W)`."""
+def forward(
+    query: Tensor,
+    key: Tensor,
+    key_mask: Tensor | None,
+    patch_size: int,
+    scale: float,
+    overlap: bool,
+) -> tuple[Tensor, Tensor]:
+    """Computes the operator, and the log-sum-exp of each row of similarities, `(B, H * W)`."""
+    options = (patch_size, scale, overlap)
     allowed = _rows(key_mask)
     output = torch.empty_like(query, memory_format=torch.contiguous_format)
     log_sum = query.new_empty(len(query), query.shape[2] * query.shape[3], dtype=_exact(query))
@@ -23,8 +33,17 @@ def forward(query, key, key_mask, *options):
     return output, log_sum
 
 
-def backward(upstream, query, key, key_mask, log_sum, *options):
-    """Gradients of the operator with respect to query and key."""
+def backward(
+    upstream: Tensor,
+    query: Tensor,
+    key: Tensor,
+    key_mask: Tensor | None,
+    log_sum: Tensor,
+    patch_size: int,
+    scale: float,
+    overlap: bool,
+) -> tuple[Tensor, Tensor]:
+    """Computes the gradients of the operator with respect to query and key."""
     allowed = _rows(key_mask)
     gradients = [
         torch.empty_like(maps, memory_format=torch.contiguous_format) for maps in (query, key)
@@ -36,18 +55,27 @@ def backward(upstream, query, key, key_mask, log_sum, *options):
             _of(allowed, part),
             log_sum[part, :, None],
             upstream[part],
-            *options,
+            patch_size,
+            scale,
+            overlap,
         )
         for gradient, value in zip(gradients, found, strict=True):
             gradient[part] = value
-    return tuple(gradients)
+    return gradients[0], gradients[1]
 
 
-def _rows(key_mask):
+def _rows(key_mask: Tensor | None) -> Tensor | None:
     return None if key_mask is None else key_mask.flatten(1)[:, None]
 
 
-def _attend(query, key, allowed, patch_size, scale, overlap):
+def _attend(
+    query: Tensor,
+    key: Tensor,
+    allowed: Tensor | None,
+    patch_size: int,
+    scale: float,
+    overlap: bool,
+) -> tuple[Tensor, Tensor]:
     """The operator and the log-sum-exp for samples that fit the cache."""
     size, exact = query.shape[-2:], _exact(query)
     columns = [part.to(exact).flatten(2) for part in (query, key)]
@@ -62,7 +90,16 @@ def _attend(query, key, allowed, patch_size, scale, overlap):
     return (columns[1] @ weights.transpose(1, 2)).view(query.shape), log_sum.squeeze(2)
 
 
-def _differentiate(query, key, allowed, log_sum, upstream, patch_size, scale, overlap):
+def _differentiate(
+    query: Tensor,
+    key: Tensor,
+    allowed: Tensor | None,
+    log_sum: Tensor,
+    upstream: Tensor,
+    patch_size: int,
+    scale: float,
+    overlap: bool,
+) -> list[Tensor]:
     """Gradients for samples that fit the cache."""
     size, exact = query.shape[-2:], _exact(query)
     columns = [part.to(exact).flatten(2) for part in (query, key)]
@@ -91,50 +128,52 @@ def _differentiate(query, key, allowed, log_sum, upstream, patch_size, scale, ov
     return [part.view(query.shape) for part in gradients]
 
 
-def _exact(maps):
-    """Half precision is too coarse for sums over all pairs."""
+def _exact(maps: Tensor) -> torch.dtype:
+    """The type of sums over all pairs, for which half precision is too coarse."""
     return torch.promote_types(maps.dtype, torch.float32)
 
 
-def _chunks(maps):
-    """Slices of the batch whose matrices of pairs stay in the cache."""
+def _chunks(maps: Tensor) -> list[slice]:
+    """Slices of the batch whose matrices of pairs fit the cache."""
     pairs = (maps.shape[2] * maps.shape[3]) ** 2
     step = max(1, CACHED_PAIRS[maps.device.type == "cuda"] // max(1, pairs))
     return [slice(start, start + step) for start in range(0, len(maps), step)]
 
 
-def _of(mask, part):
+def _of(mask: Tensor | None, part: slice) -> Tensor | None:
     return None if mask is None else mask[part]
 
 
-def _logits(columns, norms, size, patch_size, scale):
+def _logits(
+    columns: list[Tensor], norms: list[Tensor], size: torch.Size, patch_size: int, scale: float
+) -> Tensor:
     """Scaled cosine similarities of all pairs of patches."""
     products = columns[0].transpose(1, 2) @ columns[1]
     logits = diagonal_box_sum(products, size, patch_size)
     return logits.mul_(scale * norms[0].flatten(1)[..., None]).mul_(norms[1].flatten(1)[:, None])
 
 
-def _attention(logits, log_sum, allowed):
+def _attention(logits: Tensor, log_sum: Tensor, allowed: Tensor | None) -> Tensor:
     attention = (logits - log_sum).exp_()
     return attention if allowed is None else attention.masked_fill_(~allowed, 0)
 
 
-def _pasted(attention, size, patch_size):
-    """What each position takes of each key when whole patches are pasted."""
+def _pasted(attention: Tensor, size: torch.Size, patch_size: int) -> Tensor:
+    """The weight of each key at each position when whole patches are pasted."""
     pasted = diagonal_box_sum(attention, size, patch_size)
     return pasted.div_(_patch_count(attention, size, patch_size))
 
 
-def _patch_count(like, size, patch_size):
-    """How many patches cover each position. Shape: `(1, H * W, 1)`."""
+def _patch_count(like: Tensor, size: torch.Size, patch_size: int) -> Tensor:
+    """The number of patches that cover each position. Shape: `(1, H * W, 1)`."""
     return box_sum(like.new_ones(1, 1, *size), patch_size).flatten(1)[..., None]
 
 
-def diagonal_box_sum(matrix, size, patch_size):
+def diagonal_box_sum(matrix: Tensor, size: Sequence[int], patch_size: int) -> Tensor:
     """Sums a matrix over pairs of positions that move together within a patch.
 
     Entry (p, q) becomes the sum over all offsets d of a patch of entry (p + d, q + d), positions
-    outside the map counting as zero. Gradients do not pass.
+    outside the map counting as zero. Not differentiable.
 
     Args:
         matrix: A value for each pair of positions.
@@ -150,21 +189,22 @@ def diagonal_box_sum(matrix, size, patch_size):
         source, summed = summed, summed.clone()
         length = source.shape[dims[0]]
         for offset in range(1, min(patch_size // 2, length - 1) + 1):
-
-            def cut(tensor, start, dims=dims, kept=length - offset):
-                return tensor.narrow(dims[0], start, kept).narrow(dims[1], start, kept)
-
-            cut(summed, 0).add_(cut(source, offset))
-            cut(summed, offset).add_(cut(source, 0))
+            kept = length - offset
+            _diagonal(summed, dims, 0, kept).add_(_diagonal(source, dims, offset, kept))
+            _diagonal(summed, dims, offset, kept).add_(_diagonal(source, dims, 0, kept))
     return summed.view_as(matrix)
 
 
-def box_sum(maps, patch_size):
-    """Sum of each patch of a map, zeros outside. Shape: `(B, 1, H, W)` to the same."""
+def _diagonal(tensor: Tensor, dims: tuple[int, int], start: int, kept: int) -> Tensor:
+    return tensor.narrow(dims[0], start, kept).narrow(dims[1], start, kept)
+
+
+def box_sum(maps: Tensor, patch_size: int) -> Tensor:
+    """Sums each patch of a map, zeros outside. Shape: `(B, 1, H, W)` to the same."""
     area = patch_size**2
     return area * nn.functional.avg_pool2d(maps, patch_size, stride=1, padding=patch_size // 2)
 
 
-def _inverse_norms(maps, patch_size):
+def _inverse_norms(maps: Tensor, patch_size: int) -> Tensor:
     squares = box_sum(maps.square().sum(1, keepdim=True), patch_size)
     return squares.clamp(min=EPS**2).rsqrt()
