@@ -1,7 +1,7 @@
-"""Fetching what the user has a link to: resumable, checked, unpacked safely.
+"""Downloads by link: resumable, checked, unpacked safely.
 
-Nothing here knows a dataset: no link is stored, and DukeMTMC, withdrawn for privacy, is never
-downloaded unasked.
+No link of a dataset is stored here, and DukeMTMC, withdrawn for privacy, is never downloaded
+automatically.
 """
 
 import errno
@@ -11,20 +11,23 @@ import shutil
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import unquote, urlparse
 
 import gdown
 import requests
 
+from torchreid_occ._types import StrPath
 from torchreid_occ.utils.files import file_hash
 
 GOOGLE_DRIVE = ("drive.google.com", "docs.google.com")
-TIMEOUT = 60  # seconds without an answer
+TIMEOUT = 60  # seconds without a response
 
 
-def fetch(url: str, destination: str | Path, sha256: str | None = None) -> Path:
-    """Downloads a file, with a progress bar; a file that is there already is only checked.
+def fetch(url: str, destination: StrPath, sha256: str | None = None) -> Path:
+    """Downloads a file, with a progress bar; an existing file is only checked.
 
     An interrupted download is kept beside the destination and resumed by the next call. The file
     gets its name once it is complete and checked.
@@ -32,13 +35,13 @@ def fetch(url: str, destination: str | Path, sha256: str | None = None) -> Path:
     Args:
         url: A link of Google Drive or any http(s) link.
         destination: Path of the file, or an existing folder to put it in under its remote name.
-        sha256: What the file's SHA-256 must be, in hexadecimal.
+        sha256: The file's SHA-256 in hexadecimal; None does not check.
 
     Returns:
         Path of the file.
 
     Raises:
-        ValueError: If an argument is malformed or the file is not the one asked for.
+        ValueError: If an argument is malformed or the file has another SHA-256.
         ConnectionError: If the link cannot be downloaded; says how to resume.
     """
     if urlparse(url).scheme not in ("http", "https"):
@@ -62,8 +65,8 @@ def fetch(url: str, destination: str | Path, sha256: str | None = None) -> Path:
     return unchecked.replace(destination)
 
 
-def unpack(archive: str | Path, folder: str | Path) -> list[Path]:
-    """Unpacks a zip or tar archive into a folder; every entry appears there whole or not at all.
+def unpack(archive: StrPath, folder: StrPath) -> list[Path]:
+    """Unpacks a zip or tar archive into a folder; each entry appears there atomically.
 
     Args:
         archive: The archive, compressed in any way Python reads.
@@ -76,7 +79,7 @@ def unpack(archive: str | Path, folder: str | Path) -> list[Path]:
         FileNotFoundError: If there is no such archive.
         ValueError: If the archive cannot be read, or a member or link would leave the folder.
         FileExistsError: If the folder already has one of the entries.
-        OSError: If there is no room for what the archive holds.
+        OSError: If the disk has no room for the contents.
     """
     archive, folder = Path(archive), Path(folder)
     if not archive.is_file():
@@ -85,24 +88,24 @@ def unpack(archive: str | Path, folder: str | Path) -> list[Path]:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacking-") as partial:
         try:
             if zipfile.is_zipfile(archive):
-                _unpack_zip(archive, partial)
+                _unpack_zip(archive, Path(partial))
             else:
-                _unpack_tar(archive, partial)
+                _unpack_tar(archive, Path(partial))
         except Exception as error:  # decompressors raise zlib.error, LZMAError, RuntimeError, ...
-            # Only the system's own errors have a number: a full disk is no fault of the archive.
+            # Only errors of the operating system, such as a full disk, have an errno.
             kind = OSError if getattr(error, "errno", None) else ValueError
             raise kind(f"{archive} cannot be unpacked into {folder}: {error}.") from error
         entries = sorted(Path(partial).iterdir())
         targets = [folder / entry.name for entry in entries]
         for target in targets:
-            if os.path.lexists(target):  # `exists` is blind to a link that leads nowhere
+            if os.path.lexists(target):  # unlike `exists`, also true for a broken link
                 raise FileExistsError(f"{target} is already there: remove it to unpack {archive}.")
         for entry, target in zip(entries, targets, strict=True):
             entry.rename(target)
     return targets
 
 
-def _download(url, **options):
+def _download(url: str, **options: Any) -> Any:
     try:
         return gdown.download(url, timeout=TIMEOUT, **options)
     except (gdown.DownloadError, requests.RequestException) as error:
@@ -112,7 +115,7 @@ def _download(url, **options):
         ) from error
 
 
-def _remote_name(url):
+def _remote_name(url: str) -> str:
     if urlparse(url).hostname in GOOGLE_DRIVE:
         return _download(url, skip_download=True).path  # its links hold no name
     name = PurePosixPath(unquote(urlparse(url).path)).name
@@ -121,7 +124,7 @@ def _remote_name(url):
     return name
 
 
-def _check(path, sha256, remedy):
+def _check(path: Path, sha256: str | None, remedy: str) -> None:
     if sha256 is None:
         return
     found = file_hash(path)
@@ -129,27 +132,27 @@ def _check(path, sha256, remedy):
         raise ValueError(f"{path} has the SHA-256 {found}, but expected {sha256.lower()}. {remedy}")
 
 
-def _unpack_zip(archive, folder):
+def _unpack_zip(archive: Path, folder: Path) -> None:
     with zipfile.ZipFile(archive) as file:
         _check_members(dict.fromkeys(file.namelist(), ""))
         _check_room(sum(member.file_size for member in file.infolist()), folder)
         file.extractall(folder)
 
 
-def _unpack_tar(archive, folder):
+def _unpack_tar(archive: Path, folder: Path) -> None:
     with tarfile.open(archive) as file:
         _check_members({member.name: member.linkname for member in file.getmembers()})
         _check_room(sum(member.size for member in file.getmembers()), folder)
-        # The filter refuses devices and links that point outside; absolute names it would accept
-        # as relative ones.
+        # The filter refuses devices and links that point outside, but accepts absolute names as
+        # relative ones; `_check_members` refuses these.
         file.extractall(folder, filter="data")
 
 
-def _check_members(links):
-    """Refuses members outside the folder, or below a link: Python's own check can be led astray.
+def _check_members(links: Mapping[str, str]) -> None:
+    """Refuses members outside the folder, and members below a link, which Python's check misses.
 
     Args:
-        links: What each member links to, or no text, by its name.
+        links: Target of each member's link by its name; empty for a member that is no link.
     """
     linked = {PurePosixPath(name) for name, target in links.items() if target}
     for name in links:
@@ -160,8 +163,8 @@ def _check_members(links):
             raise ValueError(f"its member {name!r} is below a link")
 
 
-def _check_room(size, folder):
-    """Refuses more than there is room for before the disk is full."""
+def _check_room(size: int, folder: Path) -> None:
+    """Raises if the disk has too little room, before anything is written."""
     free = shutil.disk_usage(folder).free
     if size > free:
         raise OSError(errno.ENOSPC, f"it holds {size >> 20} MiB, but {free >> 20} MiB are free")

@@ -32,7 +32,8 @@ class GroundTruth(ABC):
 
     An occluded dataset and its twin without occluders have the same frame names and the same
     hidden shares and labels: those of the occluded frames. True key points and true masks of what
-    the frames themselves show are the dataset's ``supervision()``.
+    the frames themselves show are its
+    :func:`~torchreid_occ.data.supervision.supervision_of`.
 
     Attributes:
         clean: The twin without occluders; None if there is none or if this is it.
@@ -102,7 +103,7 @@ def load_ground_truth(
     """
     if not issubclass(dataset_class(name), HasGroundTruth):
         return None
-    return ground_truth_of(load_dataset(name, str(root), split_id, options=options))
+    return ground_truth_of(load_dataset(name, root, split_id, options=options))
 
 
 def occlusion_labels(fractions: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:

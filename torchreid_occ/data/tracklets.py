@@ -2,30 +2,32 @@
 
 import inspect
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from torchvision.transforms.functional import pil_to_tensor
 
+from torchreid_occ._types import Item, StrPath
 from torchreid_occ.data.datasets import dataset_class
-from torchreid_occ.data.datasets.base import absence_message
+from torchreid_occ.data.datasets.base import SUBSETS, absence_message
 
-# What the data manager passes itself, or what torchreid's own data managers would.
+# Arguments that the data manager or torchreid's own data managers pass.
 _MANAGED = {"self", "root", "split_id", "transform", "k_tfm", "mode", "combineall", "verbose"}
 _INSTEAD = (
-    "Without the data, the same config runs on embedded data:\n"
-    "    torchreid-occ train --config-file <same config> -s occwalk_tiny -t occwalk_tiny"
+    "Without the data, the same config runs on embedded data: set data.sources and data.targets to "
+    "[occwalk_tiny]."
 )
 
 
 def load_dataset(
     name: str,
-    root: str = "",
+    root: StrPath = "",
     split_id: int = 0,
     combineall: bool = False,
-    options: Mapping | None = None,
-):
+    options: Mapping[str, Any] | None = None,
+) -> Any:
     """Builds a dataset of ours or of torchreid's by name.
 
     Args:
@@ -65,48 +67,72 @@ def load_dataset(
         raise FileNotFoundError(f"{error} {_INSTEAD}") from error
 
 
-def tracklets_of(dataset) -> dict[str, list[tuple]]:
-    """The train, query and gallery tracklets of a dataset; an image becomes a one-frame tracklet.
+def tracklets_of(dataset: Any) -> dict[str, list[Item]]:
+    """Returns a dataset's items by subset; an image becomes a tracklet of one frame.
 
-    torchreid lists and labels images in the order of the file system; here the path decides.
+    torchreid lists and labels images in the order of the file system; here they are sorted by path.
 
     Args:
         dataset: A video or image dataset in torchreid's form.
     """
-    subsets = {subset: list(getattr(dataset, subset)) for subset in ("train", "query", "gallery")}
-    first = next(item for items in subsets.values() for item in items)
+    listed: dict[str, list[Any]] = {name: list(getattr(dataset, name)) for name in SUBSETS}
+    first = next(item for items in listed.values() for item in items)
     if not isinstance(first[0], str):
-        return subsets
-    for subset, items in subsets.items():
-        subsets[subset] = [((path,), *item) for path, *item in sorted(items)]
+        return listed
+    subsets: dict[str, list[Item]] = {
+        name: [((path,), *labels) for path, *labels in sorted(items)]
+        for name, items in listed.items()
+    }
     subsets["train"] = _relabel(subsets["train"], (pid for _, pid, *_ in subsets["train"]))
     return subsets
 
 
-def join_sources(sources: Sequence[Sequence[tuple]]) -> tuple[list[tuple], list[int]]:
+class JoinedSources(NamedTuple):
+    """The training tracklets of several datasets as one list.
+
+    Attributes:
+        tracklets: All tracklets.
+        dsetids: Offset of each dataset's ``dsetid``.
+    """
+
+    tracklets: list[Item]
+    dsetids: list[int]
+
+
+def join_sources(sources: Sequence[Sequence[Item]]) -> JoinedSources:
     """Joins the training tracklets of several datasets; no pid, camid or dsetid is shared.
 
     Args:
         sources: The training tracklets of each dataset.
-
-    Returns:
-        All tracklets, and the offset of each dataset's ``dsetid``.
     """
-    joined, dsetid_offsets = [], []
-    offsets = np.zeros(3, int)
+    joined: list[Item] = []
+    dsetids: list[int] = []
+    offsets = [0, 0, 0]  # of pid, camid and dsetid
     for tracklets in sources:
+        pid_offset, camid_offset, dsetid_offset = offsets
         joined += [
-            (paths, *(int(label) for label in offsets + labels)) for paths, *labels in tracklets
+            (paths, int(pid_offset + pid), int(camid_offset + camid), int(dsetid_offset + dsetid))
+            for paths, pid, camid, dsetid in tracklets
         ]
-        dsetid_offsets.append(int(offsets[2]))
-        offsets += 1 + np.max([labels for _, *labels in tracklets], axis=0)
-    return joined, dsetid_offsets
+        dsetids.append(dsetid_offset)
+        columns = zip(*(labels for _, *labels in tracklets), strict=True)
+        offsets = [
+            offset + 1 + int(max(column)) for offset, column in zip(offsets, columns, strict=True)
+        ]
+    return JoinedSources(joined, dsetids)
+
+
+class HeldOut(NamedTuple):
+    """Training tracklets without and of the identities that are held out for validation."""
+
+    remaining: list[Item]
+    held_out: list[Item]
 
 
 def hold_out_identities(
-    tracklets: Sequence[tuple], num_identities: int | None, seed: int
-) -> tuple[list[tuple], list[tuple]]:
-    """Sets training identities aside to choose a checkpoint on.
+    tracklets: Sequence[Item], num_identities: int | None, seed: int
+) -> HeldOut:
+    """Holds training identities out for validation, by which a checkpoint is chosen.
 
     Args:
         tracklets: Training tracklets.
@@ -141,10 +167,11 @@ def hold_out_identities(
     chosen = set(np.random.default_rng(seed).choice(eligible, num_identities, replace=False))
     held_out = [tracklet for tracklet in tracklets if tracklet[1] in chosen]
     remaining = [tracklet for tracklet in tracklets if tracklet[1] not in chosen]
-    return _relabel(remaining, (pid for pid in pids if pid not in chosen)), held_out
+    kept = (pid for pid in pids if pid not in chosen)
+    return HeldOut(_relabel(remaining, kept), held_out)
 
 
-def _relabel(tracklets, pids):
+def _relabel(tracklets: Iterable[Item], pids: Iterable[int]) -> list[Item]:
     """Numbers the pids of tracklets from 0, in the order in which they first appear in `pids`."""
     labels = {pid: label for label, pid in enumerate(dict.fromkeys(pids))}
-    return [(paths, labels[pid], *rest) for paths, pid, *rest in tracklets]
+    return [(paths, labels[pid], camid, dsetid) for paths, pid, camid, dsetid in tracklets]

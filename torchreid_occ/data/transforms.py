@@ -1,7 +1,13 @@
-"""One random draw per clip: frames, foreground maps and key point lines move together."""
+"""Transforms of clips: one random draw for frames, foreground maps and key point lines."""
 
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 import torch
-from torch import nn
+from PIL import Image
+from torch import Tensor, nn
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
@@ -16,8 +22,22 @@ TRANSFORMS = (
 )
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-_ERASING = {"p": 0.5, "scale": (0.02, 0.4), "ratio": (0.3, 1 / 0.3)}
+
 _BLOTCH = 4  # pixels from one random value of a painted rectangle to the next
+
+
+class TransformedClip(NamedTuple):
+    """A clip as tensors; None where the transform was given None.
+
+    Attributes:
+        img: Normalised frames. Shape :math:`(T, 3, H, W)`.
+        keypoints: Key point lines as fractions. Shape :math:`(T, 4)`.
+        foreground: Foreground maps in [0, 1]. Shape :math:`(T, 1, H, W)`.
+    """
+
+    img: Tensor
+    keypoints: Tensor | None
+    foreground: Tensor | None
 
 
 class ClipTransform:
@@ -26,9 +46,9 @@ class ClipTransform:
     Names and values of the augmentations are torchreid's; one draw serves the whole clip. In this
     order: ``random_crop`` (frames are resized to 1.125 times the size, then cropped),
     ``random_flip``, ``color_jitter``, ``random_erase`` (the same rectangle in every frame, filled
-    with the mean). ``random_erase_frames`` erases frame by frame instead, as if something were
-    passing: what one frame lacks another shows. ``random_paint_frames`` does the same in colours
-    drawn at random instead of the mean, as what passes has some colour.
+    with the mean). ``random_erase_frames`` draws a rectangle for each frame instead, as of a moving
+    occluder, so that other frames show the erased part. ``random_paint_frames`` also fills these
+    rectangles with random colours instead of the mean.
 
     Args:
         height: Height of the output.
@@ -46,19 +66,21 @@ class ClipTransform:
         self,
         height: int,
         width: int,
-        transforms: tuple[str, ...] = (),
-        norm_mean: tuple[float, ...] | None = None,
-        norm_std: tuple[float, ...] | None = None,
+        transforms: Collection[str] = (),
+        norm_mean: Sequence[float] | None = None,
+        norm_std: Sequence[float] | None = None,
         training: bool = False,
-    ):
+    ) -> None:
         unknown = [name for name in transforms if name not in TRANSFORMS]
         if unknown:
-            # torchreid's random_patch pastes from a pool of earlier images: no seed can repeat it.
+            # torchreid's random_patch pastes from earlier images, so a seed cannot repeat it.
             raise ValueError(f"Unknown transforms {unknown}: expected names of {list(TRANSFORMS)}.")
         self.height, self.width = height, width
         chosen = set(transforms) if training else set()
         self._enlarged = "random_crop" in chosen
-        steps = [v2.RandomCrop((height, width))] if self._enlarged else []
+        steps: list[nn.Module] = []
+        if self._enlarged:
+            steps.append(v2.RandomCrop((height, width)))
         if "random_flip" in chosen:
             steps.append(v2.RandomHorizontalFlip(0.5))
         if "color_jitter" in chosen:
@@ -68,50 +90,51 @@ class ClipTransform:
             v2.Normalize(list(norm_mean or IMAGENET_MEAN), list(norm_std or IMAGENET_STD)),
         ]
         if "random_erase" in chosen:
-            steps.append(_ClipErasing(**_ERASING))
+            steps.append(_ClipErasing())
         if "random_erase_frames" in chosen:
-            steps.append(_FrameByFrame(_ClipErasing(**_ERASING)))
+            steps.append(_FrameByFrame(_ClipErasing()))
         if "random_paint_frames" in chosen:
-            steps.append(_FrameByFrame(_Painting(**_ERASING)))
+            steps.append(_FrameByFrame(_Painting()))
         self._steps = v2.Compose(steps)
 
-    def __call__(self, frames, keypoints=None, foregrounds=None, seed: int = 0):
+    def __call__(
+        self,
+        frames: Sequence[Image.Image],
+        keypoints: npt.NDArray[np.float32] | None = None,
+        foregrounds: Sequence[Image.Image | None] | None = None,
+        seed: int = 0,
+    ) -> TransformedClip:
         """Transforms one clip.
 
         Args:
             frames: T PIL images, of any sizes.
-            keypoints: Key point lines as fractions, or None.
-            foregrounds: T grey PIL images or None entries, or None.
+            keypoints: Key point lines as fractions. Shape: :math:`(T, 4)`.
+            foregrounds: T grey PIL images, None for a frame without.
             seed: Key of the random draws; the global random state is neither read nor changed.
 
         Returns:
-            ``(img, keypoints, foreground)``, None where None was given. NaN lines stay NaN, and the
-            foreground of a frame without one is NaN everywhere.
-
-        Shape:
-            - keypoints: :math:`(T, 4)`
-            - img: :math:`(T, 3, H, W)`; foreground: :math:`(T, 1, H, W)` in [0, 1].
+            The tensors. NaN lines stay NaN, and the foreground of a frame without one is NaN.
         """
         with torch.random.fork_rng(devices=[]):
             # Of the CPU alone: torch.manual_seed formats a stack trace for each kind of device.
             torch.default_generator.manual_seed(seed)
             size = self._draw_size()
-            sample = {"img": tv_tensors.Image(_stack(frames, size))}
+            sample: dict[str, Any] = {"img": tv_tensors.Image(_stack(frames, size))}
             if keypoints is not None:
                 sample["lines"] = _lines_to_points(keypoints, size)
             if foregrounds is not None:
                 sample["foreground"] = _stack_foregrounds(foregrounds, size)
             sample = self._steps(sample)
+        lines = foreground = None
         if keypoints is not None:
-            keypoints = _points_to_lines(sample["lines"])
-        foreground = None
+            lines = _points_to_lines(sample["lines"])
         if foregrounds is not None:
-            foreground = sample["foreground"].as_subclass(torch.Tensor)
+            foreground = sample["foreground"].as_subclass(Tensor)
             foreground[[frame is None for frame in foregrounds]] = torch.nan
-        return sample["img"].as_subclass(torch.Tensor), keypoints, foreground
+        return TransformedClip(sample["img"].as_subclass(Tensor), lines, foreground)
 
-    def _draw_size(self):
-        """The size frames are resized to; when it is enlarged, the crop has room to move."""
+    def _draw_size(self) -> list[int]:
+        """Draws the size to which frames are resized: enlarged for half of the random crops."""
         if self._enlarged and torch.rand(()) < 0.5:
             return [round(self.height * 1.125), round(self.width * 1.125)]
         return [self.height, self.width]
@@ -120,10 +143,14 @@ class ClipTransform:
 class _ClipErasing(v2.RandomErasing):
     """Random erasing after normalisation (0 is the mean), foreground maps included.
 
-    An erased pixel is an occluded one. torchvision's own passes masks through.
+    Erased pixels are occluded, so their foreground is 0; torchvision's class leaves masks as they
+    are.
     """
 
-    def transform(self, inpt, params):
+    def __init__(self) -> None:
+        super().__init__(p=0.5, scale=(0.02, 0.4), ratio=(0.3, 1 / 0.3))
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         if params["v"] is None or isinstance(inpt, tv_tensors.KeyPoints):
             return inpt
         top, left = params["i"], params["j"]
@@ -133,9 +160,9 @@ class _ClipErasing(v2.RandomErasing):
 
 
 class _Painting(_ClipErasing):
-    """Fills the rectangle with a random colour, more or less blotched, instead of the mean."""
+    """Random erasing that fills with a random colour and random blotches instead of the mean."""
 
-    def make_params(self, flat_inputs):
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         params = super().make_params(flat_inputs)
         if params["v"] is not None:
             size = params["h"], params["w"]
@@ -147,13 +174,13 @@ class _Painting(_ClipErasing):
 
 
 class _FrameByFrame(nn.Module):
-    """Erases each frame of a clip by a draw of its own."""
+    """Erases each frame of a clip by its own random draw."""
 
-    def __init__(self, erase):
+    def __init__(self, erase: _ClipErasing) -> None:
         super().__init__()
         self._erase = erase
 
-    def forward(self, sample):
+    def forward(self, sample: dict[str, Any]) -> dict[str, Any]:
         """Erases frames and their foreground maps; key point lines stay."""
         maps = {name: value for name, value in sample.items() if name != "lines"}
         for t in range(len(sample["img"])):  # a frame shares the clip's memory
@@ -161,21 +188,21 @@ class _FrameByFrame(nn.Module):
         return sample
 
 
-def _stack(images, size):
-    """Resizes each image by itself, as frames of one tracklet may differ in size."""
+def _stack(images: Sequence[Image.Image], size: list[int]) -> Tensor:
+    """Resizes each image on its own, as frames of a tracklet may differ in size."""
     return torch.stack([F.pil_to_tensor(F.resize(image, size)) for image in images])
 
 
-def _stack_foregrounds(foregrounds, size):
+def _stack_foregrounds(foregrounds: Sequence[Image.Image | None], size: list[int]) -> Any:
     maps = torch.zeros(len(foregrounds), 1, *size)
-    known = [t for t, foreground in enumerate(foregrounds) if foreground is not None]
+    known = {t: image for t, image in enumerate(foregrounds) if image is not None}
     if known:
-        maps[known] = _stack([foregrounds[t] for t in known], size).float() / 255
+        maps[[*known]] = _stack([*known.values()], size).float() / 255
     return tv_tensors.Mask(maps)
 
 
-def _lines_to_points(lines, size):
-    """Writes each line as a pixel position; fractions are of pixel centres: (c + 0.5) / W.
+def _lines_to_points(lines: npt.NDArray[np.float32], size: list[int]) -> Any:
+    """Converts lines to pixel positions; a fraction is that of a pixel's centre: (c + 0.5) / W.
 
     A row is the point (0, row) and a column the point (column, 0).
     """
@@ -186,9 +213,9 @@ def _lines_to_points(lines, size):
     return tv_tensors.KeyPoints(points, canvas_size=tuple(size))
 
 
-def _points_to_lines(points):
+def _points_to_lines(points: Any) -> Tensor:
     height, width = points.canvas_size
-    points = points.as_subclass(torch.Tensor)
+    points = points.as_subclass(Tensor)
     rows = (points[:, :3, 1] + 0.5) / height
     columns = (points[:, 3:, 0] + 0.5) / width
     return torch.cat([rows, columns], dim=1)

@@ -47,14 +47,14 @@ def test_torchreids_image_datasets_are_not_downloaded(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match=f"{folder} does not exist") as error:
         load_dataset("market1501", str(tmp_path))
     assert "Zheng et al." in str(error.value)  # where the data comes from
-    assert "-s occwalk_tiny -t occwalk_tiny" in str(error.value)
+    assert "set data.sources and data.targets to [occwalk_tiny]" in str(error.value)
     assert not folder.exists()
 
 
-def test_absent_data_is_answered_by_a_command_that_needs_none(tmp_path):
+def test_absent_data_names_the_embedded_dataset(tmp_path):
     with pytest.raises(FileNotFoundError, match="SDU-VID does not exist") as error:
         load_dataset("sduvid", str(tmp_path))
-    assert str(error.value).endswith("-s occwalk_tiny -t occwalk_tiny")
+    assert str(error.value).endswith("data.targets to [occwalk_tiny].")
 
 
 def market1501(root, names):
