@@ -1,13 +1,17 @@
-"""Gathers what a run's page shows, and writes it."""
+"""Collects the content of a run's page and writes it."""
 
 import datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from yacs.config import CfgNode
 
+from torchreid_occ._types import StrPath
 from torchreid_occ.config import load_config
-from torchreid_occ.report.pictures import completions, draw_model, region_scores
+from torchreid_occ.report.pictures import completions, draw_model, third_scores
 from torchreid_occ.report.plots import cmc_plot, curve_plot, label_plot
 from torchreid_occ.report.queries import (
     compare_with_clean,
@@ -15,8 +19,8 @@ from torchreid_occ.report.queries import (
     precision_by_label,
     show_query,
 )
-from torchreid_occ.report.retrieval import search_again
-from torchreid_occ.runs.folder import outcome, read_curves, read_runs
+from torchreid_occ.report.retrieval import Retrieval, search_again
+from torchreid_occ.runs.folder import CONFIG, Run, outcome, read_curves, read_runs
 from torchreid_occ.utils.environment import versions
 from torchreid_occ.utils.files import write_text
 
@@ -24,16 +28,21 @@ NAME = "report.html"
 _TEMPLATES = PackageLoader("torchreid_occ.report")
 
 
-def write_report(folder, root=None, queries=8, path=None):
-    """Writes the page of a run: one HTML file that needs no other and no network.
+def write_report(
+    folder: StrPath,
+    root: StrPath | None = None,
+    queries: int = 8,
+    path: StrPath | None = None,
+) -> Path:
+    """Writes the page of a run: one HTML file that needs no other file and no network.
 
-    Of a run in phases, the last training is searched again and shown in full; name a phase's own
-    folder to have that one shown.
+    Of a run in phases, the last training is tested again and shown in full. The folder of another
+    phase shows that one.
 
     Args:
         folder: ``data.save_dir`` of a finished run, or of a phase of one.
-        root: Folder of the datasets, if it is not the run's any more.
-        queries: How many of the hardest queries of each target are shown.
+        root: Folder of the datasets; the run's if None.
+        queries: Number of the hardest queries of each target to show.
         path: The file; ``report.html`` in the run's folder if None.
 
     Returns:
@@ -49,36 +58,36 @@ def write_report(folder, root=None, queries=8, path=None):
     trainings = [run for run in runs if run.is_training]
     content = {
         "title": _title(runs),
-        "lead": _lead(runs, load_config(Path(folder) / "config.yaml")),
+        "lead": _lead(runs, load_config(Path(folder) / CONFIG)),
         "runs": runs,
         "outcomes": {run.name: outcome(run) for run in runs if not run.is_training},
         "trainings": trainings,
         "headline": trainings[-1] if trainings else None,
         "targets": [],
         "model_pictures": [],
-        "scores": [region_scores(run) for run in runs if run.config.task == "score"],
+        "scores": [third_scores(run) for run in runs if run.config.task == "score"],
         "completions": {
             run.name: completions(run, root)
             for run in runs
             if run.config.task == "copy" and run.config.completion.checkpoint
         },
         "curves": {run.name: _curves(run) for run in runs},
-        "configuration": (Path(folder) / "config.yaml").read_text(encoding="utf-8"),
+        "configuration": (Path(folder) / CONFIG).read_text(encoding="utf-8"),
         "written": datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         "written_by": versions(),
     }
     if trainings:
-        content |= _searched(trainings[-1], root, queries)
-    path = Path(path) if path else Path(folder) / NAME
-    write_text(path, render(content))
-    return path
+        content |= _tested_again(trainings[-1], root, queries)
+    page = Path(path) if path else Path(folder) / NAME
+    write_text(page, render(content))
+    return page
 
 
-def render(content):
-    """The page's HTML.
+def render(content: Mapping[str, Any]) -> str:
+    """Fills the template of the page.
 
     Args:
-        content: What the template ``report.html`` reads.
+        content: The variables of the template ``report.html``.
     """
     environment = Environment(
         loader=_TEMPLATES, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
@@ -90,15 +99,15 @@ def render(content):
     return environment.get_template("report.html").render(content)
 
 
-def _title(runs):
+def _title(runs: Sequence[Run]) -> str:
     last = next((run for run in reversed(runs) if run.is_training), None)
     if last is None:
         return f"{runs[-1].name}: task {runs[-1].config.task}"
     return f"{last.config.model.name} on {next(iter(last.results['targets']))}"
 
 
-def _lead(runs, config):
-    """One line on what ran: where, how long, on what."""
+def _lead(runs: Sequence[Run], config: CfgNode) -> str:
+    """Summarises the run in one line: folder, duration, machine, seed."""
     seconds = sum(run.results["seconds"] for run in runs)
     hardware = runs[-1].results["hardware"]
     parts = [f"Run {config.data.save_dir}"]
@@ -109,25 +118,25 @@ def _lead(runs, config):
     return " · ".join(parts)
 
 
-def _machine(hardware):
+def _machine(hardware: Mapping[str, Any]) -> str:
     return ", ".join(hardware["gpus"]) or f"{hardware['cores']} cores of {hardware['cpu']}"
 
 
-def _searched(run, root, count):
-    """What the page says about a run's targets, and the model's pictures of the hardest query."""
-    model, config, found = search_again(run, root)
-    first = found[0]
+def _tested_again(run: Run, root: StrPath | None, count: int) -> dict[str, Any]:
+    """Collects the targets of a run, and the model's pictures of the hardest query."""
+    model, config, retrievals = search_again(run, root)
+    first = retrievals[0]
     number = next(iter(hardest(first.results, 1)), 0)
     return {
-        "targets": [_target(retrieval, count) for retrieval in found],
+        "targets": [_target(retrieval, count) for retrieval in retrievals],
         "pictured": {"target": first.target, "number": number},
         "model_pictures": draw_model(model, config, first.query[number][0]),
     }
 
 
-def _target(retrieval, count):
-    """What the page says about one target."""
-    target = {
+def _target(retrieval: Retrieval, count: int) -> dict[str, Any]:
+    """Collects the results and the hardest queries of a target."""
+    target: dict[str, Any] = {
         "name": retrieval.target,
         "results": retrieval.results,
         "num_queries": len(retrieval.query),
@@ -147,14 +156,10 @@ def _target(retrieval, count):
         clean = {"name": retrieval.clean.target, "results": retrieval.clean.results}
         target["clean"] = {**clean, "found": compare_with_clean(retrieval)}
     if retrieval.labels is not None:
-        labels, rows, counts = precision_by_label(retrieval)
-        plot = label_plot(labels, rows, counts)
-        target["labels"] = {"labels": labels, "rows": rows, "counts": counts, "plot": plot}
+        found = precision_by_label(retrieval)
+        target["labels"] = {**found._asdict(), "plot": label_plot(*found)}
     return target
 
 
-def _curves(run):
-    return {
-        name: curve_plot(name, steps, values)
-        for name, (steps, values) in read_curves(run.folder).items()
-    }
+def _curves(run: Run) -> dict[str, Markup]:
+    return {name: curve_plot(name, *curve) for name, curve in read_curves(run.folder).items()}

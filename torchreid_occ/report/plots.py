@@ -1,16 +1,18 @@
-"""Plots as SVG inside the page, in the colours of its text, light or dark."""
+"""Plots as inline SVG, in the colour of the page's text, light or dark."""
 
 import io
 import re
+from collections.abc import Mapping, Sequence
 
 import matplotlib
 import numpy as np
 from markupsafe import Markup, escape
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Told apart by most colour-blind people, and readable on white and on black.
+# Distinct to most colour-blind people, and legible on white and on black.
 COLOURS = ("#3b82c4", "#d9792b", "#4c9a5a", "#9a6fc0", "#b5a03c", "#c2577f")
-_INK = "#010203"  # stands for the text's colour until the SVG is in the page
+_INK = "#010203"  # replaced by the text's colour in the SVG
 _STYLE = {
     "svg.fonttype": "none",
     "font.size": 9,
@@ -28,18 +30,18 @@ _STYLE = {
     "grid.color": _INK,
 }
 _SIZE = (4.6, 2.9)
-_POINTS = 200  # of a curve; of more, means over as many parts are drawn
+_POINTS = 200  # of a curve; a longer one is drawn as the means of as many parts
 
 
 @matplotlib.rc_context(_STYLE)
-def cmc_plot(curves):
+def cmc_plot(curves: Mapping[str, Mapping[int, float]]) -> Markup:
     """Draws CMC curves.
 
     Args:
         curves: ``{name: {rank: share of queries}}``.
 
     Returns:
-        The SVG, as safe markup.
+        The SVG, as of the others.
     """
     figure, axes = _axes(_SIZE)
     for name, curve in curves.items():
@@ -47,21 +49,23 @@ def cmc_plot(curves):
     axes.set(xlabel="rank", ylabel="queries matched (%)", xticks=(1, 5, 10, 15, 20))
     axes.set_ylim(top=101)
     axes.legend(loc="lower right")
-    told = "; ".join(
+    description = "; ".join(
         f"{name}: " + ", ".join(f"rank-{rank} {100 * curve[rank]:.1f}%" for rank in (1, 5, 10, 20))
         for name, curve in curves.items()
     )
-    return _inline(figure, f"CMC curves. {told}.")
+    return _inline(figure, f"CMC curves. {description}.")
 
 
 @matplotlib.rc_context(_STYLE)
-def label_plot(labels, rows, counts):
+def label_plot(
+    labels: Sequence[int], rows: Mapping[str, Sequence[float]], counts: Sequence[int]
+) -> Markup:
     """Draws mAP over occlusion labels.
 
     Args:
         labels: The labels.
         rows: ``{name: mAP of each label}``.
-        counts: Queries of each label.
+        counts: Number of queries of each label.
     """
     figure, axes = _axes(_SIZE)
     for name, values in rows.items():
@@ -75,8 +79,8 @@ def label_plot(labels, rows, counts):
 
 
 @matplotlib.rc_context(_STYLE)
-def curve_plot(name, steps, values):
-    """Draws what one quantity did in training.
+def curve_plot(name: str, steps: Sequence[int], values: Sequence[float]) -> Markup:
+    """Draws a quantity over the training.
 
     Args:
         name: Name of the quantity.
@@ -88,33 +92,34 @@ def curve_plot(name, steps, values):
     axes.set_xlabel("epoch" if name.startswith("validation") else "step")
     axes.locator_params(nbins=5)
     lowest, highest = min(values), max(values)
-    told = f"{name}: from {values[0]:.4g} to {values[-1]:.4g}, {lowest:.4g} to {highest:.4g}"
-    return _inline(figure, f"{told} in between.")
+    course = f"{name}: from {values[0]:.4g} to {values[-1]:.4g}, {lowest:.4g} to {highest:.4g}"
+    return _inline(figure, f"{course} in between.")
 
 
-def _axes(size):
+def _axes(size: tuple[float, float]) -> tuple[Figure, Axes]:
     figure = Figure(figsize=size, layout="constrained")
     return figure, figure.add_subplot()
 
 
-def _thinned(steps, values):
-    """Means of neighbouring points where there are more than can be seen."""
+def _thinned(steps: Sequence[int], values: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Averages neighbouring points of a curve with more than `_POINTS`."""
     parts = min(len(steps), _POINTS)
-    return [
-        [np.mean(part) for part in np.array_split(np.asarray(series, float), parts)]
-        for series in (steps, values)
-    ]
+
+    def means(series: Sequence[float]) -> list[float]:
+        return [float(np.mean(part)) for part in np.array_split(np.asarray(series, float), parts)]
+
+    return means(steps), means(values)
 
 
-def _inline(figure, description):
-    """The SVG of a figure for the middle of a page, where no name may occur twice."""
+def _inline(figure: Figure, description: str) -> Markup:
+    """Returns a figure as SVG inside a page, where no id may occur twice."""
     content = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": description}):
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(content, format="svg", transparent=True, metadata=nothing)
+        no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(content, format="svg", transparent=True, metadata=no_metadata)
     svg = content.getvalue().decode("utf-8")
     svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
-    for side in ("width", "height"):  # the page decides
+    for side in ("width", "height"):  # set by the page's style
         svg = re.sub(rf'(<svg[^>]*?) {side}="[^"]*"', r"\1", svg, count=1)
     return Markup(svg.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1))

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
 
@@ -21,11 +21,10 @@ from torchreid_occ._types import StrPath
 from torchreid_occ.completion.dataset import MANIFEST
 from torchreid_occ.config import configuration_name, configurations, load_config
 from torchreid_occ.runs.builders import backend_of
-from torchreid_occ.runs.phases import finished_trainings, trainings_of
+from torchreid_occ.runs.folder import RESULTS
+from torchreid_occ.runs.phases import Results, finished_trainings, trainings_of
 from torchreid_occ.utils.progress import progress
 
-# The content of a results.json.
-Results: TypeAlias = dict[str, Any]
 # By row of the comparison, the results of each seed.
 Runs: TypeAlias = dict[str, list[Results]]
 # A configuration file and [key, value, ...] on top of it.
@@ -169,7 +168,7 @@ def main() -> None:
     path, *overrides = sys.argv[1:]
     config = load_config(path, overrides)
     save_dir = Path(config.data.save_dir)
-    if not backend_of(config).can_resume and not (save_dir / "results.json").exists():
+    if not backend_of(config).can_resume and not (save_dir / RESULTS).exists():
         shutil.rmtree(save_dir, ignore_errors=True)
     trainings_of(config, resume=True)
 

@@ -4,18 +4,15 @@ import csv
 import io
 import statistics
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import t as student
 
-from torchreid_occ.data.datasets import dataset_class
-from torchreid_occ.data.tracklets import load_dataset
-from torchreid_occ.occwalk import OccWalk
-from torchreid_occ.occwalk.stats import query_labels
-from torchreid_occ.studies.comparison_runs import Results, Runs
+from torchreid_occ.data.ground_truth import load_ground_truth
+from torchreid_occ.runs.phases import Results
+from torchreid_occ.studies.comparison_runs import Runs
 from torchreid_occ.utils.tables import markdown_table
 
 RANKS = (1, 5, 10)
@@ -145,20 +142,27 @@ def by_label(runs: Runs, root: str) -> Labels:
     Returns:
         ``{target: {model: {label: (mAP, number of queries)}}}`` for the targets that have labels.
     """
+    known: dict[str, npt.NDArray[np.int64] | None] = {}  # rows of a seed share it
 
-    @cache  # rows of a seed share it
-    def labels_of(target: str, split: int) -> npt.NDArray[np.int64]:
-        return query_labels(load_dataset(target, root, split).dataset_dir)
+    def labels_of(target: str, run: Results) -> npt.NDArray[np.int64] | None:
+        data = run["config"]["data"]
+        options, split = data.get("options", {}).get(target), data["split_id"]
+        key = f"{target} {split} {options}"
+        if key not in known:
+            truth = load_ground_truth(target, root, split, options)
+            known[key] = None if truth is None else truth.query_labels()
+        return known[key]
 
     found: Labels = {}
     for target in _targets(runs):
-        if not issubclass(dataset_class(target), OccWalk):
-            continue
         for model, seeds in _tested_on(target, runs):
-            splits = [run["config"]["data"]["split_id"] for run in seeds]
-            labels = np.concatenate([labels_of(target, split) for split in splits])
-            each = [run["targets"][target]["last"]["average_precisions"] for run in seeds]
-            precisions = np.concatenate([*map(np.array, each)]).astype(float)
+            each = [labels_of(target, run) for run in seeds]
+            of_seeds = [labels for labels in each if labels is not None]
+            if len(of_seeds) < len(seeds):
+                continue
+            labels = np.concatenate(of_seeds)
+            results = [run["targets"][target]["last"]["average_precisions"] for run in seeds]
+            precisions = np.concatenate([*map(np.array, results)]).astype(float)
             found.setdefault(target, {})[model] = {
                 int(label): (float(np.nanmean(precisions[labels == label])), int(count))
                 for label, count in zip(*np.unique(labels, return_counts=True), strict=True)

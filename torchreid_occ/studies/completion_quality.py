@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from torchreid_occ._types import Item
 from torchreid_occ.completion.data import neighbours, read_frame, to_pixels
 from torchreid_occ.completion.network import STCnet
-from torchreid_occ.completion.thirds import third_mask
+from torchreid_occ.completion.thirds import Flags, third_mask
 from torchreid_occ.data.loaders import item_loader
 from torchreid_occ.utils.progress import progress
 
@@ -60,7 +60,7 @@ class OccludedTracklets(Dataset[OccludedTracklet]):
         self,
         tracklets: Sequence[Item],
         clean: Sequence[Item],
-        occluded: Sequence[npt.NDArray[np.bool_]],
+        occluded: Sequence[Flags],
         hidden: Callable[[str], npt.NDArray[np.bool_]],
         size: tuple[int, int],
     ) -> None:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from torchreid_occ._types import StrPath
 from torchreid_occ.config import load_config
 from torchreid_occ.data.tracklets import load_dataset
-from torchreid_occ.runs.folder import read_results, read_runs
+from torchreid_occ.runs.folder import RESULTS, read_results, read_runs
+from torchreid_occ.runs.phases import Results
 from torchreid_occ.runs.run import run_experiment
-from torchreid_occ.studies.comparison_runs import Results
 from torchreid_occ.utils.files import write_text
 from torchreid_occ.utils.tables import markdown_table
 from torchreid_occ.visualization.pictures import draw_pictures
@@ -46,8 +46,7 @@ def run_demo(configs: Mapping[str, StrPath], folder: StrPath = "log/demo") -> De
     loaded = {name: load_config(path) for name, path in configs.items()}
     results = {}
     for name, config in loaded.items():
-        finished = Path(config.data.save_dir) / "results.json"
-        if finished.exists():
+        if Path(config.data.save_dir, RESULTS).exists():
             results[name] = read_results(config.data.save_dir)
         else:
             results[name] = run_experiment(config, resume=True)

@@ -14,7 +14,7 @@ from torchreid_occ.config import plain
 from torchreid_occ.data.ground_truth import GroundTruth, ground_truth_of
 from torchreid_occ.data.images import read_image
 from torchreid_occ.data.sampling import split_into_clips
-from torchreid_occ.data.supervision import Supervision
+from torchreid_occ.data.supervision import Supervision, supervision_of
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.data.transforms import ClipTransform
 
@@ -115,13 +115,12 @@ def load_true_dataset(config: CfgNode, root: str, split: int) -> dict[str, TrueD
     options = plain(config.data.options).get(name)
     dataset = load_dataset(name, root, split, options=options)
     truth = ground_truth_of(dataset)
-    whole = None if truth is None else truth.whole()
-    if truth is None or truth.clean is None or whole is None:
+    visible, whole = supervision_of(dataset), truth and truth.whole()
+    if truth is None or truth.clean is None or visible is None or whole is None:
         raise ValueError(
             f"Dataset {name!r} does not have its tracklets without occluders and masks of the "
-            "whole person: choose one that has, such as 'occwalk_small'."
+            "person: choose one that has, such as 'occwalk_small'."
         )
-    visible = dataset.supervision()
     clean = load_dataset(truth.clean.name, root, split, options=truth.clean.options)
     without = tracklets_of(clean)
     return {

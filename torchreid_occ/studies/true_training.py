@@ -7,7 +7,7 @@ from typing import Any
 from torchreid_occ._types import Batch, StrPath
 from torchreid_occ.config import load_config
 from torchreid_occ.data.supervision import FIELDS
-from torchreid_occ.engine import ClipEngine
+from torchreid_occ.engine.clip import ClipEngine
 from torchreid_occ.engine.clip_backend import ClipBackend
 from torchreid_occ.runs.run import run_experiment
 from torchreid_occ.studies.oracles import Bound, average_precisions, oracle_features
@@ -47,15 +47,16 @@ class OracleEngine(ClipEngine):
         self.truth.set_frames(keypoints, foreground)
         return super().forward_backward(batch)
 
-    def test(self, dist_metric: str = "cosine", **_options: Any) -> None:
-        """Keeps the mAP on the clips with ground truth."""
+    def test(self, *_args: Any, dist_metric: str = "cosine", **_options: Any) -> float:
+        """Tests on the clips with ground truth, and keeps the mAP, which it returns."""
         self.set_model_mode("eval")
         query, gallery = (
             oracle_features(self.model, self.truth, part, ["as it is"])["as it is"]
             for part in self.sets
         )
-        mean = average_precisions(query, gallery, dist_metric).mean()
-        self.results = {TARGET: {"mAP": float(mean)}}
+        mean = float(average_precisions(query, gallery, dist_metric).mean())
+        self.results = {TARGET: {"mAP": mean}}
+        return mean
 
     def validate(self) -> None:
         """Chooses no checkpoint: held-out identities are tested without ground truth."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from torchreid_occ._types import StrPath
@@ -15,7 +15,6 @@ from torchreid_occ.config import plain
 from torchreid_occ.data.datasets.base import frames_in
 from torchreid_occ.data.images import read_image
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
-from torchreid_occ.models import ClipModel
 from torchreid_occ.runs.builders import build_test_transform, load_trained_model
 from torchreid_occ.utils.files import replacing
 from torchreid_occ.visualization.maps import Frame
@@ -102,7 +101,7 @@ def draw_pictures(
 
 
 def model_figures(
-    model: ClipModel, config: CfgNode, frame_paths: Sequence[StrPath]
+    model: nn.Module, config: CfgNode, frame_paths: Sequence[StrPath]
 ) -> dict[str, Figure]:
     """Draws what a model does to a tracklet.
 

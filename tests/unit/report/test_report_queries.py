@@ -53,23 +53,19 @@ def test_a_list_leaves_out_junk_and_ends_with_a_later_match(retrieval):
         (3, True, 1, 1),
     ]
     assert (query.precision, query.first_rank, query.label) == (1 / 3, 3, 7)
-    assert (query.clean_precision, query.clean_first_rank) == (1.0, 1)
-    assert query.clean_strip.uri.startswith("data:image/jpeg;base64,")
+    assert (query.clean.precision, query.clean.first_rank) == (1.0, 1)
+    assert query.clean.strip.uri.startswith("data:image/jpeg;base64,")
 
 
 def test_without_a_clean_form_and_labels_none_are_shown(retrieval):
     query = show_query(retrieval._replace(clean=None, labels=None), 1)
-    assert query.label is query.clean_strip is query.clean_first_rank is None
+    assert query.label is query.clean is None
     assert [found.right for found in query.ranked] == [True, False]
 
 
 def test_queries_are_counted_with_occluders_and_without(retrieval):
-    assert compare_with_clean(retrieval) == {
-        "both": 1,
-        "only_clean": 1,
-        "only_occluded": 0,
-        "neither": 1,
-    }
+    counts = {"both": 1, "only_clean": 1, "only_occluded": 0, "neither": 1}
+    assert compare_with_clean(retrieval)._asdict() == counts
 
 
 def test_precision_is_averaged_by_label_over_queries_with_a_match(retrieval):

@@ -88,20 +88,22 @@ def test_rows_need_not_share_targets(runs):
     assert len(lines) == 4
 
 
-class Folder:
-    """A data set of which only the folder is asked for."""
+class Known:
+    """Ground truth that knows labels only."""
 
-    def __init__(self, dataset_dir):
-        self.dataset_dir = dataset_dir
+    def __init__(self, labels):
+        self.labels = labels
+
+    def query_labels(self):
+        return np.array(self.labels)
 
 
 @pytest.fixture
 def labels(runs, monkeypatch):
-    found = {0: np.array([1, 4]), 1: np.array([4, 7])}
+    found = {0: Known([1, 4]), 1: Known([4, 7])}
     monkeypatch.setattr(
-        comparison_tables, "load_dataset", lambda _name, _root, split: Folder(split)
+        comparison_tables, "load_ground_truth", lambda _name, _root, split, _options: found[split]
     )
-    monkeypatch.setattr(comparison_tables, "query_labels", lambda split: found[split])
     for one in [*runs["one"], *runs["other"]]:
         one["targets"] = {"occwalk_tiny": one["targets"].pop("somewhere")}
     return by_label(runs, "root")
