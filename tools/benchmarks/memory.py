@@ -12,7 +12,7 @@ import time
 
 import torch
 
-from torchreid_occ.data import ClipDataManager
+from torchreid_occ.data import ClipDataManager, ClipOptions
 from torchreid_occ.engine import ClipEngine
 from torchreid_occ.models import build_model
 from torchreid_occ.utils.environment import hardware, versions
@@ -53,7 +53,7 @@ def measure(length, arguments):
     data = ClipDataManager(
         arguments.root,
         "occwalk_tiny",
-        test_clip_len=CLIP_LEN,
+        options=ClipOptions(test_clip_len=CLIP_LEN),
         batch_size_test=BATCH,
         use_gpu=False,
         workers=0,

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import random
@@ -9,7 +10,7 @@ import torch
 from PIL import Image
 
 from torchreid_occ.data.datasets import VIDEO_DATASETS, TrackletDataset
-from torchreid_occ.data.manager import ClipDataManager
+from torchreid_occ.data.manager import ClipDataManager, ClipOptions
 from torchreid_occ.data.supervision import Supervision
 
 
@@ -75,7 +76,10 @@ def build(tmp_path, monkeypatch):
             "workers": 0,
             "transforms": ["random_flip", "random_crop", "color_jitter", "random_erase"],
         }
-        return ClipDataManager(**{**arguments, **kwargs})
+        arguments |= kwargs
+        names = arguments.keys() & {field.name for field in dataclasses.fields(ClipOptions)}
+        options = ClipOptions(**{name: arguments.pop(name) for name in names})
+        return ClipDataManager(**arguments, options=options)
 
     return build
 
