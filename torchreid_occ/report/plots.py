@@ -3,9 +3,11 @@
 import io
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
+from cycler import cycler
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,10 +15,10 @@ from matplotlib.figure import Figure
 # Distinct to most colour-blind people, and legible on white and on black.
 COLOURS = ("#3b82c4", "#d9792b", "#4c9a5a", "#9a6fc0", "#b5a03c", "#c2577f")
 _INK = "#010203"  # replaced by the text's colour in the SVG
-_STYLE = {
+_STYLE: dict[Any, Any] = {  # as of Matplotlib's rcParams
     "svg.fonttype": "none",
     "font.size": 9,
-    "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
+    "axes.prop_cycle": cycler(color=COLOURS),
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,

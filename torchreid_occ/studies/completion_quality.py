@@ -76,7 +76,7 @@ class OccludedTracklets(Dataset[OccludedTracklet]):
 
     def __getitem__(self, index: int) -> OccludedTracklet:
         paths, clean, flags = self.items[index]
-        touched = flags.any(1)
+        touched = np.asarray(flags.any(1))
         numbers = np.flatnonzero(touched)
         sides = np.array([neighbours(touched, number) for number in numbers])
         closer = np.abs(sides - numbers[:, None]).argmin(1)

@@ -135,7 +135,7 @@ def _summary(quantities: Mapping[str, list[Tensor]]) -> dict[str, float]:
 def _measure(
     clip: TrueClip, maps: Tensor, completed: Tensor, found: RfcOutput
 ) -> dict[str, Tensor]:
-    size = maps.shape[-2:]
+    size = maps.shape[-2], maps.shape[-1]
     residual = (completed - maps).flatten(1).norm(dim=1) / maps.flatten(1).norm(dim=1)
     measured = {"residual": residual}
     visible = F.interpolate(clip.visible, size, mode="area")
@@ -158,10 +158,11 @@ def _measure(
         measured[SEEN_PERSON] = probability[visible > 0.5]
         measured[HIDDEN_PERSON] = probability[(whole > 0.5) & (visible < 0.5)]
         measured["foreground of background"] = probability[whole < 0.5]
-    if found.temporal is not None and found.temporal.gate is not None:
-        gate = found.temporal.gate.mean(2)
+    temporal = found.temporal
+    if temporal is not None and temporal.gate is not None and temporal.attention is not None:
+        gate = temporal.gate.mean(2)
         measured["gate where visible"], measured["gate where hidden"] = gate[~hidden], gate[hidden]
-        measured |= _attention(found.temporal.attention[0], hidden)
+        measured |= _attention(temporal.attention[0], hidden)
     if found.spatial is not None:
         measured["assignment entropy"] = torch.special.entr(found.spatial.assignment).sum(2)
     return measured

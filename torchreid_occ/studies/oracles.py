@@ -1,6 +1,6 @@
 """Upper bounds: a trained model with one thing at a time replaced by ground truth."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -72,14 +72,14 @@ def perfect_completion(model: Baseline, clip: TrueClip) -> Tensor:
         maps_of_clean.append(maps)
 
     def complete(_stage: nn.Module, _inputs: Any, maps: Tensor) -> Tensor:
-        hidden = occluded_units(clip, maps.shape[-2:])
+        hidden = occluded_units(clip, (maps.shape[-2], maps.shape[-1]))
         return torch.where(hidden, maps_of_clean[0], maps)
 
     _with_last_stage(model, keep, clip.clean)
     return _with_last_stage(model, complete, clip.frames)
 
 
-def occluded_units(clip: TrueClip, size: Sequence[int]) -> Tensor:
+def occluded_units(clip: TrueClip, size: tuple[int, int]) -> Tensor:
     """Marks the units of a map that lie in a region of which more than half is hidden.
 
     Args:

@@ -93,6 +93,7 @@ class TrueClips(Dataset[tuple[int, TrueClip]]):
         frames, keypoints, visible = self.transform(list(map(read_image, paths)), lines, masks)
         masks = [known.whole.foreground(path) for path in paths]
         cleaned, _, whole = self.transform(list(map(read_image, clean)), None, masks)
+        assert keypoints is not None and visible is not None and whole is not None
         fractions = torch.tensor([known.truth.hidden_share(path) for path in paths])
         return index, TrueClip(frames, cleaned, visible, whole, keypoints, fractions)
 
@@ -115,7 +116,8 @@ def load_true_dataset(config: CfgNode, root: str, split: int) -> dict[str, TrueD
     options = plain(config.data.options).get(name)
     dataset = load_dataset(name, root, split, options=options)
     truth = ground_truth_of(dataset)
-    visible, whole = supervision_of(dataset), truth and truth.whole()
+    visible = supervision_of(dataset)
+    whole = None if truth is None else truth.whole()
     if truth is None or truth.clean is None or visible is None or whole is None:
         raise ValueError(
             f"Dataset {name!r} does not have its tracklets without occluders and masks of the "

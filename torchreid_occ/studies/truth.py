@@ -1,6 +1,6 @@
 """Ground truth in place of what an RFCnet's blocks predict."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from types import TracebackType
 
 from torch import Tensor, nn
@@ -9,7 +9,9 @@ from torch.utils.hooks import RemovableHandle
 from torchreid_occ.losses.rfcnet import keypoint_labels, resize_foreground
 from torchreid_occ.models.layers.apu import AdaptivePartition
 from torchreid_occ.models.layers.foreground import ForegroundHead
+from torchreid_occ.models.layers.foreground_mask import ForegroundMask
 from torchreid_occ.models.layers.partition import Regions, cut_regions
+from torchreid_occ.models.layers.rfc import RFC
 from torchreid_occ.models.rfcnet import RFCnet
 
 TRUTHS = ("foreground", "lines")
@@ -33,18 +35,19 @@ class Truth:
     def __init__(self, model: nn.Module, truths: Iterable[str] = ()) -> None:
         self._keypoints: Tensor | None = None
         self._visible: Tensor | None = None
-        self._heads: list[tuple[nn.Module, nn.Module]] = []
+        self._heads: list[tuple[RFC | ForegroundMask, ForegroundHead]] = []
         self._hooks: list[RemovableHandle] = []
         truths = {*truths}
         missing = sorted(truths - {*predicted_by(model)})
         if missing:
             raise ValueError(f"The model predicts no {' and no '.join(missing)} to be replaced.")
         for block in blocks_of(model).values():
-            if "foreground" in truths:
-                self._heads.append((block, block.foreground))
-                block.foreground = _TrueForeground(block.foreground, self._foreground_logits)
-            if "lines" in truths:
-                self._hooks.append(block.partition.register_forward_hook(self._cut_at_true_lines))
+            head, partition = block.foreground, getattr(block, "partition", None)
+            if "foreground" in truths and head is not None:
+                self._heads.append((block, head))
+                block.foreground = _TrueForeground(head, self._foreground_logits)
+            if "lines" in truths and isinstance(partition, AdaptivePartition):
+                self._hooks.append(partition.register_forward_hook(self._cut_at_true_lines))
 
     def __enter__(self) -> "Truth":
         return self
@@ -74,7 +77,8 @@ class Truth:
 
     def _foreground_logits(self, maps: Tensor) -> Tensor:
         assert self._visible is not None, "set_frames comes before the model"
-        target = resize_foreground(self._visible, maps.shape[-2:], "area")
+        size = maps.shape[-2], maps.shape[-1]
+        target = resize_foreground(self._visible, size, "area")
         return target.logit(SURE).to(maps.dtype)
 
     def _cut_at_true_lines(
@@ -83,7 +87,7 @@ class Truth:
         assert self._keypoints is not None, "set_frames comes before the model"
         assert predicted.keypoint_logits is not None, "an adaptive partition predicts lines"
         (maps,) = inputs
-        size = maps.shape[-2:]
+        size = maps.shape[-2], maps.shape[-1]
         classes = [line.shape[1] for line in predicted.keypoint_logits]
         lines = keypoint_labels(self._keypoints, size, classes) + 1
         true = cut_regions(
@@ -92,26 +96,26 @@ class Truth:
         return true._replace(keypoint_logits=predicted.keypoint_logits)
 
 
-class _TrueForeground(nn.Module):
-    """Replaces a foreground head, whose parts it holds so that checkpoints keep their keys."""
+class _TrueForeground(ForegroundHead):
+    """Replaces a foreground head, whose layers it holds so that checkpoints keep their keys."""
 
-    def __init__(self, head: nn.Module, logits: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        for name, part in head.named_children():
-            self.add_module(name, part)
+    def __init__(self, head: ForegroundHead, logits: Callable[[Tensor], Tensor]) -> None:
+        nn.Module.__init__(self)
+        self.conv, self.bn = head.conv, head.bn
         self.logits = logits
 
     def forward(self, maps: Tensor) -> Tensor:
         return self.logits(maps)
 
 
-def blocks_of(model: nn.Module) -> Mapping[str, nn.Module]:
+def blocks_of(model: nn.Module) -> dict[str, RFC | ForegroundMask]:
     """Returns the blocks of an RFCnet by stage; none of another model.
 
     Args:
         model: A model.
     """
-    return dict(model.blocks.items()) if isinstance(model, RFCnet) else {}
+    blocks = model.blocks.items() if isinstance(model, RFCnet) else ()
+    return {stage: block for stage, block in blocks if isinstance(block, RFC | ForegroundMask)}
 
 
 def predicted_by(model: nn.Module) -> list[str]:
@@ -122,7 +126,7 @@ def predicted_by(model: nn.Module) -> list[str]:
     """
     blocks = [*blocks_of(model).values()]
     heads = {
-        "foreground": any(isinstance(block.foreground, ForegroundHead) for block in blocks),
+        "foreground": any(block.foreground is not None for block in blocks),
         "lines": any(
             isinstance(getattr(block, "partition", None), AdaptivePartition) for block in blocks
         ),

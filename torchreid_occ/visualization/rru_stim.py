@@ -1,7 +1,9 @@
 """Effect of the refining recurrent unit on a clip: the paper's Fig. 3 for any tracklet."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy.typing as npt
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -32,7 +34,7 @@ def draw_rru_stim(model: RruStim, clip: Tensor, frames: Sequence[Frame]) -> dict
     outputs = model.forward_clip(clip)
     raw, refined = outputs.raw[0], outputs.refined[0]
     highest = response(raw).max()  # refined maps lie between raw ones
-    rows = {
+    rows: dict[str, Sequence[npt.NDArray[Any]]] = {
         "frames": frames,
         "raw maps": responses(raw, frames, highest),
         "refined maps": responses(refined, frames, highest),

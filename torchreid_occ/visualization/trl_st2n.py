@@ -30,6 +30,7 @@ def draw_trl_st2n(model: TrlSt2n, clip: Tensor, frames: Sequence[Frame]) -> dict
     if model.alignment is None:
         return {}
     theta = model.forward_clip(clip).theta
+    assert theta is not None  # as the model aligns
     maps = model.stem(clip[0])[None]
     pictures = torch.stack([torch.tensor(frame) for frame in frames])
     pictures = pictures.permute(0, 3, 1, 2)[None].to(theta) / 255
