@@ -29,7 +29,15 @@ def run(arguments: argparse.Namespace) -> None:
     found = findings()
     for each in found:
         text = f"{each.text}. {each.advice}" if each.advice else each.text
-        head = f"{each.state.value:7} {each.part:9} "
-        print(textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head)))
+        head = f"{each.state.value:7} {each.part:11} "
+        print(
+            textwrap.fill(
+                text,
+                WIDTH,
+                initial_indent=head,
+                subsequent_indent=" " * len(head),
+                break_on_hyphens=False,
+            )
+        )
     if any(each.state is State.MISSING for each in found):
         sys.exit(1)

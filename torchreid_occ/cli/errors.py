@@ -82,4 +82,6 @@ def one_line(error: Exception, flags: Mapping[str, str]) -> str:
         message = message.strip().splitlines()[-1]
     named = [flag for name, flag in flags.items() if name in message]
     hint = f" On the command line: {', '.join(named)}." if named else ""
+    if isinstance(error, ModuleNotFoundError):
+        hint += " (`torchreid-occ doctor` shows all that this machine lacks.)"
     return f"error: {message or type(error).__name__}{hint}"

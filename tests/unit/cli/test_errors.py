@@ -17,12 +17,19 @@ from torchreid_occ.utils.weights import WeightsUnavailable
         (KeyError("model.optons does not exist."), "error: model.optons does not exist."),
         (FileNotFoundError("There is no x.yaml."), "error: There is no x.yaml."),
         (ImportError("pip install onnx"), "error: pip install onnx"),
+        (
+            ModuleNotFoundError("No module named 'scipy'"),
+            "error: No module named 'scipy' (`torchreid-occ doctor` shows all that this machine "
+            "lacks.)",
+        ),
         (FloatingPointError("loss is nan"), "error: loss is nan"),
         (WeightsUnavailable("put them there"), "error: put them there"),
         (torch.OutOfMemoryError("CUDA out of memory"), "error: CUDA out of memory"),
         (MemoryError(), "error: MemoryError"),
         (
-            ValueError("Caught in worker 0.\nOriginal Traceback:\n  x\nValueError: a.jpg is broken"),
+            ValueError(
+                "Caught in worker 0.\nOriginal Traceback:\n  x\nValueError: a.jpg is broken"
+            ),
             "error: ValueError: a.jpg is broken",
         ),
     ],

@@ -39,4 +39,6 @@ def test_a_configuration_or_a_run_is_needed(capsys):
 
 
 def test_a_row_is_part_of_the_path():
-    assert parse_arguments(["--config-file", "t.yaml", "--row", "srfc"]).config_file == "t.yaml#srfc"
+    assert (
+        parse_arguments(["--config-file", "t.yaml", "--row", "srfc"]).config_file == "t.yaml#srfc"
+    )

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+import torch
+from support import pairs, write_two_cameras
+
+from torchreid_occ.cli import main
+from torchreid_occ.config import load_config, plain
+from torchreid_occ.extractor import TrackletExtractor
+from torchreid_occ.models import build_model
+from torchreid_occ.utils.checkpoint import save_checkpoint
+
+SETTINGS = {"data.height": "32", "data.width": "16", "data.workers": "0", "model.name": "baseline"}
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    config = plain(load_config(None, pairs(SETTINGS)))
+    config["model"]["options"] = {"backbone": "resnet18_x0_5"}
+    torch.manual_seed(0)
+    model = build_model("baseline", 4, height=32, width=16, backbone="resnet18_x0_5")
+    state = {"config": config, "num_classes": 4, "state_dict": model.state_dict()}
+    save_checkpoint(state, tmp_path / "model.pth.tar-1")
+    return tmp_path / "model.pth.tar-1"
+
+
+def test_features_names_and_cameras(checkpoint, tmp_path, capsys):
+    people = write_two_cameras(tmp_path, persons=2, frames=2) / "SDU-VID" / "sequences"
+    words = ["extract", str(checkpoint), str(people), "--workers", "0"]
+    main([*words, "--out", str(tmp_path / "f.npz")])
+    names = [f"cam{camera}/person00{person}" for camera in (1, 2) for person in (1, 2)]
+    expected = TrackletExtractor(checkpoint, workers=0)([people / name for name in names])
+    with np.load(tmp_path / "f.npz") as found:
+        assert [name.removeprefix("sequences/") for name in found["names"]] == names
+        np.testing.assert_array_equal(found["features"], expected)
+        assert found["cameras"].tolist() == [-1] * 4
+        assert len(str(found["checkpoint"])) == 64
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[-1] == f"{tmp_path / 'f.npz'}: 4 features of {expected.shape[1]} values"
+    main([*words, "--out", str(tmp_path / "f.npy")])
+    np.testing.assert_array_equal(np.load(tmp_path / "f.npy"), expected)
+
+
+def test_errors(checkpoint, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["extract", str(checkpoint), str(tmp_path), "--out", "f.txt"])
+    assert "argument --out: f.txt must end in .npz or .npy" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match=r"^error: .*gone"):
+        main(["extract", str(checkpoint), str(tmp_path / "gone"), "--out", "f.npy"])
