@@ -154,11 +154,8 @@ def defaults(function):
 
 
 def test_defaults_are_those_of_the_library():
-    tracklets = vars(
-        parse_command(
-            ["tracklets", "v", "--detector", "hog", "--camera", "1", "--out", "o"]
-        ).arguments
-    )
+    words = ["tracklets", "v", "--detector", "hog", "--camera", "1", "--out", "o"]
+    tracklets = vars(parse_command(words).arguments)
     library = {**TrackletOptions._field_defaults, **defaults(BoxSource), "detector": "hog"}
     assert {name: tracklets[name] for name in library} == library
     annotate = parse_command(["annotate", "-s", "mars", "--out", "o"]).arguments
