@@ -9,6 +9,7 @@ from torchreid_occ.annotate.detectors import load_detector
 from torchreid_occ.annotate.finder import PersonFinder
 from torchreid_occ.annotate.make import make_supervision
 from torchreid_occ.annotate.report import write_report
+from torchreid_occ.data.supervision import supervision_of
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 
 
@@ -86,5 +87,5 @@ def annotate_dataset(
         detectors["keypoints"].network, detectors["masks"].network, finding.min_keypoint_score
     )
     found = make_supervision(folder, tracklets, finder, plan, batch_size, workers)
-    truth = dataset.supervision() if hasattr(dataset, "supervision") else None
+    truth = supervision_of(dataset)
     return write_report(folder, tracklets, found, truth)

@@ -1,9 +1,13 @@
-"""Finds the tracked person in frames: its lines and its foreground."""
+"""Finds the tracked person in frames: key point lines and foreground."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from PIL import Image
+from torch import Tensor, nn
 from torchvision.transforms.functional import pil_to_tensor
 
 from torchreid_occ.annotate.lines import four_lines
@@ -11,44 +15,56 @@ from torchreid_occ.annotate.person import choose_person
 
 
 class FrameAnnotation(NamedTuple):
-    """What is found in a frame.
+    """Supervision that was found in a frame.
 
     Attributes:
-        score: How certain the key point detector is of its person; None if it finds none.
+        score: Score of the person in the key point detector; None if it finds no person.
         lines: See `four_lines`. Shape `(4,)`.
-        foreground: What is seen of the person, 0 or 255, or None. Shape `(H, W)`.
+        foreground: Visible pixels of the person, 0 or 255, or None. Shape `(H, W)`.
     """
 
     score: float | None
-    lines: np.ndarray
-    foreground: np.ndarray | None
+    lines: npt.NDArray[np.float32]
+    foreground: npt.NDArray[np.uint8] | None
 
 
 class PersonFinder:
-    """Runs both detectors over frames and keeps what they say of one person.
+    """Runs both detectors over frames and keeps their results for the tracked person.
 
     Args:
         keypoints: Torchvision's `KeypointRCNN`, in eval mode.
         masks: Torchvision's `MaskRCNN`, in eval mode.
-        min_keypoint_score: A key point whose heat map peaks lower is not visible.
+        min_keypoint_score: A key point whose heat map peaks lower counts as not visible.
     """
 
-    def __init__(self, keypoints, masks, min_keypoint_score=2.0):
+    def __init__(
+        self, keypoints: nn.Module, masks: nn.Module, min_keypoint_score: float = 2.0
+    ) -> None:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._keypoints = keypoints.to(self._device)
         self._masks = masks.to(self._device)
         self._min_keypoint_score = min_keypoint_score
 
     @torch.no_grad()
-    def __call__(self, frames):
-        """Finds the person in each of some frames, which are PIL images of any sizes."""
+    def __call__(self, frames: Sequence[Image.Image]) -> list[FrameAnnotation]:
+        """Finds the person in each frame.
+
+        Args:
+            frames: The frames, of any sizes.
+        """
         images = [(pil_to_tensor(frame) / 255).to(self._device) for frame in frames]
         pairs = zip(images, self._keypoints(images), self._masks(images), strict=True)
         return [self._combine(image.shape[1:], *found) for image, *found in pairs]
 
-    def _combine(self, size, with_keypoints, with_masks):
-        """Joins what both detectors say; a mask of somebody else is none."""
-        score, lines, box = None, np.full(4, np.nan, np.float32), None
+    def _combine(
+        self,
+        size: tuple[int, int],
+        with_keypoints: dict[str, Tensor],
+        with_masks: dict[str, Tensor],
+    ) -> FrameAnnotation:
+        """Joins the results of both detectors; a mask of another person is dropped."""
+        score, box = None, None
+        lines: npt.NDArray[np.float32] = np.full(4, np.nan, np.float32)
         chosen = choose_person(with_keypoints, size)
         if chosen is not None:
             score, box = float(with_keypoints["scores"][chosen]), with_keypoints["boxes"][chosen]

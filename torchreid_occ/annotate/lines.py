@@ -1,28 +1,33 @@
-"""From the 17 key points of COCO to the four lines that RFCnet is told."""
+"""Derives RFCnet's four key point lines from the 17 key points of COCO."""
+
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-# Pairs of key points from the top down, and how high they are in a standing body, as a share of
-# its stature (Drillis and Contini, 1966).
+# Pairs of key points from the top down, and their heights in a standing body as shares of its
+# stature (Drillis and Contini, 1966).
 EYES, SHOULDERS, HIPS, KNEES = (1, 2), (5, 6), (11, 12), (13, 14)
 PAIRS = (EYES, SHOULDERS, HIPS, KNEES)
 HEIGHTS = (0.936, 0.818, 0.530, 0.285)
 
 
-def four_lines(points, visible, size):
-    """The shoulder, hip and knee rows and the column between the legs.
+def four_lines(
+    points: npt.NDArray[np.floating[Any]], visible: npt.NDArray[np.bool_], size: tuple[int, int]
+) -> npt.NDArray[np.float32]:
+    """Returns the shoulder, hip and knee rows and the column between the legs.
 
-    Rows are the mean of the visible ones of a pair; the column is the mean of visible knees, else
-    hips, else shoulders. A row that is not visible is not known, unless the two rows above it say
-    that, in a standing body, it is below the frame: then it is the lower border.
+    A row is the mean of the visible points of a pair; the column is the mean of the visible knees,
+    else hips, else shoulders. A row without visible points is unknown, unless the two rows above
+    imply, for a standing body, that it lies below the frame: then it is the lower border.
 
     Args:
         points: Key points in pixels from the upper left corner, x and y.
-        visible: Which of them are visible.
+        visible: Whether each key point is visible.
         size: Height and width of the frame.
 
     Shape:
-        points: `(17, 2)`; visible: `(17,)`; returns `(4,)`, fractions, NaN where not known.
+        points: `(17, 2)`; visible: `(17,)`; returns `(4,)`, fractions of the frame, NaN if unknown.
     """
     height, width = size
     shown = [np.asarray(points)[[i for i in pair if visible[i]]] for pair in PAIRS]

@@ -1,22 +1,26 @@
-"""Makes the supervision of a dataset: key point lines and foreground maps of all of its frames.
+"""Makes the supervision of a dataset: key point lines and foreground maps of all its frames.
 
-In the folder of a set of targets are::
+The folder of a supervision holds::
 
-    plan.json                          what it is made of and by what
-    frames.jsonl                       what was found in each frame done so far, in order
-    foreground/<frame>/foreground.png  the released format
-    keypoints.json                     the released format; it is there when all frames are done
-    report.md, report/*.png            how good it looks
+    plan.json                          the dataset, the detectors and their settings
+    frames.jsonl                       a `FrameRecord` for each frame done so far, in order
+    foreground/<frame>/foreground.png  foreground maps, in the released format
+    keypoints.json                     key point lines, in the released format; written last
+    report.md, report/*.png            quality of the supervision
 """
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypedDict
 
 import numpy as np
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from torchreid_occ.annotate.frames import Frames, name_frames
+from torchreid_occ._types import Item, StrPath
+from torchreid_occ.annotate.finder import FrameAnnotation
+from torchreid_occ.annotate.frames import DecodedFrames, name_frames
 from torchreid_occ.annotate.journal import Journal
 from torchreid_occ.completion.dataset import fingerprint
 from torchreid_occ.data.images import verify_images
@@ -27,59 +31,84 @@ from torchreid_occ.utils.progress import progress
 KEYPOINTS, FOREGROUND = "keypoints.json", "foreground"
 
 
-def make_supervision(folder, tracklets, finder, plan, batch_size=8, workers=2):
-    """Writes the targets of a dataset; a killed call is continued by the same call.
+class FrameRecord(TypedDict):
+    """Summary of a frame's annotation; None for what was not found.
+
+    Attributes:
+        frame: Name of the frame.
+        score: Score of the person.
+        lines: Shoulder, hip and knee rows and knee column, as fractions of the frame.
+        coverage: Share of the frame that is foreground.
+    """
+
+    frame: str
+    score: float | None
+    lines: list[float | None] | None
+    coverage: float | None
+
+
+def make_supervision(
+    folder: StrPath,
+    tracklets: Mapping[str, Sequence[Item]],
+    finder: Callable[[Sequence[Image.Image]], Sequence[FrameAnnotation]],
+    plan: Mapping[str, Any],
+    batch_size: int = 8,
+    workers: int = 2,
+) -> dict[str, FrameRecord]:
+    """Annotates all frames of a dataset; a killed call is continued by the same call.
 
     Args:
-        folder: Where they go; it must be new, or hold this set of targets.
+        folder: Where the supervision is written: a new folder, or that of a killed call.
         tracklets: Tracklets by subset.
         finder: A `PersonFinder`.
-        plan: Plain values that say what the dataset and the finder are.
-        batch_size: Frames that pass the detectors at once.
+        plan: Plain values that identify the dataset and the finder.
+        batch_size: Frames in a batch of the detectors.
         workers: Processes that read images.
 
     Returns:
-        What was found, by path of the frame: `{"frame", "score", "lines", "coverage"}`, with None
-        where nothing was.
+        Records by path of the frame.
 
     Raises:
-        ValueError: If the folder holds anything else, or an image can't be read.
+        ValueError: If the folder holds something else, or an image cannot be read.
     """
     folder = Path(folder)
     names = name_frames(tracklets)
-    claim_folder(folder, {**plan, "fingerprint": fingerprint(tracklets)}, "set of targets")
+    claim_folder(folder, {**plan, "fingerprint": fingerprint(tracklets)}, "supervision")
     with Journal(folder / "frames.jsonl") as journal:
         remove_partial_files(folder)
         todo = list(names)[len(journal.records) :]
         verify_images(todo, workers)
-        loader = DataLoader(
-            Frames(todo), batch_size, shuffle=False, num_workers=workers, collate_fn=list
+        loader: DataLoader[Image.Image] = DataLoader(
+            DecodedFrames(todo), batch_size, shuffle=False, num_workers=workers, collate_fn=list
         )
         (folder / FOREGROUND).mkdir(exist_ok=True)
-        for number, batch in enumerate(progress(loader, "targets", unit="batch")):
+        for number, batch in enumerate(progress(loader, "annotating", unit="batch")):
             paths = todo[number * batch_size :][:batch_size]
             pairs = zip(paths, finder(batch), strict=True)
-            journal.extend([_write(folder, names[path], target) for path, target in pairs])
+            journal.extend([_write(folder, names[path], annotation) for path, annotation in pairs])
         if not (folder / KEYPOINTS).exists():
             lines = {record["frame"]: record["lines"] for record in journal.records}
             write_text(folder / KEYPOINTS, json.dumps(lines))
         return dict(zip(names, journal.records, strict=True))
 
 
-def _write(folder, name, target):
+def _write(folder: Path, name: str, annotation: FrameAnnotation) -> FrameRecord:
     """Writes the foreground map of a frame and returns its record."""
-    known = np.isfinite(target.lines)
-    lines = [round(float(x), 4) if ok else None for x, ok in zip(target.lines, known, strict=True)]
+    known = np.isfinite(annotation.lines)
+    lines = [
+        round(float(line), 4) if ok else None
+        for line, ok in zip(annotation.lines, known, strict=True)
+    ]
     coverage = None
-    if target.foreground is not None:
-        coverage = round(float((target.foreground > 0).mean()), 4)
+    if annotation.foreground is not None:
+        coverage = round(float((annotation.foreground > 0).mean()), 4)
         path = foreground_path(folder / FOREGROUND, name)
         remove_partial_files(path.parent)  # of a killed call
         with replacing(path) as file:
-            Image.fromarray(target.foreground).save(file, format="png")
+            Image.fromarray(annotation.foreground).save(file, format="png")
     return {
         "frame": name,
-        "score": None if target.score is None else round(target.score, 4),
+        "score": None if annotation.score is None else round(annotation.score, 4),
         "lines": lines if known.any() else None,
         "coverage": coverage,
     }

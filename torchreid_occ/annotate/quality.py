@@ -1,9 +1,14 @@
-"""How much was found in the frames of a dataset, and how near it comes to the truth."""
+"""Measures how much supervision was found in a dataset, and its error against ground truth."""
 
 from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
+from torchreid_occ._types import Item
+from torchreid_occ.annotate.make import FrameRecord
 from torchreid_occ.data.supervision import Supervision
 from torchreid_occ.utils.progress import progress
 
@@ -11,18 +16,31 @@ LINES = ("shoulder row", "hip row", "knee row", "knee column")
 FOUND = ("person", *LINES, "foreground")
 
 
-def found_in(record):
-    """Which of `FOUND` a frame has. Shape: `(6,)`, of bool."""
+Tracklets: TypeAlias = Mapping[str, Sequence[Item]]  # by subset
+Records: TypeAlias = Mapping[str, FrameRecord]  # by path of the frame
+
+
+def found_in(record: FrameRecord) -> npt.NDArray[np.bool_]:
+    """Returns which of `FOUND` a frame has.
+
+    Args:
+        record: Record of the frame.
+
+    Shape:
+        Result: `(6,)`.
+    """
     lines = [line is not None for line in record["lines"] or [None] * len(LINES)]
     return np.array([record["score"] is not None, *lines, record["coverage"] is not None])
 
 
-def shares_by_camera(tracklets, found):
-    """How often each thing was found, and how much of the frame is foreground.
+def shares_by_camera(
+    tracklets: Tracklets, found: Records
+) -> dict[int | Literal["all"], tuple[int, dict[str, float]]]:
+    """Returns the share of frames with each kind of supervision, and the mean foreground.
 
     Args:
         tracklets: Tracklets by subset.
-        found: Records of the frames by path, see `make_supervision`.
+        found: Records by path of the frame.
 
     Returns:
         ``{camid: (number of frames, {name: share})}`` with the names `FOUND` and `coverage`, the
@@ -34,17 +52,17 @@ def shares_by_camera(tracklets, found):
         for paths, _, camid, *_ in items
         for path in paths
     }
-    groups = defaultdict(list)
+    groups: dict[int, list[FrameRecord]] = defaultdict(list)
     for path, record in found.items():
         groups[cameras[path]].append(record)
-    groups = {camid: groups[camid] for camid in sorted(groups)}
-    return {
-        camid: (len(records), _shares(records))
-        for camid, records in (*groups.items(), ("all", list(found.values())))
+    shares: dict[int | Literal["all"], tuple[int, dict[str, float]]] = {
+        camid: (len(groups[camid]), _shares(groups[camid])) for camid in sorted(groups)
     }
+    shares["all"] = len(found), _shares(found.values())
+    return shares
 
 
-def _shares(records):
+def _shares(records: Collection[FrameRecord]) -> dict[str, float]:
     shares = np.mean([found_in(record) for record in records], axis=0)
     coverage = [record["coverage"] for record in records if record["coverage"] is not None]
     return {
@@ -53,16 +71,16 @@ def _shares(records):
     }
 
 
-def rank_tracklets(tracklets, found):
-    """All tracklets, those with the least found first.
+def rank_tracklets(tracklets: Tracklets, found: Records) -> list[tuple[float, str, int]]:
+    """Sorts all tracklets by how much supervision was found, least first.
 
     Args:
         tracklets: Tracklets by subset.
-        found: Records of the frames by path.
+        found: Records by path of the frame.
 
     Returns:
-        `(share, subset, index)` of each tracklet: how much of all that can be found in its frames
-        was, and where it is in `tracklets`.
+        `(share, subset, index)` of each tracklet: the share of `FOUND` in its frames, and its place
+        in `tracklets`.
     """
     return sorted(
         (float(np.mean([found_in(found[path]) for path in paths])), subset, index)
@@ -71,24 +89,26 @@ def rank_tracklets(tracklets, found):
     )
 
 
-def accuracy(paths, targets: Supervision, truth: Supervision):
-    """How far targets are from the truth, over the frames that have both.
+def accuracy(
+    paths: Collection[str], supervision: Supervision, truth: Supervision
+) -> dict[str, npt.NDArray[np.floating]]:
+    """Compares supervision with ground truth over the frames that have both.
 
     Args:
         paths: Paths of the frames.
-        targets: What was found.
-        truth: What is known.
+        supervision: The supervision to measure.
+        truth: The ground truth.
 
     Returns:
-        ``{name: values}``: absolute errors of the lines, of rows in heights and of columns in
-        widths of the frame, and `foreground`, intersections over unions.
+        ``{name: values}``: absolute errors of rows as shares of the frame's height and of columns
+        as shares of its width, and `foreground`, intersections over unions.
     """
     errors, overlaps = [], []
-    for path in progress(paths, "truth", unit="frame"):
-        errors.append(np.abs(targets.keypoints(path) - truth.keypoints(path)))
-        masks = targets.foreground(path), truth.foreground(path)
-        if None not in masks:
-            found, known = (np.asarray(mask) > 127 for mask in masks)
+    for path in progress(paths, "comparing", unit="frame"):
+        errors.append(np.abs(supervision.keypoints(path) - truth.keypoints(path)))
+        mask, true_mask = supervision.foreground(path), truth.foreground(path)
+        if mask is not None and true_mask is not None:
+            found, known = np.asarray(mask) > 127, np.asarray(true_mask) > 127
             overlaps.append((found & known).sum() / max(1, (found | known).sum()))
     columns = dict(zip(LINES, np.stack(errors).T, strict=True))
     values = {name: column[~np.isnan(column)] for name, column in columns.items()}

@@ -92,7 +92,8 @@ def search_for(
     """
     gallery.check_model(extractor.checkpoint_hash, extractor.feature_dim)
     if not len(gallery):
-        message = f"{gallery.place} is empty: index some tracklets first."
-        raise ValueError(message[0].upper() + message[1:])
+        raise ValueError(
+            f"Nothing to find, as {gallery.place} is empty: index some tracklets first."
+        )
     (feature,) = extractor([query.frames])
     return gallery.search(feature.numpy(), extractor.checkpoint_hash, top, other_than_camera)

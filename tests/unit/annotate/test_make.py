@@ -56,29 +56,30 @@ def files(folder):
     }
 
 
-def test_targets_are_what_training_reads(tracklets, tmp_path):
-    found = make(tmp_path / "targets", tracklets)
+def test_the_files_are_what_training_reads(tracklets, tmp_path):
+    found = make(tmp_path / "supervision", tracklets)
     written = Supervision(
-        str(tmp_path / "targets" / "keypoints.json"), str(tmp_path / "targets" / "foreground")
+        str(tmp_path / "supervision" / "keypoints.json"),
+        str(tmp_path / "supervision" / "foreground"),
     )
     assert len(found) == 80
-    nobody = 0
+    without = 0
     for path, record in found.items():
         expected = Finder.find(np.asarray(Image.open(path)))
         np.testing.assert_allclose(written.keypoints(path), expected.lines, atol=6e-5)
         foreground = written.foreground(path)
         if expected.foreground is None:
-            nobody += 1
+            without += 1
             assert foreground is None
             assert record["score"] is record["lines"] is record["coverage"] is None
         else:
             np.testing.assert_array_equal(np.asarray(foreground), expected.foreground)
             assert record["coverage"] == round((expected.foreground > 0).mean(), 4)
             assert record["score"] == 0.75
-    assert 0 < nobody < 80
+    assert 0 < without < 80
 
 
-def test_a_killed_call_goes_on_where_it_was(tracklets, tmp_path):
+def test_a_killed_call_continues(tracklets, tmp_path):
     whole, rest = Finder(), Finder()
     expected = make(tmp_path / "whole", tracklets, whole)
     killed = tmp_path / "killed"
@@ -102,30 +103,30 @@ def test_a_killed_call_goes_on_where_it_was(tracklets, tmp_path):
     assert again.seen == 0
 
 
-def test_targets_are_not_mixed(tracklets, two_cameras, tmp_path):
-    make(tmp_path / "targets", tracklets)
-    with pytest.raises(ValueError, match="holds a set of targets that was begun with another weig"):
-        make(tmp_path / "targets", tracklets, plan={**PLAN, "weights": "def"})
+def test_a_folder_of_other_supervision_is_refused(tracklets, two_cameras, tmp_path):
+    make(tmp_path / "supervision", tracklets)
+    with pytest.raises(ValueError, match="holds a supervision that was begun with another weig"):
+        make(tmp_path / "supervision", tracklets, plan={**PLAN, "weights": "def"})
     fewer = {**tracklets, "query": tracklets["query"][1:]}
     with pytest.raises(ValueError, match="begun with another fingerprint"):
-        make(tmp_path / "targets", fewer)
+        make(tmp_path / "supervision", fewer)
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match="not empty and holds no set of targets"):
+    with pytest.raises(ValueError, match="not empty and holds no supervision"):
         make(tmp_path, tracklets)
 
 
-def test_a_broken_image_is_named_before_the_work_begins(tracklets, two_cameras, tmp_path):
+def test_a_broken_image_is_an_error_before_any_work(tracklets, two_cameras, tmp_path):
     shutil.copytree(two_cameras, tmp_path / "data")
     source = {"name": "sduvid", "split_id": 0, "options": {}}
     tracklets = source_tracklets(source, tmp_path / "data")
     os.truncate(tracklets["gallery"][2][0][1], 40)
     finder = Finder()
     with pytest.raises(ValueError, match="1 of 80 images cannot be read"):
-        make(tmp_path / "targets", tracklets, finder)
+        make(tmp_path / "supervision", tracklets, finder)
     assert finder.seen == 0
 
 
-def test_two_calls_do_not_write_one_journal(tmp_path):
+def test_a_journal_has_one_writer(tmp_path):
     with Journal(tmp_path / "frames.jsonl") as journal:
         journal.extend([{"a": 1}])
         with pytest.raises(ValueError, match=r"Another process is at work on .*frames\.jsonl"):
@@ -134,7 +135,7 @@ def test_two_calls_do_not_write_one_journal(tmp_path):
         assert journal.records == [{"a": 1}]
 
 
-def test_a_torn_line_is_cut_off(tmp_path):
+def test_an_incomplete_last_line_is_removed(tmp_path):
     path = tmp_path / "frames.jsonl"
     path.write_bytes(b'{"a": 1}\n{"b": "' + b"x" * 99)
     with Journal(path) as journal:
@@ -143,7 +144,7 @@ def test_a_torn_line_is_cut_off(tmp_path):
     assert path.read_bytes() == b'{"a": 1}\n{"c": 2}\n'
 
 
-def test_names_are_as_short_as_tells_frames_apart():
+def test_names_are_as_short_as_unique():
     def names(*paths):
         return list(name_frames({"train": [(paths, 0, 0, 0)]}).values())
 
@@ -151,18 +152,18 @@ def test_names_are_as_short_as_tells_frames_apart():
     assert names("/d/a/1.jpg", "/d/b/1.jpg", "/d/b/2.jpg") == ["a/1.jpg", "b/1.jpg", "b/2.jpg"]
     assert names("/q/a/1.jpg", "/g/a/1.jpg") == ["q/a/1.jpg", "g/a/1.jpg"]
     assert names("/q/a/1.jpg", "/g/a/1.png") == ["q/a/1.jpg", "g/a/1.png"]
-    with pytest.raises(ValueError, match=r"1\.jpg and /q/a/1\.png differ in nothing but"):
+    with pytest.raises(ValueError, match=r"1\.jpg and /q/a/1\.png differ only in"):
         names("/q/a/1.jpg", "/q/a/1.png")
 
 
 def test_a_report_has_numbers_and_pictures(tracklets, two_cameras, tmp_path):
-    folder = tmp_path / "targets"
+    folder = tmp_path / "supervision"
     found = make(folder, tracklets)
     truth = Supervision(str(folder / "keypoints.json"), str(folder / "foreground"))
     text = write_report(folder, tracklets, found, truth).read_text()
     share = np.mean([record["score"] is not None for record in found.values()])
     assert f"| all | 80 | {100 * share:.1f} | {100 * share:.1f} | {100 * share:.1f} | 0.0 |" in text
-    # Targets beside themselves.
+    # The supervision compared with itself.
     known = round(80 * share)
     assert f"| shoulder row | {known} | 0.0 | 0.0 |" in text
     assert "| knee row | 0 | nan | nan |" in text
@@ -172,5 +173,5 @@ def test_a_report_has_numbers_and_pictures(tracklets, two_cameras, tmp_path):
         picture = cv2.imread(str(folder / "report" / f"{name}.png"))
         assert picture.shape == (8 * 256, 10 * 128, 3)
         assert picture.std() > 10
-    assert "Beside the supervision" in text
-    assert "Beside the supervision" not in write_report(folder, tracklets, found).read_text()
+    assert "Compared with the supervision" in text
+    assert "Compared with the supervision" not in write_report(folder, tracklets, found).read_text()

@@ -22,17 +22,17 @@ def test_the_truth_of_frames_is_occwalks(people):
     assert len(people) == sum(spec.num_frames for spec in specs[:3])
     tracklet = render_tracklet(specs[0], PRESETS["occwalk_tiny"], 0)
     for index in range(len(tracklet.frames)):
-        frame, target = people[index]
+        frame, truth = people[index]
         assert frame.shape == (3, 128, 64)
         pixels = (255 * frame).round().permute(1, 2, 0).numpy()
         np.testing.assert_array_equal(pixels, tracklet.frames[index][..., ::-1])
         mask = tracklet.visible[index] > 0
-        np.testing.assert_array_equal(target["masks"][0].numpy(), mask)
-        left, top, right, bottom = target["boxes"][0].int().tolist()
+        np.testing.assert_array_equal(truth["masks"][0].numpy(), mask)
+        left, top, right, bottom = truth["boxes"][0].int().tolist()
         assert mask[top:bottom, left:right].sum() == mask.sum()
         assert mask[top].any() and mask[bottom - 1].any()
         assert mask[:, left].any() and mask[:, right - 1].any()
-        points = target["keypoints"][0]
+        points = truth["keypoints"][0]
         assert set(points[:, 2].tolist()) <= {0, 1}
         # All joints together give OccWalk's own lines.
         found = four_lines(points[:, :2].numpy(), np.ones(17, bool), (128, 64))
@@ -40,9 +40,9 @@ def test_the_truth_of_frames_is_occwalks(people):
 
 
 def test_joints_that_something_hides_are_not_visible(people):
-    shown = torch.stack([target["keypoints"][0, :, 2] for _, target in people]).bool()
-    masks = torch.stack([target["masks"][0] for _, target in people])
-    points = torch.stack([target["keypoints"][0, :, :2] for _, target in people])
+    shown = torch.stack([truth["keypoints"][0, :, 2] for _, truth in people]).bool()
+    masks = torch.stack([truth["masks"][0] for _, truth in people])
+    points = torch.stack([truth["keypoints"][0, :, :2] for _, truth in people])
     points = points.floor().long()
     rows, columns = points[..., 1].clamp(0, 127), points[..., 0].clamp(0, 63)
     frames = torch.arange(len(masks))[:, None].expand_as(rows)

@@ -24,7 +24,7 @@ def run(*words, check=True):
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """Detectors that have hardly been trained: they find somebody everywhere, if asked to."""
+    """Detectors that have hardly been trained: they find a person everywhere at low thresholds."""
     folder = tmp_path_factory.mktemp("weights")
     people = OccWalkPeople("occwalk_tiny", 1, 2)
     files = []
@@ -35,8 +35,8 @@ def weights(tmp_path_factory):
     return [*files, "--min-score", 0, "--min-keypoint-score", -1000]
 
 
-def test_targets_of_a_dataset_and_their_report(weights, two_cameras, tmp_path, capsys):
-    out = tmp_path / "targets"
+def test_supervision_of_a_dataset_and_its_report(weights, two_cameras, tmp_path, capsys):
+    out = tmp_path / "supervision"
     words = ["-s", "sduvid", "--root", two_cameras, "--out", out, *weights, "--workers", 0]
     words = ["annotate", *map(str, words)]
     main([*words, "--tracklets", "1"])
@@ -81,16 +81,16 @@ def test_small_detectors_come_near_the_truth(tmp_path):
         words = ["--out", tmp_path / f"{kind}.pth", "--tracklets", 150, "--steps", steps]
         run("train-small-detector", kind, *words)
     run(
-        "annotate", "-s", "occwalk_tiny", "--root", tmp_path, "--out", tmp_path / "targets",
+        "annotate", "-s", "occwalk_tiny", "--root", tmp_path, "--out", tmp_path / "supervision",
         "--tracklets", 4, "--keypoint-weights", tmp_path / "keypoints.pth",
         "--segmentation-weights", tmp_path / "masks.pth",
     )  # fmt: skip
     dataset = load_dataset("occwalk_tiny", str(tmp_path))
     frames = [p for items in tracklets_of(dataset).values() for item in items[:4] for p in item[0]]
-    targets = Supervision(
-        str(tmp_path / "targets" / "keypoints.json"), str(tmp_path / "targets" / "foreground")
+    supervision = Supervision(
+        str(tmp_path / "supervision" / "keypoints.json"), str(tmp_path / "supervision" / "foreground")
     )
-    values = accuracy(frames, targets, dataset.supervision())
+    values = accuracy(frames, supervision, dataset.supervision())
     for name, limit in (("shoulder row", 0.02), ("hip row", 0.02), ("knee row", 0.02)):
         assert len(values[name]) > 0.8 * len(frames)
         assert np.median(values[name]) < limit

@@ -84,7 +84,7 @@ def test_the_released_files_are_loaded_as_torchvision_does(write, monkeypatch):
     assert eps() == {0.0}
 
 
-def test_missing_weights_name_the_file_and_the_way_out(tmp_path, monkeypatch):
+def test_the_error_without_weights_names_file_and_argument(tmp_path, monkeypatch):
     def refuse(*args, **kwargs):
         raise OSError("no network")
 
@@ -95,8 +95,8 @@ def test_missing_weights_name_the_file_and_the_way_out(tmp_path, monkeypatch):
     file = "maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth"
     assert f"https://download.pytorch.org/models/{file}" in str(raised.value)
     assert str(tmp_path / "hub" / "checkpoints" / file) in str(raised.value)
-    assert "--segmentation-weights" in str(raised.value)
-    with pytest.raises(WeightsUnavailable, match=r"keypointrcnn_resnet50.*--keypoint-weights"):
+    assert "(segmentation_weights)" in str(raised.value)
+    with pytest.raises(WeightsUnavailable, match=r"keypointrcnn_resnet50.*keypoint_weights"):
         load_detector("keypoints")
 
 

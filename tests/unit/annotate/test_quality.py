@@ -59,7 +59,7 @@ def supervision(folder, lines, masks):
 
 
 def test_accuracy_is_over_what_both_know(tmp_path):
-    targets = supervision(
+    found = supervision(
         tmp_path / "found",
         {"a.jpg": [0.2, 0.5, None, 0.5], "b.jpg": [0.25, None, None, 0.4]},
         {"a": slice(0, 5), "c": slice(0, 5)},
@@ -69,7 +69,7 @@ def test_accuracy_is_over_what_both_know(tmp_path):
         {"a.jpg": [0.3, 0.5, 0.7, 0.3], "b.jpg": None},
         {"a": slice(3, 8), "b": slice(0, 1)},
     )
-    values = accuracy(["x/a.jpg", "x/b.jpg", "x/c.jpg"], targets, truth)
+    values = accuracy(["x/a.jpg", "x/b.jpg", "x/c.jpg"], found, truth)
     assert values["shoulder row"] == pytest.approx([0.1])
     assert values["hip row"] == pytest.approx([0.0])
     assert len(values["knee row"]) == 0

@@ -14,7 +14,7 @@ def found(*people):
     }
 
 
-def test_nobody():
+def test_no_person():
     assert choose_person(found(), SIZE) is None
     car = (0.9, 0, 0, 64, 128, 3)
     assert choose_person(found(car), SIZE) is None
@@ -30,7 +30,7 @@ def test_the_largest_the_most_central_and_the_surest():
     assert choose_person(found(unsure, sure), SIZE) == 1
 
 
-def test_the_person_known_from_elsewhere_or_nobody():
+def test_the_person_known_from_elsewhere_or_none():
     people = found((0.9, 14, 10, 50, 120), (0.6, 0, 60, 20, 128))
     assert choose_person(people, SIZE, like=torch.tensor([0.0, 58.0, 22.0, 128.0])) == 1
     assert choose_person(people, SIZE, like=torch.tensor([40.0, 0.0, 64.0, 60.0])) is None
