@@ -1,13 +1,18 @@
-"""Trained models in forms that run without this package, each checked against the model."""
+"""Exports trained models to formats that run without this package, and checks their features."""
 
 import io
 import json
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
-from torch.export import Dim
+from torch import Tensor
+from torch.export import Dim, ExportedProgram
 
+from torchreid_occ._types import StrPath
+from torchreid_occ.models.clip_model import ClipModel
 from torchreid_occ.runs.builders import load_trained_model
 from torchreid_occ.utils.dependencies import import_optional
 from torchreid_occ.utils.files import file_hash, replacing
@@ -15,15 +20,29 @@ from torchreid_occ.utils.progress import progress
 from torchreid_occ.version import __version__
 
 CHECKED = ((1, 1), (1, 2), (2, 1), (3, 5), (2, 8))  # clips in a batch, frames in a clip
-TOLERANCE = 1e-4  # largest deviation from the model, relative to its largest value
-ABOUT = "about.json"  # name of what a torch.export file says of itself
+TOLERANCE = 1e-4  # largest deviation from the model's features, relative to the largest value
+ABOUT = "about.json"  # name of the metadata in a file of torch.export
+
+Features: TypeAlias = Callable[[Tensor], Tensor]  # `(B, T, 3, H, W)` to `(B, D)`
 
 
-def export_model(checkpoint, file_format, out):
-    """Writes the test form of a model: clips `(B, T, 3, H, W)` to features `(B, D)`.
+class Format(NamedTuple):
+    """A format of files.
 
-    B and T are free; H and W, and how frames are normalised, are the checkpoint's and written
-    beside the graph, with what else is worth knowing of it.
+    Attributes:
+        write: Converts a graph and metadata to the file's content.
+        read: Converts the file's content to a function from clips to features.
+    """
+
+    write: Callable[[ExportedProgram, dict[str, Any]], bytes]
+    read: Callable[[bytes], Features]
+
+
+def export_model(checkpoint: StrPath, file_format: str, out: StrPath) -> float:
+    """Exports a model in eval mode: clips `(B, T, 3, H, W)` to features `(B, D)`.
+
+    B and T are free; H and W are those of the checkpoint. The file also holds metadata, such as the
+    size and the normalisation of the frames.
 
     Args:
         checkpoint: A checkpoint of a run.
@@ -31,13 +50,13 @@ def export_model(checkpoint, file_format, out):
         out: The file to write.
 
     Returns:
-        The largest deviation from the model that was seen, relative to its largest value.
+        The largest deviation from the model's features, relative to the largest value.
 
     Raises:
-        FileExistsError: If there is such a file.
+        FileExistsError: If the file exists.
         ImportError: If a package that the format needs is not installed.
-        ValueError: If the format is unknown, the model can't be expressed in it, or gives other
-            features there; then nothing is written.
+        ValueError: If the format is unknown, the model can't be expressed in it, or the exported
+            model gives other features; then nothing is written.
     """
     if file_format not in FORMATS:
         raise ValueError(f"Received format {file_format!r}, but expected one of {[*FORMATS]}.")
@@ -57,8 +76,8 @@ def export_model(checkpoint, file_format, out):
     size = (data.height, data.width)
     try:
         content = write(_program(model, size), about)
-    except RuntimeError as error:  # of torch.export and torch.onnx alike
-        cause = error
+    except RuntimeError as error:  # torch.export and torch.onnx raise subclasses of it
+        cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
         reason = next(iter(str(cause).splitlines()), type(cause).__name__)
@@ -67,7 +86,7 @@ def export_model(checkpoint, file_format, out):
             "says what can."
         ) from error
     deviation = _deviation(model, read(content), size)
-    if not deviation <= TOLERANCE:  # which not a number isn't, either
+    if not deviation <= TOLERANCE:  # refuses NaN, too
         raise ValueError(
             f"In {file_format}, features of {config.model.name} deviate by {deviation:.1e} of the "
             f"largest value, more than {TOLERANCE}: nothing was written."
@@ -77,33 +96,33 @@ def export_model(checkpoint, file_format, out):
     return deviation
 
 
-def _program(model, size):
-    """The model's graph, with any number of clips and frames."""
-    # Only a loop that is an operator leaves the number of frames of an LSTM free.
+def _program(model: ClipModel, size: tuple[int, int]) -> ExportedProgram:
+    """Traces the model's graph, with any number of clips and frames."""
+    # Keeps the number of frames of an LSTM free by a loop operator; private in torch.
     from torch.export._patches import register_lstm_while_loop_decomposition
 
     free = {0: Dim("B"), 1: Dim("T")}
-    model.requires_grad_(False)  # what runs in a loop is traced once more for ONNX
+    model.requires_grad_(False)  # ONNX traces the body of a loop again, with gradients enabled
     with torch.no_grad(), register_lstm_while_loop_decomposition():
         return torch.export.export(
             model, (torch.zeros(2, 3, 3, *size),), dynamic_shapes=(free,), strict=False
         )
 
 
-def _torch_export_file(program, about):
+def _torch_export_file(program: ExportedProgram, about: dict[str, Any]) -> bytes:
     file = io.BytesIO()
     with warnings.catch_warnings():
-        # It means weights that lie channels last, which come back as they were.
+        # Warns of weights in channels last layout, which are restored unchanged.
         warnings.filterwarnings("ignore", message="No complete tensor found")
         torch.export.save(program, file, extra_files={ABOUT: json.dumps(about)})
     return file.getvalue()
 
 
-def _torch_export_reader(content):
+def _torch_export_reader(content: bytes) -> Features:
     return torch.export.load(io.BytesIO(content)).module()
 
 
-def _onnx_file(program, about):
+def _onnx_file(program: ExportedProgram, about: dict[str, Any]) -> bytes:
     onnx, *_ = import_optional("onnx", "onnxscript", "onnxruntime", extra="export")
     exported = torch.onnx.export(
         program,
@@ -112,31 +131,32 @@ def _onnx_file(program, about):
         input_names=["clips"],
         output_names=["features"],
         dynamic_shapes=({0: "B", 1: "T"},),
-    ).model_proto
-    onnx.helper.set_model_props(exported, {key: json.dumps(about[key]) for key in about})
-    return exported.SerializeToString()
+    )
+    assert exported is not None  # as no file was named
+    proto = exported.model_proto
+    onnx.helper.set_model_props(proto, {key: json.dumps(about[key]) for key in about})
+    return proto.SerializeToString()
 
 
-def _onnx_reader(content):
+def _onnx_reader(content: bytes) -> Features:
     (runtime,) = import_optional("onnxruntime", extra="export")
     session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
     return lambda clips: torch.from_numpy(session.run(None, {"clips": clips.numpy()})[0])
 
 
-# By name: how a graph becomes a file, and how that is read back.
 FORMATS = {
-    "onnx": (_onnx_file, _onnx_reader),
-    "torch_export": (_torch_export_file, _torch_export_reader),
+    "onnx": Format(_onnx_file, _onnx_reader),
+    "torch_export": Format(_torch_export_file, _torch_export_reader),
 }
 
 
 @torch.no_grad()
-def _deviation(model, exported, size):
-    """By how much features deviate at most, relative to the largest, for clips of noise."""
+def _deviation(model: ClipModel, exported: Features, size: tuple[int, int]) -> float:
+    """Measures the largest deviation of features for clips of noise, relative to the largest."""
     generator = torch.Generator().manual_seed(0)
     deviations = []
     for clips, frames in progress(CHECKED, "checks", unit="batch"):
         batch = torch.randn(clips, frames, 3, *size, generator=generator)
         expected = model(batch)
         deviations.append((exported(batch) - expected).abs().max() / expected.abs().max())
-    return torch.stack(deviations).max().item()
+    return float(torch.stack(deviations).max().item())

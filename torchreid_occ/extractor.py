@@ -1,8 +1,14 @@
-"""From a checkpoint to features of one's own tracklets."""
+"""Features of a user's own tracklets by a trained model."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from torchreid_occ._types import StrPath
 from torchreid_occ.config import merged, plain
 from torchreid_occ.data.clips import ConsecutiveClips
-from torchreid_occ.data.frames import frames_of
+from torchreid_occ.data.frames import Frames, FrameSource, frames_of
 from torchreid_occ.data.loaders import every_frame_loader
 from torchreid_occ.engine.backend import use_gpu as uses_gpu
 from torchreid_occ.engine.extraction import TrackletFeatures
@@ -11,29 +17,46 @@ from torchreid_occ.utils.files import file_hash
 
 
 class TrackletExtractor:
-    """Features of tracklets by a trained model, as the engine's test computes them.
+    """Extracts features of tracklets with a trained model, as the engine's test computes them.
 
     All frames of a tracklet are read, in clips of bounded length, so that memory does not grow with
-    it. The same tracklets in the same order give the numbers of a test bit by bit; in other company
-    they may differ in the last digits, because batches then add in another order.
+    its length. The same tracklets in the same order give the features of a test bit for bit; among
+    other tracklets the last digits may differ, as batches of other sizes are summed in another
+    order.
 
     Args:
-        checkpoint: A checkpoint of a run, which carries the run's configuration.
-        use_gpu: Use a GPU if there is one. This and what follows is as in the checkpoint if None.
+        checkpoint: A checkpoint of a run, which holds the run's configuration.
+        use_gpu: Use a GPU if there is one. This and the next arguments are those of the
+            configuration if None.
         batch_size: Clips of full length whose frames make one batch.
-        workers: Processes that read frames; 0 reads them in this one.
-        precision: What the model computes in: 'float32', 'bfloat16' or, on a GPU, 'float16'.
+        workers: Worker processes that read frames; 0 reads them in this process.
+        precision: Precision of the model: 'float32', 'bfloat16' or, on a GPU, 'float16'.
 
     Attributes:
         feature_dim: Length of a feature.
-        checkpoint_hash: SHA-256 of the checkpoint: features of two checkpoints can't be compared.
+        checkpoint_hash: SHA-256 of the checkpoint: compare features of the same checkpoint only.
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.
-        ValueError: If it is damaged or holds no model of this package, or a value is not allowed.
+        ValueError: If it is damaged or holds no model of this package, or an argument is invalid.
+
+    Example:
+        >>> extractor = TrackletExtractor(checkpoint, workers=0)
+        >>> frames = np.zeros((5, 128, 64, 3), np.uint8)  # of one tracklet, in RGB
+        >>> features = extractor([frames, "tracklets/0001"])  # the second one is a folder
+        >>> features.shape == (2, extractor.feature_dim)
+        True
     """
 
-    def __init__(self, checkpoint, *, use_gpu=None, batch_size=None, workers=None, precision=None):
+    def __init__(
+        self,
+        checkpoint: StrPath,
+        *,
+        use_gpu: bool | None = None,
+        batch_size: int | None = None,
+        workers: int | None = None,
+        precision: str | None = None,
+    ) -> None:
         model, config = builders.load_trained_model(checkpoint)
         given = {
             "use_gpu": use_gpu,
@@ -51,11 +74,11 @@ class TrackletExtractor:
         self.feature_dim = model.feature_dim
         self.checkpoint_hash = file_hash(checkpoint)
 
-    def __call__(self, tracklets):
+    def __call__(self, tracklets: Sequence[FrameSource]) -> Tensor:
         """Extracts the features of tracklets.
 
         Args:
-            tracklets: A list, each item a folder of images, which are taken in natural order; a
+            tracklets: A list of tracklets. Each is a folder of images, taken in natural order; a
                 list of image paths or of uint8 RGB arrays (H, W, 3); a uint8 RGB array
                 (T, H, W, 3); or a float tensor (T, 3, H, W) in 0..1, rounded to eight bits. Frames
                 are in temporal order and of any size.
@@ -64,9 +87,9 @@ class TrackletExtractor:
             Result: `(N, D)`, float32 on the CPU, in the order of the tracklets.
 
         Raises:
-            FileNotFoundError: If a folder or an image is not there.
-            ValueError: If there are no tracklets, or one is empty, can't be read or has another
-                form; names it.
+            FileNotFoundError: If a folder or an image does not exist.
+            ValueError: If there are no tracklets, or one of them is empty, can't be read or has
+                another form; names it.
         """
         if not isinstance(tracklets, (list, tuple)) or not tracklets:
             received = "an empty list" if isinstance(tracklets, (list, tuple)) else type(tracklets)
@@ -79,10 +102,11 @@ class TrackletExtractor:
         loader = every_frame_loader(
             clips, self._config.test.batch_size, self._config.data.workers, self._use_gpu
         )
-        return self._features_of(loader, "features")
+        features: Tensor = self._features_of(loader, "features")
+        return features
 
 
-def _checked(index, tracklet):
+def _checked(index: int, tracklet: FrameSource) -> Frames:
     try:
         return frames_of(tracklet)
     except (ValueError, OSError) as error:
@@ -90,8 +114,8 @@ def _checked(index, tracklet):
         raise kind(f"Tracklet {index}: {error}") from error
 
 
-def _without_none(tree):
-    """Nested settings without those left to the checkpoint."""
+def _without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns nested settings without those that are None."""
     return {
         name: _without_none(value) if isinstance(value, dict) else value
         for name, value in tree.items()

@@ -89,14 +89,15 @@ def parents(module: str) -> set[str]:
 
 
 def graph(trees: dict[str, ast.Module]) -> dict[str, set[str]]:
-    """Returns which modules of the package each imports at the top of its file.
+    """Returns which modules of the package each imports; of the root, at the top of its file.
 
     An import runs the `__init__` of every package around the target; those that are also around
     the importing module have begun to run before it.
     """
     edges = {}
     for name, tree in trees.items():
-        targets = {each.target for each in imports(tree, {*trees}) if each.at_top}
+        found = imports(tree, {*trees})
+        targets = {each.target for each in found if each.at_top or name != PACKAGE}
         targets = {target for target in targets if target in trees}
         around = {parent for target in targets for parent in parents(target)}
         edges[name] = targets | (around - parents(name) - {name})

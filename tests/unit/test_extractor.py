@@ -1,5 +1,6 @@
-"""Features of one's own tracklets are those of the engine's test."""
+"""Features of a user's tracklets equal those of the engine's test."""
 
+import doctest
 import functools
 import hashlib
 from pathlib import Path
@@ -41,7 +42,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def trained(two_cameras, tmp_path_factory):
-    """Gives, of a model by its name, a checkpoint and what the engine makes of the queries."""
+    """Returns a function from a model's name to a checkpoint and the engine's query features."""
 
     @functools.cache
     def make(name):
@@ -84,6 +85,20 @@ def pixels(path):
     return np.asarray(Image.open(path))
 
 
+def test_the_example_of_the_docstring_runs(trained, tmp_path, monkeypatch):
+    (tmp_path / "tracklets" / "0001").mkdir(parents=True)
+    Image.new("RGB", (10, 20)).save(tmp_path / "tracklets" / "0001" / "1.png")
+    monkeypatch.chdir(tmp_path)
+    names = {
+        "checkpoint": trained("baseline").path,
+        "np": np,
+        "TrackletExtractor": TrackletExtractor,
+    }
+    (example,) = doctest.DocTestFinder(recurse=False).find(TrackletExtractor, globs=names)
+    assert len(example.examples) == 4
+    assert doctest.DocTestRunner().run(example).failed == 0
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_every_kind_of_tracklet_gives_the_numbers_of_the_engines_test(trained, name):
     path, expected, tracklets, *_ = trained(name)
@@ -99,8 +114,8 @@ def test_every_kind_of_tracklet_gives_the_numbers_of_the_engines_test(trained, n
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_company_moves_the_last_digits_at_most(trained, name):
-    """Batches of another size are added up in another order."""
+def test_other_tracklets_change_the_last_digits_at_most(trained, name):
+    """Batches of another size are summed in another order."""
     path, expected, tracklets, *_ = trained(name)
     found = TrackletExtractor(path, batch_size=1)(tracklets[2:])
     torch.testing.assert_close(found, expected[2:], rtol=1e-4, atol=1e-5)
@@ -127,7 +142,7 @@ def test_tracklets_of_one_frame_and_frames_of_any_size(trained):
     torch.testing.assert_close(whole, (3 * start + end) / 4, rtol=1e-4, atol=1e-5)
 
 
-def test_a_checkpoint_is_told_by_its_hash(trained):
+def test_the_hash_of_the_checkpoint(trained):
     path = trained("baseline").path
     expected = hashlib.sha256(path.read_bytes()).hexdigest()
     assert TrackletExtractor(path).checkpoint_hash == expected
@@ -143,7 +158,7 @@ def test_a_checkpoint_is_told_by_its_hash(trained):
         ([np.zeros((1, 4, 4), np.uint8)], r"Tracklet 0: received an array of uint8 and shape"),
     ],
 )
-def test_what_is_no_list_of_tracklets_is_refused(trained, tracklets, message):
+def test_values_that_are_no_list_of_tracklets_are_refused(trained, tracklets, message):
     with pytest.raises(ValueError, match=message):
         TrackletExtractor(trained("baseline").path)(tracklets)
 
@@ -158,7 +173,7 @@ def test_an_unreadable_frame_is_named(trained, tmp_path, workers):
         extractor([tmp_path / "absent"])
 
 
-def test_what_is_no_checkpoint_of_this_package_is_refused(tmp_path):
+def test_files_that_are_no_checkpoint_of_this_package_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"There is no checkpoint .*absent\.pth"):
         TrackletExtractor(tmp_path / "absent.pth")
     weights = {"classifier.weight": torch.zeros(2)}

@@ -152,7 +152,8 @@ class _Inputs(Dataset[tuple[int, _Arguments]]):
         index = self.indices[item]
         paths, flags = self.tracklets[index][0], self.occluded[index]
         numbers = _touched(flags)
-        places = [(number, *neighbours(flags.any(1), number)) for number in numbers]
+        occluded = np.asarray(flags.any(1))
+        places = [(number, *neighbours(occluded, number)) for number in numbers]
         read = {
             place: read_frame(paths[place], self.size)
             for place in {place for trio in places for place in trio}
