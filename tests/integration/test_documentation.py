@@ -11,7 +11,7 @@ from support import REPOSITORY
 
 import torchreid_occ
 from torchreid_occ.config import configuration_name, configurations, load_config
-from torchreid_occ.config.schema import DEFAULTS
+from torchreid_occ.config.schema import defaults
 from torchreid_occ.losses import CRITERIA
 from torchreid_occ.models import MODELS
 from torchreid_occ.runs.builders import backend_of
@@ -124,7 +124,8 @@ def test_named_code_exists(page):
         if not re.fullmatch(r"\w+(\.\w+)+", name) or name.endswith(FILES):
             continue
         first, second, *_ = name.split(".")
-        if first in packages and second not in DEFAULTS.get(first, ()):  # no key of configurations
+        is_key = second in defaults().get(first, ())
+        if first in packages and not is_key:
             pkgutil.resolve_name(f"torchreid_occ.{name}")
 
 

@@ -8,23 +8,20 @@ import ast
 import difflib
 import inspect
 import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from yacs.config import CfgNode
 
+from torchreid_occ._types import StrPath
 from torchreid_occ.config.files import config_contents
-from torchreid_occ.config.schema import (
-    CHOICES,
-    DEFAULTS,
-    ELEMENTS,
-    FREE_FORM,
-    LEAST,
-    ONLY_FOR,
-    TEXTS,
-)
+from torchreid_occ.config.schema import KEYS, Key, defaults
+
+Tree = dict[str, Any]  # nested keys and values
 
 
-def load_config(path=None, overrides=()):
+def load_config(path: StrPath | None = None, overrides: Sequence[str] = ()) -> CfgNode:
     """Resolves a configuration.
 
     Args:
@@ -40,7 +37,7 @@ def load_config(path=None, overrides=()):
         ValueError: For a value of the wrong type or outside its choices; names the key and file.
         FileNotFoundError: For a missing file.
     """
-    tree = _copy(DEFAULTS)
+    tree = defaults()
     if path is not None:
         for origin, content in config_contents(path):
             _merge(tree, content, prefix="", origin=origin)
@@ -49,15 +46,15 @@ def load_config(path=None, overrides=()):
             f"Options come in pairs KEY VALUE, but got {len(overrides)} words: {list(overrides)}."
         )
     for key, text in zip(overrides[::2], overrides[1::2], strict=True):
-        content = text if key in TEXTS else _literal(text)
+        value: Any = text if _is_text(key) else _literal(text)
         for part in reversed(key.split(".")):
-            content = {part: content}
-        _merge(tree, content, prefix="", origin="command line")
+            value = {part: value}
+        _merge(tree, value, prefix="", origin="command line")
     return _frozen(tree, origin="command line" if path is None else str(path))
 
 
-def config_of(tree, origin="saved configuration"):
-    """The configuration of nested dicts, such as a checkpoint carries.
+def config_of(tree: Mapping[str, Any], origin: str = "saved configuration") -> CfgNode:
+    """Returns the configuration of nested dicts, such as a checkpoint carries.
 
     Args:
         tree: As :func:`plain` gives it; keys it lacks take their defaults.
@@ -70,38 +67,47 @@ def config_of(tree, origin="saved configuration"):
     return merged({}, (tree,), origin)
 
 
-def merged(tree, parts, origin):
-    """The configuration of nested dicts, one on top of the other.
+def merged(tree: Mapping[str, Any], parts: Iterable[Mapping[str, Any]], origin: str) -> CfgNode:
+    """Returns the configuration of nested dicts, each on top of those before.
 
     Args:
         tree: The lowest.
-        parts: Those on top of it, in order.
-        origin: Where these come from, for errors.
+        parts: The dicts on top of it, in order.
+        origin: Where the parts come from, for errors.
 
     Raises:
         KeyError: For a key that does not exist.
         ValueError: For a value of the wrong type.
     """
-    complete = _copy(DEFAULTS)
+    complete = defaults()
     _merge(complete, tree, prefix="", origin="saved configuration")
     for part in parts:
         _merge(complete, part, prefix="", origin=origin)
     return _frozen(complete, origin)
 
 
-def plain(config):
-    """The configuration as nested dicts of plain Python values."""
+def plain(config: Any) -> Any:
+    """Returns a configuration, or a part of one, as nested dicts of plain Python values.
+
+    Args:
+        config: The configuration.
+    """
     if isinstance(config, dict):
         return {key: plain(value) for key, value in config.items()}
     return list(config) if isinstance(config, (list, tuple)) else config
 
 
-def check_options(key, options, function, reserved=()):
-    """Checks a free-form part of a configuration against what it is handed to.
+def check_options(
+    key: str,
+    options: Iterable[str],
+    function: Callable[..., Any],
+    reserved: Collection[str] = (),
+) -> None:
+    """Checks a free-form part of a configuration against the function that takes it.
 
     Args:
-        key: The part's name, for the error, such as ``model.options``.
-        options: The keyword arguments it holds.
+        key: Name of the part, for the error, such as ``model.options``.
+        options: Names of the keyword arguments it holds.
         function: The builder or class that takes them.
         reserved: Arguments of the function that are set elsewhere.
 
@@ -114,7 +120,8 @@ def check_options(key, options, function, reserved=()):
         raise KeyError(f"{key} has no {unknown}: {function.__name__} takes {sorted(allowed)}.")
 
 
-def _merge(tree, content, prefix, origin):
+def _merge(tree: Tree, content: Any, prefix: str, origin: str) -> None:
+    """Puts content into a tree of the same keys, checked against the schema."""
     if not isinstance(content, dict):
         raise ValueError(f"{origin}: expected `key: value` lines, but got {content!r:.80}.")
     for name, value in content.items():
@@ -123,37 +130,39 @@ def _merge(tree, content, prefix, origin):
             near = difflib.get_close_matches(str(name), tree, n=3, cutoff=0.4) or sorted(tree)
             where = prefix[:-1] or "the configuration"
             raise KeyError(f"{origin}: {key} does not exist; {where} has {near}.")
-        if key in FREE_FORM:
-            if not isinstance(value, dict):
-                raise ValueError(
-                    f"{origin}: {key} must hold `name: value` lines, got {value!r:.80}."
-                )
-            tree[name] = _joined(tree[name], value)
-        elif isinstance(tree[name], dict):
+        row = KEYS.get(key)
+        if row is None:  # a section
             if not isinstance(value, dict):
                 raise ValueError(
                     f"{origin}: {key} holds keys {sorted(tree[name])}, got {value!r:.80}."
                 )
             _merge(tree[name], value, f"{key}.", origin)
+        elif isinstance(row.default, dict):
+            if not isinstance(value, dict):
+                raise ValueError(
+                    f"{origin}: {key} must hold `name: value` lines, got {value!r:.80}."
+                )
+            tree[name] = _joined(tree[name], value)
+        elif key == "phases":
+            tree[name] = _phases(value, tree[name], origin)
         else:
-            tree[name] = _coerce(key, value, tree[name], origin)
+            tree[name] = _checked(key, row, value, origin)
 
 
-def _coerce(key, value, default, origin):
-    """Brings a value to the type of its default where that loses nothing."""
-    if key in CHOICES:
-        if not any(value is choice or value == choice for choice in CHOICES[key]):
+def _checked(key: str, row: Key, value: Any, origin: str) -> Any:
+    """Returns a value in the type of its default, where the conversion loses nothing."""
+    default = row.default
+    if row.choices:
+        if value not in row.choices:
             raise ValueError(
-                f"{origin}: {key} is {value!r:.80}, but must be one of {list(CHOICES[key])}."
+                f"{origin}: {key} is {value!r:.80}, but must be one of {list(row.choices)}."
             )
         return value
     if key == "model.pretrained" and isinstance(value, (bool, str)):
         return value
-    if key == "phases":
-        return _phases(value, default, origin)
     if isinstance(default, list):
         values = list(value) if isinstance(value, (list, tuple)) else [value]
-        kind = ELEMENTS.get(key, str)
+        kind = _kind_of_items(default)
         if not all(isinstance(item, kind) and not isinstance(item, bool) for item in values):
             raise ValueError(
                 f"{origin}: {key} is {value!r:.80}, but must be a list like {default or ['...']}."
@@ -172,8 +181,21 @@ def _coerce(key, value, default, origin):
     )
 
 
-def _phases(value, before, origin):
-    """A list of phases, a name alone standing for one there is; or, by their names, changes."""
+def _kind_of_items(default: list[Any]) -> type | tuple[type, ...]:
+    """Returns the types of the items of a list, of which an empty default is one of texts."""
+    kind = type(default[0]) if default else str
+    return (int, float) if kind is float else kind
+
+
+def _phases(value: Any, before: list[Tree], origin: str) -> list[Tree]:
+    """Returns the phases that a value describes.
+
+    Args:
+        value: A list, in which a name alone stands for the phase of that name there is; or changes
+            of phases by their names.
+        before: The phases there are.
+        origin: Where the value comes from, for errors.
+    """
     known = {phase.get("name"): phase for phase in before}
     named = value if isinstance(value, dict) else _names_alone(value, origin)
     unknown = sorted(set(named) - set(known), key=str)
@@ -184,13 +206,13 @@ def _phases(value, before, origin):
     return [known[part] if isinstance(part, str) else part for part in value]
 
 
-def _names_alone(value, origin):
+def _names_alone(value: Any, origin: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(part, (dict, str)) for part in value):
         raise ValueError(f"{origin}: phases is {value!r:.80}, but must be a list of named parts.")
     return [part for part in value if isinstance(part, str)]
 
 
-def _frozen(tree, origin):
+def _frozen(tree: Tree, origin: str) -> CfgNode:
     try:
         _check(tree)
     except ValueError as error:
@@ -200,50 +222,54 @@ def _frozen(tree, origin):
     return config
 
 
-def _check(tree):
-    """Refuses keys that the chosen engine or task would silently ignore."""
+def _check(tree: Tree) -> None:
+    """Checks the values of a whole configuration, and that the engine and the task read them."""
     engine = tree["engine"]
-    for other, keys in ONLY_FOR.items():
-        if other == engine:
-            continue
-        for key in keys:
-            section, name = key.split(".")
-            if tree[section][name] != DEFAULTS[section][name]:
-                raise ValueError(
-                    f"{key} is read by engine {other!r} only, but engine is {engine!r}: "
-                    f"leave it at its default {DEFAULTS[section][name]!r}."
-                )
+    values = {key: _value(tree, key) for key in KEYS}
+    for key, row in KEYS.items():
+        if row.only_for not in (None, engine) and values[key] != row.default:
+            raise ValueError(
+                f"{key} is read by engine {row.only_for!r} only, but engine is {engine!r}: "
+                f"leave it at its default {row.default!r}."
+            )
     if tree["task"] == "train" and not tree["phases"]:
-        for name, default in DEFAULTS["completion"].items():
-            if tree["completion"][name] != default:
+        for key, row in KEYS.items():
+            if key.startswith("completion.") and values[key] != row.default:
                 raise ValueError(
-                    f"completion.{name} is read by tasks 'score', 'train_completion' and 'copy', "
-                    f"but task is 'train': leave it at its default {default!r}."
+                    f"{key} is read by tasks 'score', 'train_completion' and 'copy', "
+                    f"but task is 'train': leave it at its default {row.default!r}."
                 )
-    for key, least in LEAST.items():
-        section, name = key.split(".")
-        values = tree[section][name]
-        if any(value < least for value in (values if isinstance(values, list) else [values])):
-            raise ValueError(f"{key} is {values!r}, but must be at least {least}.")
-    metric = tree["test"]["dist_metric"]
-    if engine == "torchreid" and metric not in ("cosine", "euclidean"):
-        raise ValueError(
-            f"test.dist_metric is {metric!r}, but engine 'torchreid' has 'cosine' and 'euclidean'."
-        )
+    for key, row in KEYS.items():
+        _check_range(key, row, values[key])
+        allowed = row.choices_by_engine.get(engine)
+        if allowed and values[key] not in allowed:
+            raise ValueError(
+                f"{key} is {values[key]!r}, but engine {engine!r} has {list(allowed)}."
+            )
     if tree["test"]["eval_freq"] == 0:
         raise ValueError("test.eval_freq is 0, but must be a number of epochs, or -1 for the end.")
-    for name in ("norm_mean", "norm_std"):
-        if len(tree["data"][name]) != 3:
-            raise ValueError(f"data.{name} is {tree['data'][name]!r}, but has three channels.")
-    unknown = set(tree["data"]["supervision"]) - {"keypoints", "foreground"}
+
+
+def _check_range(key: str, row: Key, value: Any) -> None:
+    """Checks a value against the minimum, the length and the items of its row."""
+    listed = value if isinstance(value, list) else [value]
+    if row.minimum is not None and any(item < row.minimum for item in listed):
+        raise ValueError(f"{key} is {value!r}, but must be at least {row.minimum}.")
+    if row.length is not None and len(listed) != row.length:
+        raise ValueError(f"{key} is {value!r}, but must have {row.length} items.")
+    unknown = sorted(set(listed) - set(row.items)) if row.items else []
     if unknown:
-        raise ValueError(
-            f"data.supervision holds {sorted(unknown)}, but may hold 'keypoints' and 'foreground'."
-        )
+        raise ValueError(f"{key} holds {unknown}, but may hold {list(row.items)}.")
 
 
-def _joined(options, more):
-    """Free-form options with others on top, key by key at every level."""
+def _value(tree: Tree, key: str) -> Any:
+    for part in key.split("."):
+        tree = tree[part]
+    return tree
+
+
+def _joined(options: Mapping[str, Any], more: Mapping[str, Any]) -> Tree:
+    """Returns free-form options with others on top, key by key at every level."""
     joined = dict(options)
     for name, value in more.items():
         nested = isinstance(value, dict) and isinstance(joined.get(name), dict)
@@ -251,14 +277,15 @@ def _joined(options, more):
     return joined
 
 
-def _literal(text):
+def _is_text(key: str) -> bool:
+    """Whether a value of the command line is taken as it is: a folder may be named 2024."""
+    row = KEYS.get(key)
+    texts = row is not None and isinstance(row.default, str) and key != "model.pretrained"
+    return texts and "." in key
+
+
+def _literal(text: str) -> Any:
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
-
-
-def _copy(tree):
-    if isinstance(tree, dict):
-        return {key: _copy(value) for key, value in tree.items()}
-    return list(tree) if isinstance(tree, list) else tree

@@ -1,13 +1,19 @@
-"""What our engines add to torchreid's: exact resume, progress bars, a stop when a loss diverges."""
+"""Base of the engines: torchreid's, with exact resume and a stop when a loss diverges."""
 
 import copy
 import datetime
 import math
 import time
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol, TypedDict
 
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.tensorboard import SummaryWriter
 
 from torchreid_occ._torchreid import torchreid
+from torchreid_occ._types import Batch, StrPath
 from torchreid_occ.engine.precision import Precision
 from torchreid_occ.utils.checkpoint import (
     checkpoint_path,
@@ -24,49 +30,108 @@ from torchreid_occ.utils.progress import progress
 from torchreid_occ.utils.randomness import seed_everything
 
 
+class TrainingData(Protocol):
+    """What an engine reads of a data manager."""
+
+    @property
+    def train_loader(self) -> Any:
+        """Batches of an epoch."""
+
+    @property
+    def test_loader(self) -> Any:
+        """What is tested on."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draws the training items of an epoch.
+
+        Args:
+            epoch: The epoch, from 0 on.
+        """
+
+
+class Best(TypedDict):
+    """The best validated checkpoint.
+
+    Attributes:
+        epoch: Its number of epochs, 0 if none was validated.
+        mAP: Its validation mAP.
+    """
+
+    epoch: int
+    mAP: float
+
+
 class CheckpointedEngine(torchreid.engine.Engine):
-    """Trains any number of registered models; a killed run continues as if it had not been.
+    """Trains any number of registered models; a resumed run equals an uninterrupted one.
 
     A subclass implements ``forward_backward`` and, where it selects a checkpoint, ``validate``.
     All random draws of an epoch follow from (seed, epoch), so that a checkpoint after each few
     epochs is all that an exact resume needs.
 
     Args:
-        datamanager: Offers ``train_loader``, ``test_loader`` and ``set_epoch``.
+        datamanager: The data.
         seed: Seed of the run.
         use_gpu: Use a GPU if there is one.
-        metadata: Plain values every checkpoint carries, such as the configuration.
+        metadata: Plain values that every checkpoint carries, such as the configuration.
         precision: What networks compute in, one of ``PRECISIONS``.
+
+    Attributes:
+        results: Of the last test, by target.
+        step: Training steps done.
+        best: The best validated checkpoint.
     """
 
-    def __init__(self, datamanager, seed=1, use_gpu=True, metadata=None, precision="float32"):
+    results: dict[str, Any]
+
+    def __init__(
+        self,
+        datamanager: TrainingData,
+        seed: int = 1,
+        use_gpu: bool = True,
+        metadata: Mapping[str, Any] | None = None,
+        precision: str = "float32",
+    ) -> None:
         super().__init__(datamanager, use_gpu)
         self.seed = seed
         self.precision = Precision(precision, "cuda" if self.use_gpu else "cpu")
         self.metadata = metadata or {}
         self.step = 0
         self._started = time.perf_counter()
-        self.best = {"epoch": 0, "mAP": -1.0}
+        self.best: Best = {"epoch": 0, "mAP": -1.0}
+        self.writer: SummaryWriter | None = None
 
-    def register_model(self, name="model", model=None, optim=None, sched=None):
-        """Registers a model, laid out channels last."""
+    def register_model(
+        self,
+        name: str,
+        model: nn.Module,
+        optim: Optimizer | None = None,
+        sched: LRScheduler | None = None,
+    ) -> None:
+        """Registers a model and lays out its weights channels last.
+
+        Args:
+            name: Name of the model, under which checkpoints keep it.
+            model: The model.
+            optim: Its optimiser.
+            sched: Its scheduler.
+        """
         lay_out_channels_last(model)
         super().register_model(name, model, optim, sched)
 
     def run(
         self,
-        save_dir="log",
-        max_epoch=0,
-        max_iter=0,
-        checkpoint_freq=10,
-        print_freq=20,
-        fixbase_epoch=0,
-        open_layers=None,
-        eval_freq=10,
-        start_eval=0,
-        test_only=False,
-        **test_options,
-    ):
+        save_dir: StrPath = "log",
+        max_epoch: int = 0,
+        max_iter: int = 0,
+        checkpoint_freq: int = 10,
+        print_freq: int = 20,
+        fixbase_epoch: int = 0,
+        open_layers: Collection[str] | None = None,
+        eval_freq: int = 10,
+        start_eval: int = 0,
+        test_only: bool = False,
+        **test_options: Any,
+    ) -> dict[str, dict[str, Any]]:
         """Trains up to ``max_epoch``, from the latest checkpoint in ``save_dir`` on, and tests.
 
         Args:
@@ -77,15 +142,15 @@ class CheckpointedEngine(torchreid.engine.Engine):
             checkpoint_freq: Epochs between checkpoints; the last epoch always has one.
             print_freq: Batches between lines of the log.
             fixbase_epoch: First epochs in which only ``open_layers`` train.
-            open_layers: Names of those layers.
+            open_layers: Names of these layers.
             eval_freq: Epochs between validations; the last epoch always has one, at -1 alone.
             start_eval: Epochs before the first validation.
             test_only: Test the weights as they are.
             **test_options: Arguments of torchreid's ``Engine.test``.
 
         Returns:
-            Results by target of the ``last`` and, where validation chose one, the ``selected``
-            checkpoint.
+            Results by target of the checkpoint ``last`` and, if validation selected one, of
+            ``selected``.
         """
         self.save_dir, self.max_epoch, self.max_iter = save_dir, max_epoch, max_iter
         if test_only:
@@ -119,8 +184,19 @@ class CheckpointedEngine(torchreid.engine.Engine):
             results["selected"] = self._tested_at(self.best["epoch"], test_options)
         return results
 
-    def train(self, print_freq=20, fixbase_epoch=0, open_layers=None):
-        """Trains one epoch."""
+    def train(
+        self,
+        print_freq: int = 20,
+        fixbase_epoch: int = 0,
+        open_layers: Collection[str] | None = None,
+    ) -> None:
+        """Trains one epoch.
+
+        Args:
+            print_freq: As for `run`.
+            fixbase_epoch: As for `run`.
+            open_layers: As for `run`.
+        """
         self.set_model_mode("train")
         self.two_stepped_transfer_learning(self.epoch, fixbase_epoch, open_layers)
         self.prepare_epoch()
@@ -144,11 +220,19 @@ class CheckpointedEngine(torchreid.engine.Engine):
             if last:
                 break
 
-    def prepare_epoch(self):
-        """Called once the layers that an epoch trains are open."""
+    def forward_backward(self, batch: Batch) -> dict[str, float]:
+        """Takes one training step and returns its losses.
 
-    def check_finite(self, losses):
-        """Stops a diverged run before it spoils the weights.
+        Args:
+            batch: A batch of ``train_loader``.
+        """
+        raise NotImplementedError
+
+    def prepare_epoch(self) -> None:
+        """Runs before the first batch of an epoch, when the layers it trains are open."""
+
+    def check_finite(self, losses: Mapping[str, float]) -> None:
+        """Stops a diverged run before the weights are updated.
 
         Args:
             losses: Numbers by name.
@@ -167,15 +251,16 @@ class CheckpointedEngine(torchreid.engine.Engine):
                 )
 
     @property
-    def seconds(self):
+    def seconds(self) -> float:
         """Seconds spent on training and testing, those before a resume included."""
         return time.perf_counter() - self._started
 
-    def validate(self):
-        """Gives the mAP that chooses the best checkpoint, or None where nothing is held out."""
+    def validate(self) -> float | None:
+        """Returns the mAP that selects the best checkpoint, or None if nothing is held out."""
+        return None
 
-    def state(self):
-        """All a resumed run needs, as tensors and plain Python."""
+    def state(self) -> dict[str, Any]:
+        """Returns all that a resumed run needs, as tensors and plain Python."""
         models = {}
         for name in self.get_model_names():
             models[name] = {
@@ -195,8 +280,12 @@ class CheckpointedEngine(torchreid.engine.Engine):
             "state_dict": next(iter(models.values()))["state_dict"],
         }
 
-    def load_state(self, state):
-        """Puts every registered model, optimiser and scheduler into a saved state."""
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Puts every registered model, optimiser and scheduler into a saved state.
+
+        Args:
+            state: From `state`.
+        """
         for name in self.get_model_names():
             saved = state["models"][name]
             self._models[name].load_state_dict(saved["state_dict"])
@@ -204,9 +293,10 @@ class CheckpointedEngine(torchreid.engine.Engine):
                 if part[name] is not None:
                     part[name].load_state_dict(saved[key])
         self.precision.scaler.load_state_dict(state["scaler"])
-        self.step, self.best = state["step"], dict(state["best"])
+        self.step = state["step"]
+        self.best = {"epoch": state["best"]["epoch"], "mAP": state["best"]["mAP"]}
 
-    def resume(self, save_dir):
+    def resume(self, save_dir: StrPath) -> int:
         """Loads the latest checkpoint of a run, if any.
 
         Args:
@@ -221,25 +311,25 @@ class CheckpointedEngine(torchreid.engine.Engine):
         path = latest_checkpoint(save_dir)
         if path is None:
             return 0
-        state = load_checkpoint(path, needed=self.state().keys())
+        state: dict[str, Any] = load_checkpoint(path, needed=self.state().keys())
         self.load_state(state)
         self.epoch = state["epoch"] - 1
         self._started = time.perf_counter() - state["seconds"]
         logger.info("Resumed after epoch %d from %s.", state["epoch"], path)
-        return state["epoch"]
+        return self.epoch + 1
 
-    def _has_finished(self):
+    def _has_finished(self) -> bool:
         """Whether the epochs done so far, or the steps, are all."""
         if self.max_iter:
             return self.step >= self.max_iter
         return self.epoch + 1 >= self.max_epoch
 
-    def _tested(self, test_options):
+    def _tested(self, test_options: dict[str, Any]) -> dict[str, Any]:
         self.test(**test_options)
         return self.results
 
-    def _tested_at(self, epoch, test_options):
-        """Results of an earlier checkpoint; the weights in place are put back."""
+    def _tested_at(self, epoch: int, test_options: dict[str, Any]) -> dict[str, Any]:
+        """Tests an earlier checkpoint and puts the present weights back."""
         if epoch == self.epoch + 1:
             return self.results
         present = copy.deepcopy(self.state())
@@ -248,7 +338,8 @@ class CheckpointedEngine(torchreid.engine.Engine):
         self.load_state(present)
         return results
 
-    def _select(self, epoch):
+    def _select(self, epoch: int) -> bool:
+        """Validates, and returns whether the weights are the best so far."""
         mAP = self.validate()  # noqa: N806  the field writes mAP
         if mAP is None:
             return False
@@ -258,12 +349,12 @@ class CheckpointedEngine(torchreid.engine.Engine):
         self.best = {"epoch": epoch, "mAP": mAP}
         return True
 
-    def _record(self, name, value, step):
-        if self.writer is not None:  # the first process alone has one
+    def _record(self, name: str, value: float, step: int) -> None:
+        if self.writer is not None:  # only rank 0 has one
             with naming(self.save_dir):
                 self.writer.add_scalar(name, value, step)
 
-    def _log_line(self, losses, seconds_per_batch):
+    def _log_line(self, losses: Any, seconds_per_batch: float) -> None:
         left = self.num_batches - self.batch_idx - 1
         left += (self.max_epoch - self.epoch - 1) * self.num_batches
         if self.max_iter:
@@ -282,5 +373,5 @@ class CheckpointedEngine(torchreid.engine.Engine):
         )
 
 
-def _state(part):
+def _state(part: Optimizer | LRScheduler | None) -> dict[str, Any] | None:
     return None if part is None else part.state_dict()

@@ -1,12 +1,25 @@
 """The engine of clip models: trains any of them with any criterion and tests whole tracklets."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
 
+from torchreid_occ._types import Batch, Item
+from torchreid_occ.data.manager import ClipDataManager
 from torchreid_occ.engine.base import CheckpointedEngine
-from torchreid_occ.engine.evaluation import EvaluationMixin, Features, distance_matrix
+from torchreid_occ.engine.evaluation import (
+    EvaluationMixin,
+    Features,
+    LearnedMetric,
+    distance_matrix,
+)
 from torchreid_occ.engine.extraction import TrackletFeatures
 from torchreid_occ.engine.precision import full_precision
 from torchreid_occ.metrics import METRIC_LEARNERS, evaluate_rank
@@ -19,7 +32,10 @@ from torchreid_occ.utils.processes import (
     process_rank,
 )
 
-CLIPPING = {"value": nn.utils.clip_grad_value_, "norm": nn.utils.clip_grad_norm_}
+CLIPPING: dict[str, Callable[..., Any]] = {
+    "value": nn.utils.clip_grad_value_,
+    "norm": nn.utils.clip_grad_norm_,
+}
 
 
 class ClipEngine(EvaluationMixin, CheckpointedEngine):
@@ -29,22 +45,21 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
     weighted by their numbers of frames.
 
     Args:
-        datamanager: A ``ClipDataManager``.
-        model: Gives a NamedTuple in train mode and features in eval mode.
+        datamanager: The data.
+        model: A clip model.
         optimizer: Its optimiser.
         criterion: Maps (outputs, batch) to a dict of losses; ``loss`` is minimised.
-        scheduler: Stepped once an epoch.
+        scheduler: Its scheduler.
         seed: Seed of the run.
         use_gpu: Use a GPU if there is one.
-        dist_metric: Distance that chooses the best checkpoint; a learned one leaves that to the
-            Euclidean distance.
+        dist_metric: Distance that selects the best checkpoint; Euclidean instead of a learned one.
         flip: Average the features of the frames and of their mirror images at test.
         clip_grad: Where not 0, the largest gradient: each lies in [-clip_grad, clip_grad], or the
-            norm of all is at most that.
+            norm of all is at most clip_grad.
         clip_grad_by: 'value' or 'norm'.
-        metadata: Plain values every checkpoint carries.
+        metadata: Plain values that every checkpoint carries.
         precision: What the model trains in, one of ``PRECISIONS``.
-        test_precision: What it is tested in, likewise.
+        test_precision: What the model is tested in, one of ``PRECISIONS``.
         compile_test: Test a compiled form of the model, the first batches of which take minutes.
 
     Raises:
@@ -53,33 +68,38 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
 
     def __init__(
         self,
-        datamanager,
-        model,
-        optimizer,
-        criterion,
-        scheduler=None,
-        seed=1,
-        use_gpu=True,
-        dist_metric="cosine",
-        flip=False,
-        clip_grad=0.0,
-        clip_grad_by="value",
-        metadata=None,
-        precision="float32",
-        test_precision="float32",
-        compile_test=False,
-    ):
+        datamanager: ClipDataManager,
+        model: nn.Module,
+        optimizer: Optimizer | None,
+        criterion: nn.Module | None,
+        scheduler: LRScheduler | None = None,
+        seed: int = 1,
+        use_gpu: bool = True,
+        dist_metric: str = "cosine",
+        flip: bool = False,
+        clip_grad: float = 0.0,
+        clip_grad_by: str = "value",
+        metadata: Mapping[str, Any] | None = None,
+        precision: str = "float32",
+        test_precision: str = "float32",
+        compile_test: bool = False,
+    ) -> None:
         super().__init__(datamanager, seed, use_gpu, metadata, precision)
         self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
-        self.network = model  # what trains: the model, or what shares its gradients
+        self.network = model  # with several processes: the model that shares its gradients
         self.criterion = criterion
         self.features_of = TrackletFeatures(model, self.use_gpu, flip, test_precision, compile_test)
         self.dist_metric = dist_metric
         self.clip_grad, self.clip_grad_by = clip_grad, clip_grad_by
         self.register_model("model", model, optimizer, scheduler)
 
-    def forward_backward(self, batch):
-        """One step on a batch; returns its losses as numbers."""
+    def forward_backward(self, batch: Batch) -> dict[str, float]:
+        """Takes one training step and returns its losses.
+
+        Args:
+            batch: A batch of ``train_loader``.
+        """
+        assert self.optimizer is not None and self.criterion is not None  # only tests do without
         if self.use_gpu:
             batch = {
                 name: value.cuda(non_blocking=True) if torch.is_tensor(value) else value
@@ -95,69 +115,77 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
         self.precision.minimise(losses["loss"], self.optimizer, self._clip)
         return numbers
 
-    def prepare_epoch(self):
-        """Several processes share gradients anew each epoch, as it may open other layers."""
+    def prepare_epoch(self) -> None:
+        """Lets several processes share gradients, anew as the epoch may open other layers."""
         if process_count() > 1:
             device = [torch.cuda.current_device()] if self.use_gpu else None
             self.network = DistributedDataParallel(
                 self.model, device_ids=device, find_unused_parameters=True
             )
 
-    def _clip(self):
+    def _clip(self) -> None:
         if self.clip_grad:
             CLIPPING[self.clip_grad_by](self.model.parameters(), self.clip_grad)
 
     @torch.no_grad()
-    def test(self, dist_metric="cosine", **options):
-        """Tests; a metric that is learned is fitted to the features of the training tracklets.
+    def test(
+        self,
+        dist_metric: str | LearnedMetric = "cosine",
+        *,
+        keep_distances: bool = False,
+        **options: Any,
+    ) -> float:
+        """Tests; a learned metric is fitted to the features of the training tracklets.
 
         Args:
-            dist_metric: 'cosine', 'euclidean' or one of ``METRIC_LEARNERS``.
+            dist_metric: 'cosine', 'euclidean', one of ``METRIC_LEARNERS``, or a fitted metric.
+            keep_distances: Also fill ``distances``.
             **options: Further arguments of torchreid's ``Engine.test``.
+
+        Returns:
+            Rank-1 of the last target; ``results`` has the rest.
         """
-        if dist_metric in METRIC_LEARNERS:
+        if isinstance(dist_metric, str) and dist_metric in METRIC_LEARNERS:
             self.set_model_mode("eval")
             loader = self.datamanager.loader_of(self.datamanager.train_dataset)
             known = self.extract(loader, "training features")
             learner = METRIC_LEARNERS[dist_metric]()
             dist_metric = learner.fit(known.features.numpy(), known.pids, known.camids)
-        return super().test(dist_metric=dist_metric, **options)
+        return super().test(dist_metric, keep_distances=keep_distances, **options)
 
-    def extract(self, loader, description):
-        """Features of all tracklets of a loader that gives their clips in any order.
+    def extract(self, loader: DataLoader[Any], description: str) -> Features:
+        """Extracts the features of tracklets, in their order.
 
         Args:
-            loader: Yields batches of clips with ``tracklet`` and ``num_frames`` beside.
+            loader: Yields their clips in any order, with ``tracklet`` and ``num_frames``.
             description: What is extracted, for the progress bar.
-
-        Returns:
-            :class:`Features` in the order of the tracklets.
         """
-        tracklets = loader.dataset.tracklets
+        tracklets = _tracklets(loader)
         parts = gather_objects(self.features_of(self._own_share(loader), description))
         features = torch.empty(len(tracklets), parts[0].shape[1])
         for rank, part in enumerate(parts[: len(tracklets)]):
             features[rank :: len(parts)] = part
         return _labelled(features, tracklets)
 
-    def _own_share(self, loader):
-        """A loader of the tracklets that this process reads, of those that work as one."""
+    def _own_share(self, loader: DataLoader[Any]) -> DataLoader[Any]:
+        """Returns a loader of the tracklets that this rank reads."""
         if process_count() == 1:
             return loader
-        tracklets = loader.dataset.tracklets
+        tracklets = _tracklets(loader)
         share = tracklets[process_rank() :: process_count()]
-        # One that is left without any reads what nobody needs.
-        return self.datamanager.loader_of(share or tracklets[:1])
+        # A rank without tracklets extracts a dummy, so that all ranks join the gather.
+        own: DataLoader[Any] = self.datamanager.loader_of(share or tracklets[:1])
+        return own
 
     @torch.no_grad()
-    def validate(self):
-        """Gives the mAP on the held-out training identities, or None where none are held out."""
+    def validate(self) -> float | None:
+        """Returns the mAP on the held-out training identities, or None if none are held out."""
         loader = self.datamanager.val_loader
         if loader is None:
             return None
         self.set_model_mode("eval")
         held_out = self.extract(loader, "validation")
-        # Query and gallery are the same tracklets: those of a query's own camera are left out.
+        # Query and gallery are the same tracklets; evaluation skips those of a query's own camera.
         metric = "euclidean" if self.dist_metric in METRIC_LEARNERS else self.dist_metric
         distmat = distance_matrix(held_out, held_out, metric)
         labels = (held_out.pids, held_out.pids, held_out.camids, held_out.camids)
@@ -166,7 +194,13 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
         return float(mAP)
 
 
-def _labelled(features, tracklets):
+def _tracklets(loader: DataLoader[Any]) -> Sequence[Item]:
+    dataset: Any = loader.dataset
+    tracklets: Sequence[Item] = dataset.tracklets
+    return tracklets
+
+
+def _labelled(features: Tensor, tracklets: Sequence[Item]) -> Features:
     return Features(
         features,
         np.array([pid for _, pid, _, _ in tracklets]),

@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from yacs.config import CfgNode
 
 from torchreid_occ.config import check_options, plain
-from torchreid_occ.data.manager import ClipDataManager
+from torchreid_occ.data.manager import ClipDataManager, ClipOptions
 from torchreid_occ.engine.backend import (
     Backend,
     Outcome,
@@ -66,15 +66,17 @@ class ClipBackend(Backend):
         with printed_lines_logged():
             return ClipDataManager(
                 **self._data_arguments(),
-                train_sampling=config.video.train_sampling,
-                stride=config.video.stride,
-                test_clip_len=config.video.test_clip_len,
-                seed=config.train.seed,
-                supervision=config.data.supervision,
-                keypoints=config.data.keypoints,
-                foreground=config.data.foreground,
-                dataset_options=plain(config.data.options),
-                val_identities=held_out,
+                options=ClipOptions(
+                    train_sampling=config.video.train_sampling,
+                    stride=config.video.stride,
+                    test_clip_len=config.video.test_clip_len,
+                    seed=config.train.seed,
+                    supervision=config.data.supervision,
+                    keypoints=config.data.keypoints,
+                    foreground=config.data.foreground,
+                    dataset_options=plain(config.data.options),
+                    val_identities=held_out,
+                ),
             )
 
     def new_model(self, num_classes: int, pretrained: bool | str) -> ClipModel:

@@ -90,20 +90,26 @@ class EvaluationMixin(torchreid.engine.Engine):
     results: dict[str, TargetResult]
     distances: dict[str, Distances]
 
-    def test(self, *args: Any, keep_distances: bool = False, **kwargs: Any) -> float:
+    def test(
+        self,
+        dist_metric: str | LearnedMetric = "euclidean",
+        *,
+        keep_distances: bool = False,
+        **options: Any,
+    ) -> float:
         """Runs torchreid's test and fills `results`.
 
         Args:
-            *args: Arguments of torchreid's ``Engine.test``.
+            dist_metric: 'cosine', 'euclidean' (squared), or a fitted metric.
             keep_distances: Also fill `distances`.
-            **kwargs: As ``args``.
+            **options: Further arguments of torchreid's ``Engine.test``.
 
         Returns:
             Rank-1 of the last target.
         """
         self.results, self.distances = {}, {}
         self._keep_distances = keep_distances
-        return super().test(*args, **kwargs)
+        return super().test(dist_metric=dist_metric, **options)
 
     @torch.no_grad()
     def _evaluate(

@@ -1,21 +1,27 @@
-"""How a clip model turns the clips of tracklets into a feature for each tracklet."""
+"""Features of tracklets by a clip model, from all their frames."""
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
+from torchreid_occ._types import Batch
 from torchreid_occ.data.loaders import in_order
 from torchreid_occ.engine.precision import Precision
 from torchreid_occ.utils.progress import progress
 
 
 class TrackletFeatures:
-    """Features of whole tracklets, which are read in consecutive clips of bounded length.
+    """Extracts features of whole tracklets, read in consecutive clips of bounded length.
 
-    A tracklet's feature is the mean of its clips' features weighted by their numbers of frames, or
-    what a model that carries its state from clip to clip makes of all of them. Memory does not
-    grow with the length of a tracklet.
+    A tracklet's feature is the mean of its clips' features weighted by their numbers of frames; a
+    model that carries its state from clip to clip gives one feature after the last. Memory does
+    not grow with the length of a tracklet.
 
     Args:
-        model: A clip model; it is in eval mode when called.
+        model: A clip model; the caller puts it in eval mode.
         use_gpu: Whether the model is on the GPU.
         flip: Average the features of the frames and of their mirror images.
         precision: What the model computes in, one of ``PRECISIONS``.
@@ -25,22 +31,31 @@ class TrackletFeatures:
         ValueError: If a model that carries its state from clip to clip is to be compiled.
     """
 
-    def __init__(self, model, use_gpu, flip=False, precision="float32", compiled=False):
+    def __init__(
+        self,
+        model: nn.Module,
+        use_gpu: bool,
+        flip: bool = False,
+        precision: str = "float32",
+        compiled: bool = False,
+    ) -> None:
         if compiled and model.carries:
             raise ValueError(
                 f"test.compile is True, but {type(model).__name__} carries its state from clip to "
                 "clip: leave it False."
             )
-        self.model = model
-        self.run = torch.compile(model, dynamic=True) if compiled else model
+        self.model: Any = model
+        self.run: Callable[[Tensor], Tensor] = (
+            torch.compile(model, dynamic=True) if compiled else model
+        )
         self.use_gpu, self.flip = use_gpu, flip
         self.precision = Precision(precision, "cuda" if use_gpu else "cpu")
 
-    def __call__(self, loader, description):
-        """Features of all tracklets of a loader that gives their clips in any order.
+    def __call__(self, loader: DataLoader[Any], description: str) -> Tensor:
+        """Extracts the features of all tracklets of a loader.
 
         Args:
-            loader: As `every_frame_loader` gives it.
+            loader: From `every_frame_loader`.
             description: What is extracted, for the progress bar.
 
         Shape:
@@ -48,10 +63,11 @@ class TrackletFeatures:
         """
         return (self._in_order if self.model.carries else self._in_any_order)(loader, description)
 
-    def _in_any_order(self, loader, description):
-        """Features by a model that takes each clip by itself."""
-        # Summed as they come: parts that are kept would scatter over the heap, which grows by it.
-        summed, frames = None, torch.zeros(len(loader.dataset.sequences), 1)
+    def _in_any_order(self, loader: DataLoader[Any], description: str) -> Tensor:
+        """Extracts features with a model that reads each clip by itself."""
+        # Sums batch by batch: keeping all parts would fragment the heap and let it grow.
+        summed: Tensor | None = None
+        frames = torch.zeros(_count(loader), 1)
         for batch in progress(loader, description, unit="batch"):
             with torch.inference_mode(), self.precision.autocast():
                 found = [self.run(view) for view in self._views(batch)]
@@ -61,14 +77,16 @@ class TrackletFeatures:
             weights = batch["num_frames"][:, None].float()
             summed.index_add_(0, batch["tracklet"], features * weights)
             frames.index_add_(0, batch["tracklet"], weights)
+        assert summed is not None  # every tracklet has a clip
         return summed / frames
 
-    def _in_order(self, loader, description):
-        """Features by a model that carries its state from clip to clip of a tracklet."""
-        features = torch.zeros(len(loader.dataset.sequences), self.model.feature_dim)
-        current, states = None, None
+    def _in_order(self, loader: DataLoader[Any], description: str) -> Tensor:
+        """Extracts features with a model that carries its state from clip to clip."""
+        features = torch.zeros(_count(loader), self.model.feature_dim)
+        current: Tensor | None = None
+        states: list[Any] = []
 
-        def finish():
+        def finish() -> None:
             with torch.inference_mode():
                 found = [self.model.finish(state) for state in states]
                 mean = torch.stack(found).mean(0).float().cpu()
@@ -84,7 +102,13 @@ class TrackletFeatures:
         finish()
         return features
 
-    def _views(self, batch):
-        """The clips of a batch and, where asked for, their mirror images."""
+    def _views(self, batch: Batch) -> list[Tensor]:
+        """Returns the clips of a batch and, if configured, their mirror images."""
         clips = batch["img"].cuda() if self.use_gpu else batch["img"]
         return [clips, clips.flip(-1)] if self.flip else [clips]
+
+
+def _count(loader: DataLoader[Any]) -> int:
+    """Returns the number of tracklets of a loader."""
+    dataset: Any = loader.dataset
+    return len(dataset.sequences)

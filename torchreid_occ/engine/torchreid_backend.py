@@ -40,9 +40,6 @@ class TorchreidBackend(Backend):
     """torchreid as it is: no resume, one process, models that read frames.
 
     Models are torchreid's, or ours with the outputs that torchreid's engines expect.
-
-    Args:
-        config: The configuration.
     """
 
     can_resume = False

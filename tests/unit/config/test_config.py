@@ -74,7 +74,7 @@ def test_pretrained_choices(value):
         (["train.seed", "-1"], ValueError, "train.seed is -1, but must be at least 0"),
         (["test.ranks", "[0, 1]"], ValueError, r"test.ranks is \[0, 1\], but must be at least 1"),
         (["test.ranks", "['a']"], ValueError, r"test.ranks is \['a'\], but must be a list like"),
-        (["data.norm_mean", "[0.5]"], ValueError, r"data.norm_mean is \[0.5\].*three channels"),
+        (["data.norm_mean", "[0.5]"], ValueError, r"data.norm_mean is \[0.5\].*must have 3 items"),
         (["engine", "torchreid", "video.stride", "3"], ValueError, "engine 'clip' only"),
     ],
 )
