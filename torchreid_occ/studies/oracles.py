@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torchreid_occ._types import StrPath
 from torchreid_occ.completion.truth import HIDDEN
 from torchreid_occ.data.loaders import item_loader
-from torchreid_occ.engine.evaluation import Features, distance_matrix
+from torchreid_occ.engine.evaluation import Features, LearnedMetric, distance_matrix
 from torchreid_occ.losses.rfcnet import keypoint_labels
 from torchreid_occ.metrics import rank_queries
 from torchreid_occ.models.baseline import Baseline
@@ -151,7 +151,7 @@ def oracle_features(
 
 
 def average_precisions(
-    query: Features, gallery: Features, dist_metric: str = "cosine"
+    query: Features, gallery: Features, dist_metric: str | LearnedMetric = "cosine"
 ) -> npt.NDArray[np.float64]:
     """Computes the average precision of each query that has a match.
 

@@ -9,6 +9,8 @@ from torchreid_occ.config import load_config
 from torchreid_occ.data.supervision import FIELDS
 from torchreid_occ.engine.clip import ClipEngine
 from torchreid_occ.engine.clip_backend import ClipBackend
+from torchreid_occ.engine.evaluation import LearnedMetric
+from torchreid_occ.models.baseline import Baseline
 from torchreid_occ.runs.run import run_experiment
 from torchreid_occ.studies.oracles import Bound, average_precisions, oracle_features
 from torchreid_occ.studies.true_clips import TrueClips, true_clips
@@ -34,12 +36,12 @@ class OracleEngine(ClipEngine):
         truths: Sequence[str],
         sets: Sequence[TrueClips],
         datamanager: Any,
-        model: Any,
+        model: Baseline,
         *args: Any,
         **kwargs: Any,
     ) -> None:
         super().__init__(datamanager, model, *args, **kwargs)
-        self.truth, self.sets = Truth(model, truths), sets
+        self.predictor, self.truth, self.sets = model, Truth(model, truths), sets
 
     def forward_backward(self, batch: Batch) -> dict[str, float]:
         """Takes one step, with the batch's supervision as ground truth."""
@@ -47,11 +49,11 @@ class OracleEngine(ClipEngine):
         self.truth.set_frames(keypoints, foreground)
         return super().forward_backward(batch)
 
-    def test(self, *_args: Any, dist_metric: str = "cosine", **_options: Any) -> float:
+    def test(self, dist_metric: str | LearnedMetric = "cosine", **_options: Any) -> float:
         """Tests on the clips with ground truth, and keeps the mAP, which it returns."""
         self.set_model_mode("eval")
         query, gallery = (
-            oracle_features(self.model, self.truth, part, ["as it is"])["as it is"]
+            oracle_features(self.predictor, self.truth, part, ["as it is"])["as it is"]
             for part in self.sets
         )
         mean = float(average_precisions(query, gallery, dist_metric).mean())
