@@ -1,7 +1,7 @@
-"""Every row of the papers' tables takes a step of each training it has, at tiny sizes."""
+"""All configurations: each distinct model, criterion and completion takes a training step."""
 
+import functools
 import inspect
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,81 +9,120 @@ import torch
 from support import REPOSITORY, training_batch
 
 from torchreid_occ.completion.builders import build_completion_engine
+from torchreid_occ.completion.discriminator import Discriminator
 from torchreid_occ.completion.loss import CompletionLoss
-from torchreid_occ.config import load_config, plain
+from torchreid_occ.completion.network import STCnet
+from torchreid_occ.config import configurations, load_config, plain, row_names
 from torchreid_occ.losses import CRITERIA, build_criterion
 from torchreid_occ.models import MODELS
 from torchreid_occ.runs.builders import backend_of
 from torchreid_occ.runs.phases import phase_configs
 
 CONFIGS = REPOSITORY / "configs"
-ROWS = sorted(
-    path.relative_to(CONFIGS).as_posix()
-    for tables in ("ablation", "headline")
-    for path in (CONFIGS / tables).rglob("*.yaml")
-)
-# What no ablation row trains; other headline rows are rows of this kind or ablation rows on other
-# data.
-OF_THEIR_OWN = [
-    *("headline/rfcnet/table4/ce.yaml", "headline/rfcnet/table4/ce_keypoints.yaml"),
-    "headline/rfcnet/table6/market1501/ce_triplet_foreground.yaml",
-]
-TINY = ["model.pretrained", "False", "data.height", "64", "data.width", "32"]
-TINY_BACKBONE = ["model.options.backbone", "resnet18_x0_5"]
 ENDS = {  # names of a weight at each end of a backbone
     "googlenet": ("conv1.conv.weight", "inception5a.branch1.conv.weight"),
     "inception_v3": ("Conv2d_1a_3x3.conv.weight", "Mixed_7a.branch3x3_1.conv.weight"),
     "resnet18_x0_5": ("conv1.weight", "layer4.0.conv1.weight"),
 }
-TINY_SYSTEMS = {
-    "rru_stim": ["model.options.auxiliary", "none"],  # Inception's, for larger maps
-    "trl_st2n": ["model.options.hidden", "8"],
-    "vrstc": [
-        *("completion.height", "32", "completion.width", "16", "completion.generator.width", "4"),
-        *("completion.discriminator.channels", "(4, 4, 4, 4, 4, 4)"),
-    ],
-}
 IDENTITIES, CLIPS = 3, 6
 
 
-def phases_of(row):
-    tiny, system = [*TINY], row.split("/")[1]
-    if "inception" in row or "googlenet" in row:  # rows of another backbone than their system's
-        tiny += ["data.height", "128", "data.width", "96"]
-    else:
-        tiny += TINY_BACKBONE
-    if system != "vrstc" or load_config(CONFIGS / row).phases:  # else there is no completion
-        tiny += TINY_SYSTEMS.get(system, ())
-    config = load_config(CONFIGS / row, tiny)
-    return phase_configs(config) or {"train": config}
+@functools.cache
+def all_phases():
+    """Phases of all configurations, by the configuration's path below `configs` and its row."""
+    names = [name for path in sorted(CONFIGS.rglob("*.yaml")) for name in configurations(path)]
+    configs = {name.removeprefix(f"{CONFIGS}/"): load_config(name) for name in names}
+    return {name: phase_configs(config) or {"train": config} for name, config in configs.items()}
 
 
-def marked(row):
-    is_quick = row.startswith("ablation") or row in OF_THEIR_OWN
-    return pytest.param(row, marks=[] if is_quick else pytest.mark.slow)
+def tiny(phase):
+    """The phase with small networks and frames, and without the products of earlier phases."""
+    phase = phase.clone()
+    phase.defrost()
+    model, data = phase.model, phase.data
+    default = inspect.signature(MODELS[model.name]).parameters["backbone"].default
+    backbone = model.options.get("backbone", default)
+    if backbone == default or backbone not in ENDS:  # keeps the other backbones of table 4
+        backbone = "resnet18_x0_5"
+    model.update(pretrained=False, start_from="", load_weights="")
+    model.options.backbone = backbone
+    data.height, data.width = (64, 32) if backbone == "resnet18_x0_5" else (128, 96)
+    if model.name == "rru_stim":
+        model.options.auxiliary = "none"  # it needs larger maps
+    if model.name == "trl_st2n":
+        model.options.hidden = 8
+    if phase.task == "train_completion":
+        phase.completion.update(guider="", height=32, width=16)
+        phase.completion.generator.width = 4
+        phase.completion.discriminator.channels = (4, 4, 4, 4, 4, 4)
+    phase.freeze()
+    return phase
 
 
-@pytest.mark.parametrize("row", [marked(row) for row in ROWS])
-def test_row_takes_its_steps(row):
+def kinds(options, function):
+    """All options with defaults; weights other than 0 and 1 are equal, as they run the same code.
+
+    As text, since options may be lists.
+    """
+    parameters = inspect.signature(function).parameters.items()
+    values = {name: options.get(name, parameter.default) for name, parameter in parameters}
+    is_weight = {name: isinstance(value, float) for name, value in values.items()}
+    return str(
+        {
+            name: "weight" if is_weight[name] and value not in (0.0, 1.0) else value
+            for name, value in values.items()
+        }
+    )
+
+
+def trained_parts(phase):
+    """What a phase trains: names of a table with their options, none if it trains nothing."""
+    model, loss, completion = phase.model, phase.loss, phase.completion
+    if phase.task == "train" and not phase.test.evaluate:
+        return {
+            (model.name, kinds(model.options, MODELS[model.name])),
+            (f"loss {loss.name}", kinds(loss.options, CRITERIA[loss.name])),
+        }
+    if phase.task == "train_completion":
+        return {
+            ("generator", kinds(completion.generator, STCnet)),
+            ("discriminator", kinds(completion.discriminator, Discriminator)),
+            ("discriminators", str(completion.discriminators)),
+            ("loss completion", kinds(completion.loss, CompletionLoss)),
+        }
+    return set()
+
+
+@functools.cache
+def distinct_phases():
+    """Tiny phases that together train every distinct part of all configurations."""
+    seen, chosen = set(), {}
+    for name, phases in all_phases().items():
+        ours = {key: tiny(phase) for key, phase in phases.items() if phase.engine == "clip"}
+        for key, phase in ours.items():
+            parts = trained_parts(phase)
+            if not parts <= seen:
+                chosen[f"{name}-{key}"] = phase
+            seen |= parts
+    return chosen
+
+
+@pytest.mark.parametrize("name", distinct_phases())
+def test_each_distinct_part_takes_a_step(name):
+    phase = distinct_phases()[name]
     torch.manual_seed(0)
-    trained = 0
-    for phase in phases_of(row).values():
-        if phase.task == "train" and not phase.test.evaluate:
-            train_a_step(phase)
-            trained += 1
-        elif phase.task == "train_completion":
-            complete_a_step(phase)
-            trained += 1
-    assert trained >= 1
+    if phase.task == "train":
+        train_a_step(phase)
+    else:
+        complete_a_step(phase)
 
 
 def train_a_step(config):
-    backend_of(config).check_parts()
-    model, _ = backend_of(without(config, "model", "start_from")).build_model(IDENTITIES)
+    model, _ = backend_of(config).build_model(IDENTITIES)
     criterion = build_criterion(config.loss.name, IDENTITIES, **plain(config.loss.options))
     optimizer = torch.optim.Adam(model.parameters(), config.train.lr)
     size = (config.data.height, config.data.width)
-    data = training_batch(CLIPS, config.video.seq_len, size, IDENTITIES)
+    data = training_batch(CLIPS, min(config.video.seq_len, 3), size, IDENTITIES)
     before = {name: value.clone() for name, value in model.named_parameters()}
     losses = criterion(model.train()(data["img"]), data)
     losses["loss"].backward()
@@ -106,7 +145,7 @@ def complete_a_step(config):
     batch = {"img": frame, "mask": mask, "previous": previous, "following": following}
     batch["pid"] = torch.arange(CLIPS) % IDENTITIES
     datamanager = SimpleNamespace(train_loader=[batch], test_loader=[batch], num_pids=IDENTITIES)
-    engine = build_completion_engine(without(config, "completion", "guider"), datamanager)
+    engine = build_completion_engine(config, datamanager)
     engine.set_model_mode("train")
     numbers = engine.forward_backward(batch)
     names = set(config.completion.discriminators)
@@ -117,49 +156,47 @@ def complete_a_step(config):
     assert ("temporal" in engine.results) == has_temporal
 
 
-def without(config, section, key):
-    """A configuration without what an earlier phase would have made, as there is none here."""
-    config = config.clone()
-    config.defrost()
-    config[section][key] = ""
-    config.freeze()
-    return config
+def test_every_training_names_parts_that_fit():
+    for phases in all_phases().values():
+        for phase in phases.values():
+            if phase.task == "train":
+                backend_of(phase).check_parts()
 
 
 # Rows that are another row under another name, as the papers print them twice; ablation rows below
 # `configs/ablation`.
 SAME = [
-    {"rfcnet/table8/srfc.yaml", "rfcnet/table8/rfc_stage2.yaml"},
-    {"rfcnet/table9/s_t_rfc.yaml", "rfcnet/table9/rfc_stage2.yaml"},
+    {"rfcnet/table8.yaml#srfc", "rfcnet/table8.yaml#rfc_stage2"},
+    {"rfcnet/table9.yaml#s_t_rfc", "rfcnet/table9.yaml#rfc_stage2"},
     {
-        *("rfcnet/table8/rfcnet.yaml", "rfcnet/figure7/apu_6.yaml"),
-        *(f"rfcnet/figure12/lambda{name}.yaml" for name in ("1_0_1", "2_0_5", "3_0_05")),
-        "headline/rfcnet/table4/rfcnet.yaml",
+        *("rfcnet/table8.yaml#rfcnet", "rfcnet/figure7.yaml#apu_6"),
+        *(f"rfcnet/figure12.yaml#lambda{name}" for name in ("1_0_1", "2_0_5", "3_0_05")),
+        "headline/rfcnet/table4.yaml#rfcnet",
     },
-    {"rfcnet/table8/rfcnet_wo_lk.yaml", "rfcnet/figure12/lambda1_0_0.yaml"},
-    {"rfcnet/table8/rfcnet_wo_lf.yaml", "rfcnet/figure12/lambda2_0_0.yaml"},
-    {"rfcnet/table8/rfcnet_wo_lap.yaml", "rfcnet/figure12/lambda3_0_0.yaml"},
-    {"rfcnet/figure7/fixed.yaml", "rfcnet/figure7/fixed_6.yaml"},
+    {"rfcnet/table8.yaml#rfcnet_wo_lk", "rfcnet/figure12.yaml#lambda1_0_0"},
+    {"rfcnet/table8.yaml#rfcnet_wo_lf", "rfcnet/figure12.yaml#lambda2_0_0"},
+    {"rfcnet/table8.yaml#rfcnet_wo_lap", "rfcnet/figure12.yaml#lambda3_0_0"},
+    {"rfcnet/figure7.yaml#fixed", "rfcnet/figure7.yaml#fixed_6"},
     {
-        "vrstc/table1/stcnet.yaml",
-        *("vrstc/figure4/lambda1_0_001.yaml", "vrstc/figure4/lambda2_0_1.yaml"),
+        "vrstc/table1.yaml#stcnet",
+        *("vrstc/figure4.yaml#lambda1_0_001", "vrstc/figure4.yaml#lambda2_0_1"),
     },
     {
-        *("trl_st2n/table1/gs_st2n.yaml", "trl_st2n/figure4/fusion.yaml"),
-        *("trl_st2n/figure5/alpha_0_5.yaml", "trl_st2n/figure5/beta_0_5.yaml"),
+        *("trl_st2n/table1.yaml#gs_st2n", "trl_st2n/figure4.yaml#fusion"),
+        *("trl_st2n/figure5.yaml#alpha_0_5", "trl_st2n/figure5.yaml#beta_0_5"),
     },
-    {"rru_stim/table2/rru_stim_lp.yaml", "headline/rru_stim/table3/mars.yaml"},
-    {"trl_st2n/table1/g_st2n.yaml", "trl_st2n/figure5/alpha_1_0.yaml"},
-    {"trl_st2n/table1/s_st2n.yaml", "trl_st2n/figure5/alpha_0_0.yaml"},
-    {"trl_st2n/figure4/main.yaml", "trl_st2n/figure5/beta_1_0.yaml"},
-    {"trl_st2n/figure4/alignment.yaml", "trl_st2n/figure5/beta_0_0.yaml"},
+    {"rru_stim/table2.yaml#rru_stim_lp", "headline/rru_stim/table3.yaml#mars"},
+    {"trl_st2n/table1.yaml#g_st2n", "trl_st2n/figure5.yaml#alpha_1_0"},
+    {"trl_st2n/table1.yaml#s_st2n", "trl_st2n/figure5.yaml#alpha_0_0"},
+    {"trl_st2n/figure4.yaml#main", "trl_st2n/figure5.yaml#beta_1_0"},
+    {"trl_st2n/figure4.yaml#alignment", "trl_st2n/figure5.yaml#beta_0_0"},
 ]
 
 
-def resolved(row):
+def resolved(phases):
     """What a row runs: an option that repeats its default makes no difference."""
     trees = {}
-    for name, phase in phases_of(row).items():
+    for name, phase in phases.items():
         tree = plain(phase)
         tree["data"]["save_dir"] = tree["data"]["supervision"] = ""
         for section, table in (("model", MODELS), ("loss", CRITERIA)):
@@ -177,13 +214,16 @@ def with_defaults(options, function):
 
 def test_no_two_rows_are_the_same_by_mistake():
     same = {}
-    for row in ROWS:
-        same.setdefault(resolved(row), set()).add(row.removeprefix("ablation/"))
+    for name, phases in all_phases().items():
+        if name.startswith(("ablation", "headline")):
+            same.setdefault(resolved(phases), set()).add(name.removeprefix("ablation/"))
     assert [rows for rows in same.values() if len(rows) > 1 and rows not in SAME] == []
 
 
 def test_every_headline_row_is_in_the_index():
     index = (REPOSITORY / "docs" / "results.md").read_text()
-    rows = [Path(row) for row in ROWS if row.startswith("headline")]
-    assert [row for row in rows if f"{row.name}`" not in index] == []
-    assert [row for row in rows if f"{row.parent.name}/" not in index] == []
+    for path in (CONFIGS / "headline").rglob("*.yaml"):
+        assert path.name in index
+        for row in row_names(path):
+            ending = row.partition("_")[2]  # where the index lists data and rows separately
+            assert any(f"{name}`" in index for name in (row, ending or row)), f"{path}#{row}"
