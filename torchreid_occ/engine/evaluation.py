@@ -138,7 +138,7 @@ class EvaluationMixin(torchreid.engine.Engine):
         else:
             ranked = rank_queries(*ranking)
             cmc, mAP = ranked.mean()  # noqa: N806  the field writes mAP
-            for index, precision in zip(ranked.index, ranked.average_precision, strict=True):
+            for index, precision in zip(ranked.queries, ranked.average_precision, strict=True):
                 precisions[index] = round(float(precision), 6)
         # A curve that ends early stays at its last value.
         curve = {int(rank): float(cmc[min(rank, len(cmc)) - 1]) for rank in ranks}

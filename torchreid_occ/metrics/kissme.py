@@ -1,6 +1,7 @@
 """KISSME: a Mahalanobis metric from the differences of pairs."""
 
 import numpy as np
+import numpy.typing as npt
 
 from torchreid_occ.metrics.pair_covariances import as_training_set, pair_covariances
 
@@ -24,10 +25,10 @@ class KISSME:
         16
     """
 
-    def __init__(self, num_components=128, ridge=1e-6):
+    def __init__(self, num_components: int = 128, ridge: float = 1e-6) -> None:
         self.num_components, self.ridge = num_components, ridge
 
-    def fit(self, features, pids, camids):
+    def fit(self, features: npt.ArrayLike, pids: npt.ArrayLike, camids: npt.ArrayLike) -> "KISSME":
         """Learns the metric.
 
         Args:
@@ -41,34 +42,42 @@ class KISSME:
         Raises:
             ValueError: As `pair_covariances`.
         """
-        features, pids, camids = as_training_set(features, pids, camids)
-        self.mean = features.mean(0)
-        centred = features - self.mean
+        items = as_training_set(features, pids, camids)
+        self.mean = items.features.mean(0)
+        centred = items.features - self.mean
         _, singular, axes = np.linalg.svd(centred, full_matrices=False)
         known = singular > singular.max(initial=0) * 1e-10
         self.axes = axes[known][: self.num_components].T
-        moments = pair_covariances(centred @ self.axes, pids, camids)
+        moments = pair_covariances(centred @ self.axes, items.pids, items.camids)
         similar, dissimilar = (_inverse(moment, self.ridge) for moment in moments)
         values, vectors = np.linalg.eigh(similar - dissimilar)
         positive = values > 0
         self.factor = vectors[:, positive] * np.sqrt(values[positive])
         return self
 
-    def transform(self, features):
-        """Features whose squared Euclidean distances are the metric's: `(N, D)` to `(N, d)`."""
+    def transform(self, features: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Projects features so that squared Euclidean distances are the metric's.
+
+        Shape:
+            `(N, D)` to `(N, d)`.
+        """
         return (np.asarray(features, np.float64) - self.mean) @ self.axes @ self.factor
 
-    def distances(self, query, gallery):
-        """Distances of queries to gallery items. Shape: `(Q, D)`, `(G, D)` to `(Q, G)`."""
+    def distances(self, query: npt.ArrayLike, gallery: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Returns distances of queries to gallery items. Shape: `(Q, D)`, `(G, D)` to `(Q, G)`."""
         return squared_distances(self.transform(query), self.transform(gallery))
 
 
-def squared_distances(query, gallery, metric=None):
-    """(q - g)' M (q - g) for all pairs; M is the identity if None."""
+def squared_distances(
+    query: npt.NDArray[np.float64],
+    gallery: npt.NDArray[np.float64],
+    metric: npt.NDArray[np.float64] | None = None,
+) -> npt.NDArray[np.float64]:
+    """Computes (q - g)' M (q - g) for all pairs; M is the identity if None."""
     weighted = gallery if metric is None else gallery @ metric
     own = ((query if metric is None else query @ metric) * query).sum(1)
     return own[:, None] + (weighted * gallery).sum(1) - 2 * query @ weighted.T
 
 
-def _inverse(moment, ridge):
+def _inverse(moment: npt.NDArray[np.float64], ridge: float) -> npt.NDArray[np.float64]:
     return np.linalg.inv(moment + ridge * np.trace(moment) / len(moment) * np.eye(len(moment)))

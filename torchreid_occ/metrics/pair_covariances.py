@@ -1,13 +1,30 @@
-"""Second moments of the differences between items that two cameras saw."""
+"""Second moments of the differences between items from different cameras."""
+
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 
-def pair_covariances(features, pids, camids):
-    """Moments of the differences of all pairs from different cameras, by whether the pid is shared.
+class TrainingSet(NamedTuple):
+    """Features of a training set with their labels.
+
+    Shape:
+        features: `(N, D)`; pids, camids: `(N,)`.
+    """
+
+    features: npt.NDArray[np.float64]
+    pids: npt.NDArray[np.int64]
+    camids: npt.NDArray[np.int64]
+
+
+def pair_covariances(
+    features: npt.ArrayLike, pids: npt.ArrayLike, camids: npt.ArrayLike
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Computes moments of the differences of all pairs from different cameras, by shared pid.
 
     With a(i, j) = 1 for the pairs that count, the sum of (x_i - x_j)(x_i - x_j)' is
-    2 X' (D - A) X with D the row sums of A. A is made of blocks, so that no pair is ever formed.
+    2 X' (D - A) X with D the row sums of A. A is a sum of block matrices, so no pair is formed.
 
     Args:
         features: The items' features.
@@ -36,8 +53,10 @@ def pair_covariances(features, pids, camids):
     return same / num_same, (every - same) / num_different
 
 
-def as_training_set(features, pids, camids):
-    """The items of a training set as arrays of doubles and labels.
+def as_training_set(
+    features: npt.ArrayLike, pids: npt.ArrayLike, camids: npt.ArrayLike
+) -> TrainingSet:
+    """Converts features and labels to arrays and checks them.
 
     Args:
         features: Features, `(N, D)`.
@@ -56,11 +75,15 @@ def as_training_set(features, pids, camids):
         )
     if not np.isfinite(features).all():
         raise ValueError("Some features are not finite: there is no covariance of them.")
-    return features, pids, camids
+    return TrainingSet(features, pids, camids)
 
 
-def _cross_camera(features, groups, camids):
-    """The sum over ordered pairs of one group from different cameras, and how many they are."""
+def _cross_camera(
+    features: npt.NDArray[np.float64],
+    groups: npt.NDArray[np.int64],
+    camids: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.float64], int]:
+    """Returns the sum over ordered pairs of a group from different cameras, and their number."""
     _, cells = np.unique(np.stack((groups, camids)), axis=1, return_inverse=True)
     cells = cells.reshape(-1)
     in_group, in_cell = np.bincount(groups), np.bincount(cells)
@@ -70,7 +93,9 @@ def _cross_camera(features, groups, camids):
     return 2 * ((features.T * partners) @ features - products), partners.sum()
 
 
-def _sums(features, labels):
+def _sums(
+    features: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
     sums = np.zeros((labels.max() + 1, features.shape[1]))
     np.add.at(sums, labels, features)
     return sums

@@ -1,43 +1,73 @@
-"""CMC and mAP: torchreid's protocol and numbers, also for small galleries."""
+"""CMC and mAP: torchreid's protocol and numbers, for galleries of any size."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from torchreid_occ._torchreid import torchreid
 from torchreid_occ.utils.progress import progress
 
 
 class QueryRanks(NamedTuple):
-    """How each query with a match in the gallery ranks; queries without one are left out."""
+    """Ranks of the V queries with a match in the gallery; the others are left out.
 
-    index: np.ndarray  # (V,) positions of these queries
-    average_precision: np.ndarray  # (V,)
-    cmc: np.ndarray  # (V, max_rank) 1 from the rank of the first match on
+    Attributes:
+        queries: Indices of these queries. Shape ``(V,)``.
+        average_precision: Shape ``(V,)``.
+        cmc: 1 from the rank of the first match on. Shape ``(V, max_rank)``.
+    """
 
-    def mean(self):
-        """The CMC curve and the mAP.
+    queries: npt.NDArray[np.int64]
+    average_precision: npt.NDArray[np.float64]
+    cmc: npt.NDArray[np.float32]
+
+    def mean(self) -> tuple[npt.NDArray[np.floating[Any]], np.floating[Any]]:
+        """Returns the CMC curve and the mAP.
 
         Raises:
             ValueError: If no query has a match in the gallery.
         """
-        if not len(self.index):
+        if not len(self.queries):
             raise ValueError(
                 "None of the queries has its identity in the gallery under another camera: there "
                 "is nothing to rank. Check pids and camids of query and gallery."
             )
-        return self.cmc.sum(0) / len(self.index), np.mean(self.average_precision)
+        return self.cmc.sum(0) / len(self.queries), np.mean(self.average_precision)
 
 
 class RankedList(NamedTuple):
-    """What a query finds, nearest first; items of its identity and camera are left out."""
+    """What a query finds, nearest first; items of its identity and camera are left out.
 
-    items: np.ndarray  # (length,) positions of the nearest gallery items
-    first_rank: int | None  # rank of the first match, from 1; None without a match
-    first_match: int | None  # its position in the gallery
+    Attributes:
+        items: Gallery indices of the nearest items. Shape ``(length,)``.
+        first_rank: Rank of the first match, from 1; None without a match.
+        first_match: Gallery index of the first match; None without a match.
+    """
+
+    items: npt.NDArray[np.int64]
+    first_rank: int | None
+    first_match: int | None
 
 
-def rank_queries(distmat, q_pids, g_pids, q_camids, g_camids, max_rank=50):
+class _Ranking(NamedTuple):
+    """Distances and labels as arrays that fit together."""
+
+    distmat: npt.NDArray[Any]
+    q_pids: npt.NDArray[np.int64]
+    g_pids: npt.NDArray[np.int64]
+    q_camids: npt.NDArray[np.int64]
+    g_camids: npt.NDArray[np.int64]
+
+
+def rank_queries(
+    distmat: npt.ArrayLike,
+    q_pids: npt.ArrayLike,
+    g_pids: npt.ArrayLike,
+    q_camids: npt.ArrayLike,
+    g_camids: npt.ArrayLike,
+    max_rank: int = 50,
+) -> QueryRanks:
     """Ranks the gallery for each query; items of the query's identity and camera are left out.
 
     Args:
@@ -58,7 +88,7 @@ def rank_queries(distmat, q_pids, g_pids, q_camids, g_camids, max_rank=50):
         distmat, q_pids, g_pids, q_camids, g_camids
     )
     max_rank = min(max_rank, distmat.shape[1])
-    index, precisions, curves = [], [], []
+    queries, precisions, curves = [], [], []
     for query in progress(range(len(q_pids)), "ranking", unit="query"):
         same = np.flatnonzero(g_pids == q_pids[query])
         left_out = g_camids[same] == q_camids[query]
@@ -68,21 +98,28 @@ def rank_queries(distmat, q_pids, g_pids, q_camids, g_camids, max_rank=50):
         hidden = np.sort(positions[left_out])
         found = np.sort(positions[~left_out])
         ranks = found - np.searchsorted(hidden, found)
-        index.append(query)
-        # As long as torchreid's array, mostly zeros: sums of other lengths round differently.
+        queries.append(query)
+        # Mostly zeros, but as long as torchreid's array: sums of other lengths round differently.
         precision = np.zeros(distmat.shape[1] - len(hidden))
         precision[ranks] = np.arange(1, len(ranks) + 1) / (ranks + 1.0)
         precisions.append(precision.sum() / len(ranks))
         curves.append(np.arange(max_rank) >= ranks[0])
     return QueryRanks(
-        np.array(index, dtype=int),
+        np.array(queries, dtype=np.int64),
         np.array(precisions),
         np.array(curves, dtype=np.float32).reshape(-1, max_rank),
     )
 
 
-def rank_lists(distmat, q_pids, g_pids, q_camids, g_camids, length=10):
-    """What each query finds, in the order that :func:`rank_queries` counts matches in.
+def rank_lists(
+    distmat: npt.ArrayLike,
+    q_pids: npt.ArrayLike,
+    g_pids: npt.ArrayLike,
+    q_camids: npt.ArrayLike,
+    g_camids: npt.ArrayLike,
+    length: int = 10,
+) -> list[RankedList]:
+    """Lists what each query finds, in the order of :func:`rank_queries`.
 
     Args:
         distmat: Distances of queries to gallery items.
@@ -95,9 +132,6 @@ def rank_lists(distmat, q_pids, g_pids, q_camids, g_camids, length=10):
     Shape:
         distmat: (Q, G); q_pids, q_camids: (Q,); g_pids, g_camids: (G,).
 
-    Returns:
-        A :class:`RankedList` of each query.
-
     Raises:
         ValueError: If shapes do not match, or a distance is NaN.
     """
@@ -106,7 +140,7 @@ def rank_lists(distmat, q_pids, g_pids, q_camids, g_camids, length=10):
     )
     lists = []
     for distances, pid, camid in zip(distmat, q_pids, q_camids, strict=True):
-        order = np.argsort(distances)  # torchreid's, so that ties fall alike
+        order = np.argsort(distances)  # torchreid's sort, so that ties have the same order
         order = order[(g_pids[order] != pid) | (g_camids[order] != camid)]
         found = np.flatnonzero(g_pids[order] == pid)
         first = (int(found[0]) + 1, int(order[found[0]])) if len(found) else (None, None)
@@ -114,11 +148,11 @@ def rank_lists(distmat, q_pids, g_pids, q_camids, g_camids, length=10):
     return lists
 
 
-def _positions(distances, items):
-    """Where some items stand in the order of all distances.
+def _positions(distances: npt.NDArray[Any], items: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Returns the positions of some items in the order of all distances.
 
-    Sorting values takes a fifth of the time of sorting indices. Only where an item's distance
-    occurs twice do indices matter: then the sort is torchreid's, so that ties fall alike.
+    Sorting values takes a fifth of the time of sorting indices. Indices matter only if an item's
+    distance occurs twice: then the sort is torchreid's, so that ties have the same order.
     """
     ordered = np.sort(distances)
     first = np.searchsorted(ordered, distances[items])
@@ -131,19 +165,19 @@ def _positions(distances, items):
 
 
 def evaluate_rank(
-    distmat,
-    q_pids,
-    g_pids,
-    q_camids,
-    g_camids,
-    max_rank=50,
-    use_metric_cuhk03=False,
-    use_cython=True,
-):
-    """CMC curve and mAP with torchreid's signature and the numbers of its Python path.
+    distmat: npt.ArrayLike,
+    q_pids: npt.ArrayLike,
+    g_pids: npt.ArrayLike,
+    q_camids: npt.ArrayLike,
+    g_camids: npt.ArrayLike,
+    max_rank: int = 50,
+    use_metric_cuhk03: bool = False,
+    use_cython: bool = True,
+) -> tuple[npt.NDArray[np.floating[Any]], np.floating[Any]]:
+    """Computes CMC curve and mAP with torchreid's signature and the numbers of its Python path.
 
-    Unlike torchreid's it also takes galleries in which fewer than ``max_rank`` items are left for
-    a query.
+    Unlike torchreid's, it also accepts galleries in which fewer than ``max_rank`` items are left
+    for a query.
 
     Args:
         distmat: Distances of queries to gallery items.
@@ -153,7 +187,7 @@ def evaluate_rank(
         g_camids: Cameras of the gallery items.
         max_rank: Ranks of the CMC; a smaller gallery gives as many as it has items.
         use_metric_cuhk03: CUHK03's classic single-gallery-shot protocol, left to torchreid.
-        use_cython: For torchreid's signature; the numbers are those of its Python path anyway.
+        use_cython: Ignored; it belongs to torchreid's signature.
 
     Shape:
         distmat: (Q, G); q_pids, q_camids: (Q,); g_pids, g_camids: (G,); CMC: (max_rank,).
@@ -172,9 +206,10 @@ def evaluate_rank(
     return rank_queries(distmat, q_pids, g_pids, q_camids, g_camids, max_rank).mean()
 
 
-def _checked(*arguments):
-    """Distances and labels as arrays that fit together."""
-    distmat, q_pids, g_pids, q_camids, g_camids = arrays = [*map(np.asarray, arguments)]
+def _checked(*arguments: npt.ArrayLike) -> _Ranking:
+    """Converts distances and labels to arrays and checks them."""
+    ranking = _Ranking(*map(np.asarray, arguments))
+    distmat, q_pids, g_pids, q_camids, g_camids = ranking
     expected = (len(q_pids), len(g_pids))
     if distmat.shape != expected or len(q_camids) != expected[0] or len(g_camids) != expected[1]:
         raise ValueError(
@@ -183,4 +218,4 @@ def _checked(*arguments):
         )
     if np.isnan(distmat).any():
         raise ValueError("distmat holds NaN: some features are not finite.")
-    return arrays
+    return ranking

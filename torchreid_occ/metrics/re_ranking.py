@@ -1,23 +1,39 @@
-"""Re-ranking by k-reciprocal neighbours, whose memory grows with the items, not their pairs."""
+"""Re-ranking by k-reciprocal neighbours with memory linear in the number of items."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from torchreid_occ.utils.progress import progress
 
+Floats: TypeAlias = npt.NDArray[np.floating[Any]]
+Indices: TypeAlias = npt.NDArray[np.int64]
+Distances: TypeAlias = Callable[[slice], Floats]
+
 BLOCK = 512  # items whose distances to all others are in memory at a time
 
 
-def re_rank(distances, num_queries, num_items, k1=20, k2=6, lambda_value=0.3, block=BLOCK):
-    """Distances of queries to gallery items, re-ranked; torchreid's numbers, but for ties.
+def re_rank(
+    distances: Distances,
+    num_queries: int,
+    num_items: int,
+    k1: int = 20,
+    k2: int = 6,
+    lambda_value: float = 0.3,
+    block: int = BLOCK,
+) -> npt.NDArray[np.float32]:
+    """Computes re-ranked distances of queries to gallery items; torchreid's numbers except at ties.
 
-    torchreid holds three matrices of all pairs of items. Here each item keeps its neighbours.
+    torchreid holds three matrices of all pairs of items. Here only neighbours are kept.
 
     Reference: Zhong et al., *Re-ranking Person Re-identification with k-reciprocal Encoding*, CVPR
     2017.
 
     Args:
-        distances: Gives the distances of items, a slice, to all items; queries come first.
+        distances: Returns the distances of a slice of items to all items; queries come first.
         num_queries: Number of queries.
         num_items: Number of queries and gallery items.
         k1: Neighbours that may be reciprocal.
@@ -47,22 +63,24 @@ def re_rank(distances, num_queries, num_items, k1=20, k2=6, lambda_value=0.3, bl
     return result
 
 
-def _nearest(distances, number):
-    """Indices of the nearest items of each row, nearest first."""
+def _nearest(distances: Floats, number: int) -> Indices:
+    """Returns the indices of the nearest items of each row, nearest first."""
     number = min(number, distances.shape[1])
     found = np.argpartition(distances, number - 1, axis=1)[:, :number]
     order = np.argsort(np.take_along_axis(distances, found, axis=1), axis=1, kind="stable")
     return np.take_along_axis(found, order, axis=1)
 
 
-def _scaled(distances):
-    """Squares, the largest of each row being one."""
+def _scaled(distances: Floats) -> npt.NDArray[np.float32]:
+    """Squares distances and divides each row by its largest square."""
     squares = np.square(distances, dtype=np.float32)
     return squares / squares.max(1, keepdims=True)
 
 
-def _encoding(distances, neighbours, blocks, k1):
-    """The weight of each item's expanded reciprocal neighbours: a sparse (N, N) matrix."""
+def _encoding(
+    distances: Distances, neighbours: Indices, blocks: Sequence[slice], k1: int
+) -> sparse.csr_array:
+    """Returns the weights of each item's expanded reciprocal neighbours: a sparse (N, N) matrix."""
     half = neighbours[:, : int(np.around(k1 / 2)) + 1]
     columns, weights = [], []
     for rows in progress(blocks, "encoding", unit="block"):
@@ -76,8 +94,8 @@ def _encoding(distances, neighbours, blocks, k1):
     return sparse.csr_array(parts, shape=(len(neighbours), len(neighbours)))
 
 
-def _expanded(item, neighbours, half):
-    """An item's reciprocal neighbours, and theirs where two thirds of these are shared."""
+def _expanded(item: int, neighbours: Indices, half: Indices) -> Indices:
+    """Returns an item's reciprocal neighbours, and theirs if two thirds of these are shared."""
     reciprocal = _reciprocal(item, neighbours)
     found = [reciprocal]
     for candidate in reciprocal:
@@ -87,21 +105,21 @@ def _expanded(item, neighbours, half):
     return np.unique(np.concatenate(found))
 
 
-def _reciprocal(item, neighbours):
+def _reciprocal(item: int, neighbours: Indices) -> Indices:
     forward = neighbours[item]
     return forward[(neighbours[forward] == item).any(1)]
 
 
-def _averaging(neighbours):
-    """The matrix that gives each item the mean over its neighbours."""
+def _averaging(neighbours: Indices) -> sparse.csr_array:
+    """Returns the matrix that maps each item to the mean over its neighbours."""
     number, width = neighbours.shape
     starts = np.arange(0, number * width + 1, width)
     weights = np.full(number * width, 1 / width, np.float32)
     return sparse.csr_array((weights, neighbours.ravel(), starts), shape=(number, number))
 
 
-def _shared(encoding, by_item):
-    """The sum of the smaller weights of an item's encoding and each other's, `(N,)`."""
+def _shared(encoding: sparse.csr_array, by_item: sparse.csc_array) -> npt.NDArray[np.float32]:
+    """Returns the sum of the smaller weights of an item's and each other encoding, `(N,)`."""
     shared = np.zeros(by_item.shape[0], np.float32)
     for column, weight in zip(encoding.indices, encoding.data, strict=True):
         held = slice(by_item.indptr[column], by_item.indptr[column + 1])

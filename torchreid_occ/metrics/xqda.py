@@ -1,6 +1,7 @@
 """XQDA: a subspace and a metric in it from the differences of pairs."""
 
 import numpy as np
+import numpy.typing as npt
 from scipy.linalg import eigh
 
 from torchreid_occ.metrics.kissme import squared_distances
@@ -11,17 +12,17 @@ class XQDA:
     """Cross-view Quadratic Discriminant Analysis, as an estimator.
 
     Reference: Liao et al., CVPR 2015: the subspace of the directions in which pairs of two
-    identities differ more than pairs of one (generalised eigenvalues above 1), and there
-    M = inv(Cov of one) - inv(Cov of two).
+    identities differ more than pairs of one (generalised eigenvalues above 1), with the metric
+    M = inv(Cov of one) - inv(Cov of two) in it.
 
     Args:
         regularization: Added to the diagonal of the covariance of pairs of one identity.
     """
 
-    def __init__(self, regularization=0.001):
+    def __init__(self, regularization: float = 0.001) -> None:
         self.regularization = regularization
 
-    def fit(self, features, pids, camids):
+    def fit(self, features: npt.ArrayLike, pids: npt.ArrayLike, camids: npt.ArrayLike) -> "XQDA":
         """Learns subspace and metric.
 
         Args:
@@ -39,16 +40,16 @@ class XQDA:
         similar = similar + self.regularization * np.eye(len(similar))
         values, vectors = eigh(dissimilar, similar)
         order = np.argsort(values)[::-1]
-        count = max(1, int((values > 1).sum()))  # the best direction stays in any case
+        count = max(1, int((values > 1).sum()))  # at least the best direction
         self.axes = vectors[:, order[:count]]
         inner = [self.axes.T @ moment @ self.axes for moment in (similar, dissimilar)]
         self.metric = np.linalg.inv(inner[0]) - np.linalg.pinv(inner[1])
         return self
 
-    def transform(self, features):
-        """Features in the subspace: `(N, D)` to `(N, d)`."""
+    def transform(self, features: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Projects features into the subspace: `(N, D)` to `(N, d)`."""
         return np.asarray(features, np.float64) @ self.axes
 
-    def distances(self, query, gallery):
-        """Distances of queries to gallery items. Shape: `(Q, D)`, `(G, D)` to `(Q, G)`."""
+    def distances(self, query: npt.ArrayLike, gallery: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Returns distances of queries to gallery items. Shape: `(Q, D)`, `(G, D)` to `(Q, G)`."""
         return squared_distances(self.transform(query), self.transform(gallery), self.metric)

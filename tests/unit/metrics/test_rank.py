@@ -73,7 +73,7 @@ def test_gallery_smaller_than_the_largest_rank():
 def test_queries_without_a_match_are_left_out():
     distmat = np.array([[0.1, 0.2], [0.2, 0.1]])
     ranks = rank_queries(distmat, [1, 5], [1, 2], [0, 0], [1, 1])
-    assert ranks.index.tolist() == [0]
+    assert ranks.queries.tolist() == [0]
     assert ranks.average_precision.tolist() == [1.0]
 
 
@@ -82,7 +82,7 @@ def test_lists_hold_what_the_metrics_count():
     ranks = rank_queries(*arguments, max_rank=300)
     lists = rank_lists(*arguments, length=300)
     matched = [index for index, found in enumerate(lists) if found.first_rank is not None]
-    assert matched == ranks.index.tolist()
+    assert matched == ranks.queries.tolist()
     for row, index in enumerate(matched):
         found = lists[index]
         junk = (g_pids == q_pids[index]) & (g_camids == q_camids[index])

@@ -34,7 +34,7 @@ def test_equals_ranking_by_all_distances(seed, block):
     distmat = torch.cdist(query.double(), gallery.double()).square().round().numpy()
     expected = with_ties_by_index(distmat, *labels)
     found = rank_features(query, gallery, *labels, block=block)
-    assert found.index.tolist() == expected.index.tolist()
+    assert found.queries.tolist() == expected.queries.tolist()
     np.testing.assert_array_equal(found.cmc, expected.cmc)
     np.testing.assert_allclose(found.average_precision, expected.average_precision, rtol=1e-12)
 
@@ -69,7 +69,7 @@ def test_a_gallery_mapped_from_a_file(tmp_path):
 
 def test_no_query_with_a_match():
     found = rank_features(torch.ones(1, 2), torch.ones(3, 2), [5], [1, 2, 5], [0], [0, 0, 0])
-    assert len(found.index) == 0
+    assert len(found.queries) == 0
     with pytest.raises(ValueError, match="None of the queries"):
         found.mean()
 
