@@ -1,4 +1,4 @@
-"""Models and datasets of this package as files of torchreid's own tree."""
+"""Exports models and datasets of this package as files of torchreid's source tree."""
 
 from torchreid_occ.upstream.export import Export, export, write
 from torchreid_occ.upstream.part import Part, find_part

@@ -1,27 +1,33 @@
-"""Writes a part as torchreid's own file, and what its factory needs as a patch."""
+"""Writes a part as a file of torchreid, and the changes of torchreid's factory as a patch."""
 
 import difflib
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from torchreid_occ._types import StrPath
 from torchreid_occ.models.clip_model import torchreid_builder
 from torchreid_occ.upstream.flat import flatten
+from torchreid_occ.upstream.part import Part
 from torchreid_occ.upstream.source import ModuleSource
-from torchreid_occ.upstream.tree import with_entry, with_import
+from torchreid_occ.upstream.tree import Tree, with_entry, with_import
 from torchreid_occ.utils.files import write_text
 from torchreid_occ.version import __version__
 
 PATCH = "factory.patch"
-OWN_MARK = re.compile(r"  # noqa: \w+")  # of a linter torchreid does not use
+OWN_MARK = re.compile(r"  # noqa: \w+")  # for a linter that torchreid does not use
 
 
 class Export(NamedTuple):
     """New contents of files of a tree.
 
-    path, source: the part's own file, which may take the place of one torchreid has; factories:
-    the files that list it, by path, none where torchreid lists its name already.
+    Attributes:
+        path: File of the part, which may replace a file of torchreid.
+        source: Content of that file.
+        factories: New contents of the files that list the part, by path; empty if torchreid lists
+            its name already.
     """
 
     path: Path
@@ -29,15 +35,12 @@ class Export(NamedTuple):
     factories: dict[Path, str]
 
 
-def export(part, tree):
-    """Makes the files of a part for a tree of torchreid; writes nothing.
+def export(part: Part, tree: Tree) -> Export:
+    """Makes the files of a part for a tree of torchreid, without writing them.
 
     Args:
-        part: The `Part`.
-        tree: The `Tree`.
-
-    Returns:
-        An `Export`.
+        part: The part.
+        tree: The tree.
 
     Raises:
         ValueError: If the part needs something that cannot be moved to torchreid's tree.
@@ -49,16 +52,19 @@ def export(part, tree):
     return Export(tree.path(part.module), source, factories)
 
 
-def write(exported, tree, folder):
-    """Writes a part's file, and the patch of the factories if there is one; returns their paths.
+def write(exported: Export, tree: Tree, folder: StrPath) -> list[Path]:
+    """Writes a part's file, and the patch of the factories if there is one.
 
     Args:
         exported: The part.
         tree: The tree of torchreid that it was exported for.
-        folder: Where the files go.
+        folder: Folder that the files are written to.
+
+    Returns:
+        Paths of the files.
 
     Raises:
-        FileExistsError: If one of them is there already.
+        FileExistsError: If one of the files exists.
     """
     texts = {Path(folder, _below(exported.path, tree)): exported.source}
     if exported.factories:
@@ -66,20 +72,20 @@ def write(exported, tree, folder):
         texts[Path(folder, PATCH)] = "".join(changes)
     for path in texts:
         if path.exists():
-            raise FileExistsError(f"{path} is there already: remove it, or export elsewhere.")
+            raise FileExistsError(f"{path} exists: remove it, or export into another folder.")
     for path, text in texts.items():
         write_text(path, text)
     return [*texts]
 
 
-def _source(part, tree, name):
-    """The text of the part's file, in which torchreid finds it by `name`."""
+def _source(part: Part, tree: Tree, name: str) -> str:
+    """Returns the content of the part's file, in which torchreid finds it by `name`."""
     own = part.definition.__name__
     roots = [(part.definition.__module__, own)]
     if part.kind == "model":
         roots.append((torchreid_builder.__module__, torchreid_builder.__name__))
     flat = flatten(*roots)
-    taken = sorted(
+    own_imports = sorted(
         tree.import_line(part.module, _inside(found.__module__), found.__name__)
         for found in flat.torchreid
     )
@@ -92,17 +98,22 @@ def _source(part, tree, name):
     end = []
     if part.kind == "model":
         head += ["", f"__all__ = ['{name}']"]
-        end = ["", "", "# What torchreid's factory calls.", f"{name} = torchreid_builder({own})"]
+        end = [
+            "",
+            "",
+            "# The builder that torchreid's factory calls.",
+            f"{name} = torchreid_builder({own})",
+        ]
     else:
-        head += ["", *taken]
-        end = ["", "", f"{name} = {own}  # as torchreid calls it"] if name != own else []
+        head += ["", *own_imports]
+        end = ["", "", f"{name} = {own}  # its name in torchreid"] if name != own else []
     body = OWN_MARK.sub("", flat.body)
     return "\n".join([*head, "", "", body, *end, ""])
 
 
-def _import_lines(imports):
-    """Import statements, one for each module."""
-    names = defaultdict(list)
+def _import_lines(imports: Iterable[tuple[str, str | None, str]]) -> list[str]:
+    """Returns import statements, one for each module."""
+    names: dict[str, list[str]] = defaultdict(list)
     lines = []
     for module, original, here in sorted(imports, key=str):
         if original is not None:
@@ -114,8 +125,8 @@ def _import_lines(imports):
     return lines + [f"from {module} import {', '.join(names[module])}" for module in names]
 
 
-def _factories(part, tree):
-    """The files of torchreid that list a part, with it."""
+def _factories(part: Part, tree: Tree) -> dict[Path, str]:
+    """Returns the files of torchreid that list parts, with this part added."""
     factory, table = part.factory
     name = part.definition.__name__
     path = tree.path(factory)
@@ -133,8 +144,8 @@ def _factories(part, tree):
     }
 
 
-def _difference(path, text, tree):
-    """A file's change as a unified diff, for `git apply` beside the package."""
+def _difference(path: Path, text: str, tree: Tree) -> str:
+    """Returns a file's change as a unified diff, for `git apply` in the package's parent folder."""
     name = _below(path, tree)
     before = path.read_text(encoding="utf-8").splitlines(keepends=True)
     after = text.splitlines(keepends=True)
@@ -142,10 +153,10 @@ def _difference(path, text, tree):
     return "".join(lines)
 
 
-def _below(path, tree):
+def _below(path: Path, tree: Tree) -> str:
     return path.relative_to(tree.folder.parent).as_posix()
 
 
-def _inside(module):
-    """A module's name inside torchreid, in either layout."""
+def _inside(module: str) -> str:
+    """Returns a module's name inside torchreid, in either layout."""
     return module.removeprefix("torchreid.").removeprefix("reid.")

@@ -1,9 +1,10 @@
-"""One flat source of definitions and of all that they need from this package."""
+"""Puts definitions, and all that they need from this package, into one source."""
 
 import ast
 import functools
 import inspect
 from collections import Counter
+from collections.abc import Collection
 from graphlib import TopologicalSorter
 from operator import attrgetter
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from torchreid_occ._torchreid import torchreid
 from torchreid_occ.upstream.source import ModuleSource
 
 PACKAGE = "torchreid_occ"
-TORCHREID = ("torchreid_occ._torchreid", "torchreid")  # where the package reaches torchreid
+TORCHREID = ("torchreid_occ._torchreid", "torchreid")  # where the package imports torchreid
 
 read_module = functools.cache(ModuleSource)
 
@@ -20,8 +21,11 @@ read_module = functools.cache(ModuleSource)
 class Flat(NamedTuple):
     """A source without its import statements.
 
-    body: the definitions; imports: what comes from other packages, as `(module, its name there,
-    its name here)`, the name there None for a module itself; torchreid: classes of torchreid.
+    Attributes:
+        body: The definitions.
+        imports: Imports from other packages as `(module, its name there, its name here)`; the name
+            there is None for a module itself.
+        torchreid: Classes of torchreid.
     """
 
     body: str
@@ -29,16 +33,13 @@ class Flat(NamedTuple):
     torchreid: set[type]
 
 
-def flatten(*roots):
+def flatten(*roots: tuple[str, str]) -> Flat:
     """Puts definitions, and what they need from this package, into one source.
 
-    Definitions keep the order of their modules; a module follows those it takes from.
+    Definitions keep the order of their modules; a module follows those it imports from.
 
     Args:
         *roots: `(module, name)` of the definitions.
-
-    Returns:
-        A `Flat`.
 
     Raises:
         ValueError: If something cannot be moved to another file; says what and why.
@@ -55,25 +56,36 @@ def flatten(*roots):
 
 
 class _Needs:
-    """What is needed so far.
+    """Collects what definitions need.
 
-    names: needed names by module; modules: for each module those it takes from; imports: as in
-    `Flat`; torchreid: classes of torchreid by how the package writes them.
+    Attributes:
+        names: Needed names by module.
+        modules: For each module those it imports from.
+        imports: See `Flat`.
+        torchreid: Classes of torchreid by their dotted path in the package's source.
     """
 
-    def __init__(self):
-        self.names, self.modules, self.imports, self.torchreid = {}, {}, set(), {}
+    def __init__(self) -> None:
+        self.names: dict[str, set[str]] = {}
+        self.modules: dict[str, list[str]] = {}
+        self.imports: set[tuple[str, str | None, str]] = set()
+        self.torchreid: dict[str, type] = {}
 
-    def add(self, module, name):
-        """Adds a definition and what it reads."""
+    def add(self, module: str, name: str) -> None:
+        """Adds a definition and all that it reads.
+
+        Args:
+            module: Dotted name of the module.
+            name: Name of the definition.
+        """
         names = self.names.setdefault(module, set())
         if name in names:
             return
         names.add(name)
-        takes_from = self.modules.setdefault(module, [])
+        imported_from = self.modules.setdefault(module, [])
         source = read_module(module)
         if name not in source.definitions:
-            raise ValueError(f"{name} is not defined in {module}, which it is taken from.")
+            raise ValueError(f"{name} is not defined in {module}, from which it is imported.")
         statement = source.definitions[name]
         _check_inner_imports(f"{name} in {module}", statement)
         read = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
@@ -84,15 +96,19 @@ class _Needs:
             elif (origin, original) == TORCHREID:
                 self.torchreid |= _torchreid_classes(statement)
             elif origin and origin.startswith(PACKAGE):
-                if original != used:
+                if original is None or original != used:
                     raise ValueError(f"{original} in {origin} is called {used} in {module}.")
-                takes_from.append(origin)
+                imported_from.append(origin)
                 self.add(origin, original)
             elif origin:
                 self.imports.add((origin, original, used))
 
-    def check_names(self):
-        """Refuses two things of one name."""
+    def check_names(self) -> None:
+        """Checks that no two things have one name.
+
+        Raises:
+            ValueError: If two have; names them.
+        """
         given = [name for names in self.names.values() for name in names]
         given += [name for *_, name in self.imports]
         given += [found.__name__ for found in self.torchreid.values()]
@@ -101,14 +117,14 @@ class _Needs:
             raise ValueError(f"In one file, {twice} would be two things each: rename one of them.")
 
 
-def _check_inner_imports(where, statement):
+def _check_inner_imports(where: str, statement: ast.stmt) -> None:
     for node in ast.walk(statement):
-        if isinstance(node, ast.ImportFrom) and node.module.startswith(PACKAGE):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE):
             raise ValueError(f"{where} imports {node.module} when it runs: import it at the top.")
 
 
-def _torchreid_classes(statement):
-    """Classes of torchreid that a definition reaches as attributes, by their dotted path."""
+def _torchreid_classes(statement: ast.stmt) -> dict[str, type]:
+    """Returns the classes of torchreid in a definition, by their dotted path there."""
     paths = {ast.unparse(node) for node in ast.walk(statement) if isinstance(node, ast.Attribute)}
     found = {
         path: attrgetter(path.removeprefix("torchreid."))(torchreid)
@@ -118,8 +134,8 @@ def _torchreid_classes(statement):
     return {path: value for path, value in found.items() if inspect.isclass(value)}
 
 
-def _section(module, names):
-    """Definitions of a module under a heading, as torchreid's own files have them."""
+def _section(module: str, names: Collection[str]) -> str:
+    """Returns definitions of a module under a heading in the style of torchreid's files."""
     source = read_module(module)
     rule = "#" * 10
     return f"{rule}\n# {source.title}\n{rule}\n{source.text(names)}"

@@ -1,4 +1,4 @@
-"""Tries an exported part in a copy of the torchreid it was made for."""
+"""Tries an exported part in a copy of the torchreid that it was made for."""
 
 import inspect
 import os
@@ -8,24 +8,29 @@ import sys
 import tempfile
 from pathlib import Path
 
+from torchreid_occ._types import StrPath
+from torchreid_occ.upstream.export import Export
+from torchreid_occ.upstream.part import Part
+from torchreid_occ.upstream.tree import Tree
+
 STEP = Path(__file__).with_name("trial_step.py")
-DATASET_SIZE = (64, 32)  # of the frames a dataset's step is trained on
+DATASET_SIZE = (64, 32)  # height and width of frames in the step on a dataset
 
 
-def try_out(exported, part, tree, root=None):
+def try_out(exported: Export, part: Part, tree: Tree, root: StrPath | None = None) -> str:
     """Imports a part from a copy of torchreid and trains a step with torchreid's engine.
 
     Args:
-        exported: The part's `Export`.
-        part: The `Part`.
-        tree: The `Tree` it was made for.
-        root: Folder of the datasets; without it a dataset is imported, and trained on no step.
+        exported: The exported part.
+        part: The part.
+        tree: The tree that it was exported for.
+        root: Folder of the datasets; without it a dataset is imported, but no step trained on it.
 
     Returns:
-        A line that says what was done.
+        One line on what was done.
 
     Raises:
-        RuntimeError: If that fails; with what Python said.
+        RuntimeError: If it fails; holds Python's error.
     """
     arguments = [
         part.kind,
@@ -40,7 +45,7 @@ def try_out(exported, part, tree, root=None):
             (copy / path.relative_to(tree.folder)).write_text(text, encoding="utf-8")
         done = subprocess.run(
             [sys.executable, "-c", STEP.read_text(encoding="utf-8"), *arguments],
-            cwd=folder,  # comes first where Python looks for modules
+            cwd=folder,  # the first place where Python looks for modules
             env={**os.environ, "PYTHONPATH": ""},
             capture_output=True,
             text=True,
@@ -50,8 +55,8 @@ def try_out(exported, part, tree, root=None):
     return done.stdout.splitlines()[-1]
 
 
-def _size(part):
-    """Height and width of a step's frames: the builder's own for a model."""
+def _size(part: Part) -> tuple[int, int]:
+    """Returns the height and width of a step's frames: the builder's defaults for a model."""
     if part.kind != "model":
         return DATASET_SIZE
     parameters = inspect.signature(part.definition).parameters

@@ -40,7 +40,7 @@ def imported(source):
 
 
 @pytest.mark.parametrize("name", EXPORTED)
-def test_every_part_but_the_refused_stands_alone(name, upstream, pypi):
+def test_exported_parts_do_not_import_the_package(name, upstream, pypi):
     part = find_part(name)
     for tree, base in ((pypi, "torchreid.reid.data.datasets.dataset"), (upstream, "..dataset")):
         modules = imported(export(part, tree).source)
@@ -57,7 +57,7 @@ def test_every_name_is_exported_or_refused():
             find_part(name)
 
 
-def test_an_unknown_name_is_answered_by_those_there_are():
+def test_an_unknown_name_is_an_error_that_lists_the_known_ones():
     with pytest.raises(KeyError, match=r'"nope", but expected a model .*mars.*rfcnet'):
         find_part("nope")
 
@@ -112,16 +112,16 @@ def test_the_patch_adds_the_lines_and_applies(name, expected, upstream, tmp_path
     assert f"    '{name}': {find_part(name).definition.__name__}\n}}" in factory
 
 
-def test_a_reader_torchreid_has_takes_its_place_under_its_name(pypi, tmp_path):
+def test_a_dataset_of_torchreid_is_replaced_under_its_name(pypi, tmp_path):
     (path,) = write(export(find_part("ilidsvid"), pypi), pypi, tmp_path)
     assert path == tmp_path / "torchreid/reid/data/datasets/video/ilidsvid.py"
-    assert path.read_text().endswith("\niLIDSVID = ILIDSVID  # as torchreid calls it\n")
+    assert path.read_text().endswith("\niLIDSVID = ILIDSVID  # its name in torchreid\n")
 
 
-def test_nothing_is_overwritten(upstream, tmp_path):
+def test_existing_files_are_not_overwritten(upstream, tmp_path):
     exported = export(find_part("rfcnet"), upstream)
     (tmp_path / "factory.patch").write_text("mine")
-    with pytest.raises(FileExistsError, match=r"factory\.patch is there already"):
+    with pytest.raises(FileExistsError, match=r"factory\.patch exists"):
         write(exported, upstream, tmp_path)
     assert not (tmp_path / "torchreid").exists()
     assert (tmp_path / "factory.patch").read_text() == "mine"

@@ -1,4 +1,4 @@
-"""Definitions taken out of the package: what comes along, and what is refused."""
+"""Definitions moved into one source, and those that cannot be."""
 
 import ast
 
@@ -49,7 +49,7 @@ def test_a_layer_computes_the_same_without_the_package():
     assert moved(features, 3).completed.equal(own(features, 3).completed)
 
 
-def test_only_what_is_needed_comes_along_in_an_order_that_works(package):
+def test_needed_definitions_only_in_an_order_that_works(package):
     package("low", "SCALE, UNUSED = 2, 3\n\n\ndef unused():\n    return 1\n")
     package(
         "middle",
@@ -75,6 +75,30 @@ def test_only_what_is_needed_comes_along_in_an_order_that_works(package):
     ]
     assert "# Module middle.\n##########\n# Twice the scale.\nDOUBLE" in taken.body
     assert taken.imports == {("math", None, "math")}
+
+
+def test_annotated_assignments_and_registrations(package):
+    package("types", "from typing import TypeAlias\n\nSize: TypeAlias = tuple[int, int]\n")
+    package(
+        "model",
+        "import functools\n\n"
+        "from torchreid_occ._registry import register_model\n"
+        "from torchreid_occ.types import Size\n\n"
+        "LIMIT: int = 3\nUNUSED: int = 4\n\n\n"
+        "# The model.\n"
+        '@register_model(\n    "one"\n)\n@functools.cache\n@register_model("two")\n'
+        "def build(size: Size) -> int:\n    return min(size[0], LIMIT)\n",
+    )
+    taken = flatten(("torchreid_occ.model", "build"))
+    assert taken.imports == {
+        ("typing", "TypeAlias", "TypeAlias"),
+        ("functools", None, "functools"),
+    }
+    assert taken.body.split("##########\n# Module model.\n##########\n")[1] == (
+        "LIMIT: int = 3\n\n\n# The model.\n@functools.cache\n"
+        "def build(size: Size) -> int:\n    return min(size[0], LIMIT)"
+    )
+    assert "Size: TypeAlias = tuple[int, int]" in taken.body and "register" not in taken.body
 
 
 def test_classes_of_torchreid_lose_their_path(package):
@@ -111,7 +135,7 @@ def test_classes_of_torchreid_lose_their_path(package):
         ),
     ],
 )
-def test_what_cannot_be_moved_is_refused(package, text, message):
+def test_definitions_that_cannot_be_moved(package, text, message):
     package("odd", text)
     package("other", "def d():\n    pass\n\n\ndef b():\n    return d()\n")
     with pytest.raises(ValueError, match=message):
