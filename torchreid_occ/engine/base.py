@@ -31,22 +31,13 @@ from torchreid_occ.utils.randomness import seed_everything
 
 
 class TrainingData(Protocol):
-    """What an engine reads of a data manager."""
+    """What an engine reads of a data manager: training batches, and what is tested on."""
 
-    @property
-    def train_loader(self) -> Any:
-        """Batches of an epoch."""
-
-    @property
-    def test_loader(self) -> Any:
-        """What is tested on."""
+    train_loader: Any
+    test_loader: Any
 
     def set_epoch(self, epoch: int) -> None:
-        """Draws the training items of an epoch.
-
-        Args:
-            epoch: The epoch, from 0 on.
-        """
+        """Draws the training items of an epoch, counted from 0."""
 
 
 class Best(TypedDict):
@@ -168,14 +159,10 @@ class CheckpointedEngine(torchreid.engine.Engine):
             self.datamanager.set_epoch(self.epoch)
             self.train(print_freq, fixbase_epoch, open_layers)
             done, last = self.epoch + 1, self._has_finished()
-            improved = False
             due = eval_freq > 0 and done % eval_freq == 0 and done >= start_eval
-            if due or last:
-                improved = self._select(done)
+            improved = (due or last) and self._select(done)
             if improved or done % checkpoint_freq == 0 or last:
-                if is_first_process():
-                    save_checkpoint(self.state(), checkpoint_path(save_dir, done))
-                wait_for_all()
+                self._save(done)
         results = {"last": self._tested(test_options)}
         if self.writer is not None:
             self.writer.close()
@@ -190,13 +177,7 @@ class CheckpointedEngine(torchreid.engine.Engine):
         fixbase_epoch: int = 0,
         open_layers: Collection[str] | None = None,
     ) -> None:
-        """Trains one epoch.
-
-        Args:
-            print_freq: As for `run`.
-            fixbase_epoch: As for `run`.
-            open_layers: As for `run`.
-        """
+        """Trains one epoch; the arguments are those of `run`."""
         self.set_model_mode("train")
         self.two_stepped_transfer_learning(self.epoch, fixbase_epoch, open_layers)
         self.prepare_epoch()
@@ -317,6 +298,12 @@ class CheckpointedEngine(torchreid.engine.Engine):
         self._started = time.perf_counter() - state["seconds"]
         logger.info("Resumed after epoch %d from %s.", state["epoch"], path)
         return self.epoch + 1
+
+    def _save(self, epoch: int) -> None:
+        """Writes the checkpoint of an epoch on rank 0; the others wait for it."""
+        if is_first_process():
+            save_checkpoint(self.state(), checkpoint_path(self.save_dir, epoch))
+        wait_for_all()
 
     def _has_finished(self) -> bool:
         """Whether the epochs done so far, or the steps, are all."""

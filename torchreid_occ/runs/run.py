@@ -11,7 +11,7 @@ from yacs.config import CfgNode
 from torchreid_occ._torchreid import torchreid
 from torchreid_occ._types import StrPath
 from torchreid_occ.config import plain
-from torchreid_occ.engine.backend import Backend, use_gpu
+from torchreid_occ.engine.backend import Backend, BuiltModel, use_gpu
 from torchreid_occ.runs.builders import backend_of
 from torchreid_occ.runs.folder import check_save_dir, write_config, write_results
 from torchreid_occ.utils.checkpoint import latest_checkpoint, load_checkpoint
@@ -81,11 +81,7 @@ def run_experiment(
         datamanager = backend.build_datamanager()
         backend.verify(datamanager)
         resumed = latest_checkpoint(save_dir) if resume else None
-        if resumed:  # its weights take the place of any others
-            pretrained = load_checkpoint(resumed, needed=("pretrained",))["pretrained"]
-            model, _ = backend.build_model(datamanager.num_train_pids, False)
-        else:
-            model, pretrained = backend.build_model(datamanager.num_train_pids)
+        model, pretrained = _build_model(backend, datamanager.num_train_pids, resumed)
         cost = _cost(backend, datamanager, model.cuda() if use_gpu(config) else model)
         _announce(cost, demo)
         metadata = {
@@ -124,6 +120,14 @@ def describe(config: CfgNode) -> str:
     # Weights change no cost, but would have to be downloaded.
     model, _ = backend.build_model(datamanager.num_train_pids, False)
     return f"{config.dump()}\n{_cost(backend, datamanager, model)}"
+
+
+def _build_model(backend: Backend, num_classes: int, resumed: Path | None) -> BuiltModel:
+    """Builds the model; the checkpoint of a resumed run will take the place of other weights."""
+    if resumed is None:
+        return backend.build_model(num_classes)
+    pretrained = load_checkpoint(resumed, needed=("pretrained",))["pretrained"]
+    return BuiltModel(backend.build_model(num_classes, False).model, pretrained)
 
 
 def _check_engine(config: CfgNode, backend: Backend, resume: bool) -> None:

@@ -33,7 +33,7 @@ def test_values_take_the_type_of_their_default(write):
     assert config.data.sources == ["sduvid"]
 
 
-def test_texts_of_the_command_line_stay_texts():
+def test_text_values_on_the_command_line_are_not_parsed():
     config = load_config(None, ["data.root", "2024", "data.save_dir", "1e3"])
     assert (config.data.root, config.data.save_dir) == ("2024", "1e3")
 
@@ -119,13 +119,13 @@ def test_check_options_lists_what_the_function_takes():
         check_options("model.options", {"stage": 2}, builder, ("num_classes",))
 
 
-def test_completion_is_no_business_of_a_training():
+def test_a_training_refuses_keys_of_completion():
     with pytest.raises(ValueError, match=r"completion\.tau is read by tasks 'score'"):
         load_config(None, ["completion.tau", "0.5"])
     assert load_config(None, ["task", "score", "completion.tau", "0.5"]).completion.tau == 0.5
 
 
-def test_torchreids_engine_learns_no_metric():
+def test_the_torchreid_engine_has_no_learned_metric():
     with pytest.raises(ValueError, match=r"test\.dist_metric is 'xqda', but engine 'torchreid'"):
         load_config(None, ["engine", "torchreid", "test.select", "val", "test.dist_metric", "xqda"])
     assert load_config(None, ["test.dist_metric", "kissme"]).test.dist_metric == "kissme"
@@ -145,7 +145,7 @@ def test_numbers_are_finite(write, number):
         load_config(path)
 
 
-def test_what_does_not_fit_together_is_said_with_the_file(write):
+def test_errors_about_a_whole_configuration_name_the_file(write):
     path = write("run.yaml", "data: {norm_mean: [0.5]}\n")
     with pytest.raises(ValueError, match=r"run\.yaml: data\.norm_mean is \[0\.5\]"):
         load_config(path)

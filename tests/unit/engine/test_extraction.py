@@ -46,7 +46,7 @@ def test_a_compiled_model_gives_the_same_features():
     torch.testing.assert_close(compiled, plain)
 
 
-def test_what_carries_its_state_is_not_compiled(monkeypatch):
+def test_a_model_that_carries_its_state_cannot_be_compiled(monkeypatch):
     monkeypatch.setattr(FrameMean, "carries", True)
     with pytest.raises(ValueError, match=r"test\.compile is True, but FrameMean carries"):
         features(FrameMean(), compiled=True)

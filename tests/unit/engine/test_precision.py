@@ -61,7 +61,7 @@ def test_each_system_trains_in_half_precision(system):
             assert mixed[name] == pytest.approx(value, rel=0.1, abs=0.02), name
 
 
-def test_half_precision_goes_no_farther_than_the_network():
+def test_outputs_in_half_precision_become_float32():
     half = torch.ones(2, dtype=torch.bfloat16)
     index = torch.arange(2)
     found = full_precision(Outputs([half, half.double()], {"index": index, "half": half}, None))

@@ -143,7 +143,7 @@ def test_a_phase_that_has_finished_is_not_run_over(config, ran):
     assert not ran[0] and not (folder / "config.yaml").exists()
 
 
-def test_what_was_made_from_an_older_phase_is_refused(config, ran):
+def test_a_phase_whose_source_has_run_again_is_refused(config, ran):
     folder = Path(config.data.save_dir)
     for name in ("first", "found", "copied", "last"):
         (folder / name).mkdir(parents=True)

@@ -30,7 +30,7 @@ def training(mAP):  # noqa: N803
     return {"targets": {"here": {"last": result, "selected": result}}}
 
 
-def test_a_run_knows_the_checkpoint_a_user_takes(tmp_path):
+def test_the_chosen_checkpoint_of_a_run(tmp_path):
     write_run(tmp_path, **training(0.5), epochs=20, selected_epoch=10)
     (run,) = read_runs(tmp_path)
     assert run.checkpoint == tmp_path / "model" / "model.pth.tar-10"
@@ -121,7 +121,7 @@ def test_sources_that_have_changed_are_named(tmp_path):
     assert changed_sources(phase, sources) == ["b"]
 
 
-def test_phases_come_in_order_as_far_as_they_have_finished(tmp_path):
+def test_finished_phases_are_read_in_order(tmp_path):
     phases = "[{'name': 'z'}, {'name': 'a'}, {'name': 'later'}]"
     write_text(tmp_path / "config.yaml", load_config(None, ["phases", phases]).dump())
     write_run(tmp_path / "a", **training(0.2))
@@ -135,7 +135,7 @@ def test_phases_come_in_order_as_far_as_they_have_finished(tmp_path):
     assert outcome(runs[0]) == "regions below 0.890 are occluded, precision 50.0 %"
 
 
-def test_folders_without_one_run_say_so(tmp_path):
+def test_folders_without_a_single_run_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no finished run in .*has a\s+results.json"):
         read_runs(tmp_path)
     write_run(tmp_path, **training(0.5))
@@ -144,7 +144,7 @@ def test_folders_without_one_run_say_so(tmp_path):
         read_runs(tmp_path)
 
 
-def test_curves_are_of_training_and_validation(tmp_path):
+def test_curves_of_training_and_validation_are_read(tmp_path):
     with SummaryWriter(str(tmp_path)) as writer:
         for step in (1, 2):
             writer.add_scalar("Train/loss", 4.0 / step, step)
