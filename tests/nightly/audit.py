@@ -1,12 +1,12 @@
-"""What this process does to files, seen before it is done (PEP 578)."""
+"""Audits what this process does to files, before it does it (PEP 578)."""
 
 import os
 import sys
 from pathlib import Path
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-# By event, the places of the paths it changes among its arguments, each with that of the open
-# folder it may be relative to.
+# By event, the positions of changed paths among its arguments, each with the position of the open
+# folder that the path may be relative to.
 _CHANGES = {
     "os.chmod": ((0, 2),),
     "os.link": ((1, 3),),
@@ -26,9 +26,9 @@ def watch(on_change, on_command=None):
     """Calls back before files change and before commands run, for as long as the process lives.
 
     Args:
-        on_change: Called with the real place of each file or folder that is about to change.
-        on_command: Called with the name of an event that leaves Python: a command, a connection, an
-            object of a pickle.
+        on_change: Called with the real path of each file or folder that is about to change.
+        on_command: Called with the name of an event that reaches outside Python: a command, a
+            connection, an object of a pickle.
     """
 
     def hook(event, arguments):
@@ -47,7 +47,7 @@ def watch(on_change, on_command=None):
 
 
 def _place(path, folder=-1):
-    """Where a path leads, links in its folders followed, its last part as it is."""
+    """Resolves links in the folders of a path, but not in its last part."""
     folder = Path.cwd() if folder < 0 else Path(f"/proc/self/fd/{folder}").readlink()
     place = Path(os.path.normpath(folder / os.fsdecode(path)))
     return Path(os.path.realpath(place.parent), place.name)

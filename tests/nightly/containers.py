@@ -43,7 +43,7 @@ class _Command:
 
 
 def image_files():
-    """Small images in all formats, damaged; headers that promise too much; other formats."""
+    """Small images in all formats, damaged; headers that announce huge sizes; other formats."""
     noise = np.random.default_rng(0).integers(0, 256, (24, 16, 3), dtype=np.uint8)
     picture = Image.fromarray(noise)
     files = [
@@ -77,10 +77,10 @@ def image_files():
 
 
 def checkpoint_files(states):
-    """Checkpoints with foreign parts, broken tensors and commands, and damaged ones.
+    """Checkpoints with foreign objects, broken tensors and commands, and damaged ones.
 
     Args:
-        states: What sound ones hold.
+        states: Contents of valid checkpoints.
     """
     leaves = values() | st.sampled_from([*range(len(_tensors()))]).map(lambda i: _tensors()[i])
     files = [_pickled(state, new) for state in states for new in (True, False)]
@@ -166,7 +166,7 @@ def _pickled(state, new_format):
 def _zip(members):
     buffer = io.BytesIO()
     with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w") as file:
-        warnings.simplefilter("ignore")  # names that are there twice
+        warnings.simplefilter("ignore")  # duplicate names
         for name, content, compression, attributes in members:
             info = zipfile.ZipInfo(name.encode(errors="replace").decode())
             info.compress_type, info.external_attr = compression, attributes

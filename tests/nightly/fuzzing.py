@@ -1,4 +1,4 @@
-"""Feeds readers with malformed inputs and counts what becomes of them."""
+"""Feeds readers with malformed inputs and counts the outcomes."""
 
 import time
 from collections import Counter
@@ -14,11 +14,11 @@ def fuzz(name, count, seed):
 
     Args:
         name: One of `READERS`.
-        count: How many inputs.
+        count: Number of inputs.
         seed: Seed of the draws.
 
     Returns:
-        The numbers of inputs by outcome, the seconds, and for each failure its shortest input.
+        The number of inputs by outcome, the seconds, and the shortest input of each failure.
     """
     reader = READERS[name]
     outcomes, failures = Counter(), {}

@@ -19,7 +19,7 @@ _TEXTS = [
 
 @st.composite
 def damaged(draw, files):
-    """One of some files with spans of it cut out, overwritten, doubled, flipped or moved in."""
+    """Draws a file and cuts out, overwrites, doubles, inverts or inserts spans of it."""
     content = draw(st.sampled_from(files))
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(content)))
@@ -43,12 +43,12 @@ def damaged(draw, files):
 
 @st.composite
 def changed(draw, documents, leaves):
-    """One of some nested documents with a few parts replaced, left out, renamed or added.
+    """Draws a nested document and replaces, removes, renames or duplicates a few parts.
 
     Args:
-        draw: Hypothesis'.
+        draw: Hypothesis' function.
         documents: Nested dicts and lists.
-        leaves: Strategy of what takes the place of a part.
+        leaves: Strategy of replacements.
     """
     document = copy.deepcopy(draw(st.sampled_from(documents)))
     for _ in range(draw(st.integers(1, 3))):
@@ -57,7 +57,7 @@ def changed(draw, documents, leaves):
 
 
 def values(snippets=()):
-    """Unwelcome numbers, texts, lists and dicts, and snippets (see `with_snippets`) of a format."""
+    """Extreme numbers, texts, lists and dicts, and snippets (see `with_snippets`) of a format."""
     texts = st.sampled_from(_TEXTS) | st.text(max_size=8)
     numbers = st.sampled_from(_NUMBERS) | st.integers() | st.floats()
     leaves = st.none() | st.booleans() | numbers | texts
@@ -71,7 +71,7 @@ def values(snippets=()):
 
 
 def json_files(documents):
-    """Files of JSON, near to being what a reader expects."""
+    """JSON files that are close to valid ones."""
     deep = "[" * 100_000
     snippets = (deep, f"{deep}{']' * 100_000}", '{"a":' * 50_000, "9" * 5000, "1e9999", "-", "01",
                 '"\\ud800"', '{"a":1,"a":[]}', "NaN", "[1,]", "\ufeff{}")  # fmt: skip
@@ -80,7 +80,7 @@ def json_files(documents):
 
 
 def yaml_files(documents):
-    """Files of YAML, with what only YAML has."""
+    """YAML files that are close to valid ones, with tags, anchors and merges."""
     laughs = "{a: &a [x,x,x,x,x,x,x,x,x,x]" + "".join(
         f", {name}: &{name} [{','.join(['*' + before] * 10)}]"
         for before, name in zip("abcdefgh", "bcdefghi", strict=True)
@@ -96,13 +96,13 @@ def yaml_files(documents):
 
 
 def csv_files(tables):
-    """Files of comma-separated values."""
+    """CSV files that are close to valid ones."""
     rows = changed(tables, values())
     return _files(rows.map(_csv), _csv, tables)
 
 
 def with_snippets(text, snippets):
-    """A text with tokens, which stand for raw pieces of a format that no writer would write."""
+    """Replaces tokens in a text by raw pieces of a format that no serialiser writes."""
     for number, snippet in enumerate(snippets):
         for quote in ('"', "'", ""):
             text = text.replace(f"{quote}{_token(number)}{quote}", snippet)

@@ -1,4 +1,4 @@
-"""Long work to be killed: what it does in a folder, over again until it is finished."""
+"""Long work to be killed, each a function that continues what it finds in a folder."""
 
 import io
 import multiprocessing
@@ -40,7 +40,7 @@ VRSTC = {
     "completion.quantile": "0.2",
     "phases.stcnet.train.max_epoch": "3",
 }
-COPIES = 5  # of the tracklets that are indexed: more than a batch
+COPIES = 5  # of the tracklets that are indexed, to fill more than a batch
 PRESET = Preset("hard_use", 4, 4, 0, 2, 2, 1, 1, frames=(4, 6), height=64, width=32)
 
 
@@ -48,8 +48,8 @@ class Job(NamedTuple):
     """Work that a kill may interrupt.
 
     Attributes:
-        run: Does the work in a folder, or what is left of it there.
-        kept: Patterns of what, once there, must neither go nor be made again.
+        run: Does the work in a folder, or the rest of it.
+        kept: Patterns of files that must neither disappear nor be written again.
     """
 
     run: Callable[[Path], None]
@@ -57,15 +57,15 @@ class Job(NamedTuple):
 
 
 def make_jobs(folder):
-    """The jobs by name; what they work on is made in a folder.
+    """Returns the jobs by name and makes their inputs.
 
     Args:
-        folder: An empty folder.
+        folder: An empty folder for the inputs.
     """
     root = write_two_cameras(folder / "data")
     training = _config("baseline_resnet50.yaml", root, {**SETTINGS, "train.max_epoch": "4"})
     vrstc = _config("vrstc.yaml", root, {**VRSTC, "data.save_dir": str(folder / "vrstc")})
-    # In a process of its own: what has computed cannot be forked safely.
+    # In a subprocess, because a process in which torch has computed cannot be forked safely.
     process = multiprocessing.get_context("fork").Process(target=_prepare, args=(vrstc,))
     process.start()
     process.join()
@@ -89,7 +89,7 @@ def _config(name, root, settings):
 
 
 def _prepare(config):
-    """Does what comes before the phases that are killed."""
+    """Runs the phases before those that are killed."""
     with redirect_stdout(io.StringIO()):
         for phase in ("pretrain", "score", "stcnet"):
             run_config(config, only=phase)
@@ -100,7 +100,7 @@ def _resume(config, folder):
 
 
 def _index(run, root, folder):
-    """Indexes a gallery in batches and says what it holds and finds."""
+    """Indexes a gallery in batches and writes its content and a search result."""
     extractor = TrackletExtractor(run / "pretrain" / "model" / "model.pth.tar-1", workers=0)
     frames = [frames_in(place) for place in sorted(root.glob("SDU-VID/sequences/*/*"))]
     names = (f"{copy}/{number}" for copy in range(COPIES) for number in range(len(frames)))

@@ -1,4 +1,4 @@
-"""Kills work at random points, lets it go on, and compares what it made with uninterrupted work."""
+"""Kills work at random points, continues it, and compares the results with uninterrupted work."""
 
 import json
 import multiprocessing
@@ -15,14 +15,14 @@ from support import same
 
 from nightly.audit import watch
 
-# What differs between two runs of the same work, by name of a file or key of its content.
+# Files and keys of their content that differ between two runs of the same work.
 _OWN_FILES = ("run.log", "events.out.tfevents.*", ".*.lock", "gallery.sqlite", "index-*.faiss")
 _OWN_KEYS = {"seconds", "estimated_training_seconds", "save_dir", "folder", "commit"}
-_MOST_KILLS = 4  # of one piece of work, before it may finish
+_MOST_KILLS = 4  # of one job before it may finish
 
 
 class Report(NamedTuple):
-    """What became of a job's kills; `faults` is empty if all was well."""
+    """Result of killing a job; `faults` is empty if all results were right."""
 
     kills: int
     at_file_changes: int
@@ -31,13 +31,13 @@ class Report(NamedTuple):
 
 
 def kill_repeatedly(job, folder, kills, seed):
-    """Kills a job so many times, now at a random time, now before a random change of a file.
+    """Kills a job repeatedly, half of the times at a random change of a file.
 
     Args:
         job: A `Job`.
-        folder: Where to work.
-        kills: How many kills.
-        seed: Seed of the points.
+        folder: Folder to work in.
+        kills: Number of kills.
+        seed: Seed of the random points.
     """
     rng = random.Random(seed)
     start = time.monotonic()
@@ -52,13 +52,13 @@ def kill_repeatedly(job, folder, kills, seed):
             at_change = rng.randrange(num_changes) if rng.random() < 0.5 else None
             killed = _run(job, place, rng.uniform(0, seconds), at_change) is None
             faults += _lost(kept, _kept(job, place))
-            if not killed:  # it had less to do than before and got through
+            if not killed:  # less work was left than before, so it finished
                 break
             done += 1
             at_changes += at_change is not None
         kept = _kept(job, place)
         if _run(job, place) is None:
-            faults.append("the work did not get through")
+            faults.append("the work did not finish")
         faults += _lost(kept, _kept(job, place)) + _differences(folder / "whole", place)
         shutil.rmtree(place)
         completions += 1
@@ -66,13 +66,13 @@ def kill_repeatedly(job, folder, kills, seed):
 
 
 def _run(job, folder, seconds=None, at_change=None):
-    """Does a job in a process of its own; the number of files it changed, or None if it was killed.
+    """Runs a job in a subprocess; returns the number of changes of files, or None after a kill.
 
     Args:
         job: The `Job`.
-        folder: Where it works.
-        seconds: After which it is killed, unless `at_change` is given.
-        at_change: The number of the change of a file before which it kills itself.
+        folder: Folder to work in.
+        seconds: Time after which it is killed, unless `at_change` is given.
+        at_change: Number of the change of a file before which it kills itself.
     """
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
@@ -106,7 +106,7 @@ def _work(job, folder, connection, at_change):
 
 
 def _kept(job, folder):
-    """The files that must stay as they are, with their time and size."""
+    """Returns the files that must not change, with their time and size."""
     files = [file for pattern in job.kept for file in folder.glob(pattern)]
     return {file: (file.stat().st_mtime_ns, file.stat().st_size) for file in files}
 
@@ -120,7 +120,7 @@ def _lost(before, after):
 
 
 def _differences(whole, killed):
-    """How the results of killed work differ from those of work that was not."""
+    """Lists how the results of killed work differ from those of uninterrupted work."""
     expected, found = (
         {
             path.relative_to(place): path
@@ -140,7 +140,7 @@ def _differences(whole, killed):
 
 
 def _content(path, folder):
-    """What a file says of the work, wherever and however fast it was done."""
+    """Reads a file without what depends on the folder and the time."""
     if ".pth" in path.name:
         return _without_own(torch.load(path, weights_only=True))
     if path.suffix == ".json":

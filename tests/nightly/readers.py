@@ -1,4 +1,4 @@
-"""The package's readers of files that may come from strangers, with malformed inputs for each."""
+"""The package's readers of files from untrusted sources, with malformed inputs for each."""
 
 import csv
 import io
@@ -41,14 +41,14 @@ IDENTITIES = (1, 2, 3, 4)
 
 
 class Reader(NamedTuple):
-    """A reader, where it looks for its file and what to find there.
+    """A reader of a file, with malformed contents.
 
     Attributes:
-        file: Name of its file.
+        file: Name of the file.
         contents: Makes the strategy of malformed contents.
-        read: Reads a path; an AssertionError says that what was read is wrong.
-        prepare: Lays what belongs beside the file into a folder.
-        starts_processes: Whether it reads in a process of its own.
+        read: Reads a path; raises AssertionError if the result is wrong.
+        prepare: Writes what belongs beside the file into a folder.
+        starts_processes: Whether it reads in a subprocess.
     """
 
     file: str
@@ -106,7 +106,7 @@ def _read_results(path):
 
 @cache
 def _manifest():
-    """What a copy of `write_two_cameras` holds."""
+    """Returns the manifest of a copy of `write_two_cameras`."""
     with tempfile.TemporaryDirectory() as folder:
         _write_source(Path(folder))
         tracklets = source_tracklets(SOURCE, folder)

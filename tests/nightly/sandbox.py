@@ -1,4 +1,4 @@
-"""A forked process that reads one malformed file after another and may hang, die or misbehave."""
+"""A forked process that reads malformed files one by one and may hang, crash or misbehave."""
 
 import contextlib
 import multiprocessing
@@ -19,18 +19,18 @@ SECONDS = 10  # an input
 GIBIBYTES = 4  # of address space beyond what the process starts with
 FOLDER = "a folder é"
 
-READ, REFUSED = "read", "refused"  # all else is a failure
+READ, REFUSED = "read", "refused"  # all other outcomes are failures
 
 
 class Outcome(NamedTuple):
-    """What a reader made of an input: a kind, and for a failure where and why."""
+    """Result of reading an input: a kind, and for a failure where and why."""
 
     kind: str
     detail: str = ""
 
 
 class Sandbox:
-    """Reads inputs in a process of its own, which is started anew when an input was too much.
+    """Reads inputs in a subprocess, which is restarted after a hang or a crash.
 
     Args:
         reader: A `Reader`.
@@ -48,7 +48,7 @@ class Sandbox:
         shutil.rmtree(self.folder)
 
     def outcome(self, content):
-        """What the reader makes of a file with this content."""
+        """Has the reader read a file with this content."""
         if self.process is None:
             self._start()
         self.connection.send_bytes(content)
@@ -136,7 +136,7 @@ def _outcome(reader, folder, content):
 
 
 def _stat(folder):
-    """Size and time of all that is in a folder, whose links are not followed."""
+    """Returns size and time of all files in a folder, without following links."""
     found = {}
     for place, _, files in os.walk(folder):
         for name in files:
@@ -146,7 +146,7 @@ def _stat(folder):
 
 
 def _origin(error):
-    """The kind of an error and the innermost line of the package it came through."""
+    """Returns the type of an error and the innermost line of the package in its traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "torchreid_occ" in frame.filename] or frames
     place = f"{Path(own[-1].filename).name}:{own[-1].lineno} ({own[-1].name})"

@@ -1,6 +1,6 @@
-"""Files that cannot be written: a clear error, nothing half-written, and what was there stays.
+"""Files that cannot be written: a clear error, no partial file, and existing files stay.
 
-A limit on the size of files stands in for a full disk: it needs no rights and gives an error of the
+A limit on the size of files replaces a full disk: it needs no privileges and raises an error of the
 same kind.
 """
 
@@ -31,7 +31,7 @@ SOURCE = {"name": "sduvid", "split_id": 0, "options": {}}
 
 @contextlib.contextmanager
 def files_of_at_most(size):
-    """Lets no file of this process grow beyond so many bytes."""
+    """Limits the size of files that this process writes, in bytes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -45,7 +45,7 @@ def files_in(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_results_that_cannot_be_written_leave_the_old_ones(tmp_path):
+def test_results_that_cannot_be_written_keep_the_old_ones(tmp_path):
     path = tmp_path / "results.json"
     write_json(path, {"mAP": 0.5})
     before = files_in(tmp_path)
@@ -54,7 +54,7 @@ def test_results_that_cannot_be_written_leave_the_old_ones(tmp_path):
     assert files_in(tmp_path) == before
 
 
-def test_training_says_which_checkpoint_and_goes_on_when_there_is_room(tmp_path):
+def test_training_names_the_checkpoint_and_continues_when_there_is_room(tmp_path):
     settings = {
         **TINY,
         "model.name": "baseline",
@@ -82,7 +82,7 @@ def test_training_says_which_checkpoint_and_goes_on_when_there_is_room(tmp_path)
 
 
 class Noise(torch.nn.Module):
-    """Completes with what compresses to no small file."""
+    """Completes with noise, which does not compress to a small file."""
 
     def forward(self, frame, mask, previous, following):
         return Completion(2 * torch.rand_like(frame) - 1, None)
@@ -104,7 +104,7 @@ def test_a_completed_copy_names_the_frame_and_has_no_manifest(tmp_path):
     assert files_in(root) == before
 
 
-def test_a_rendering_names_the_frame_and_goes_on_when_there_is_room(tmp_path):
+def test_a_rendering_names_the_frame_and_continues_when_there_is_room(tmp_path):
     with files_of_at_most(700), pytest.raises(OSError, match=r"File too large: '.*\.jpg'"):
         build(PRESET, 0, str(tmp_path), workers=1)
     assert not [*(tmp_path / "occwalk").glob("[!.]*")]
@@ -134,6 +134,6 @@ def test_a_read_only_disk_is_named(tmp_path):
     command = ["unshare", "--mount", "--map-root-user", sys.executable, "-c", READ_ONLY]
     done = subprocess.run([*command, tmp_path], capture_output=True, text=True, cwd=REPOSITORY)
     if "unshare" in done.stderr or "mount" in done.stderr:
-        pytest.skip("this machine lets nobody mount")
+        pytest.skip("mounting is not allowed on this machine")
     assert f"Read-only file system: '{tmp_path}" in done.stdout
     assert (tmp_path / "results.json").read_text() == "old"

@@ -1,4 +1,4 @@
-"""Malformed files: those that an earlier version mishandled, and thousands of random ones."""
+"""Malformed files: some that earlier versions mishandled, and thousands of random ones."""
 
 import io
 import tarfile
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.nightly
 
 
 def archive(*names, encrypted=False):
-    """A zip archive, whose flag says where asked for that it is encrypted."""
+    """A zip archive, on request with the flag of an encrypted one."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:
         for name in names:
@@ -27,7 +27,7 @@ def archive(*names, encrypted=False):
 
 
 def tar(*members):
-    """A tar archive of names, each with what it links to or no text."""
+    """A tar archive of pairs of a name and the target of a link, or an empty text."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as file:
         for name, target in members:
@@ -48,7 +48,7 @@ LAUGHS = (
     b"a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [%s]\nc: &c [%s]\nd: &d [%s]\ne: &e [%s]\nf: [%s]"
     % tuple(b",".join([b"*" + name] * 10) for name in (b"a", b"b", b"c", b"d", b"e"))
 )
-# What readers once answered with another error, with one that named no file, or took.
+# Inputs that readers once accepted, or refused by another error or without naming the file.
 FOUND = {
     "images": [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 16 24\n%%EndComments\n"],
     "key points": [DEEP, b'{"a.jpg": null, "a.jpg": [1, 1, 1, 1]}'],
@@ -84,7 +84,7 @@ FOUND = {
 
 
 @pytest.mark.parametrize("name", FOUND)
-def test_what_once_got_through_is_refused(name):
+def test_inputs_that_were_once_mishandled_are_refused(name):
     with Sandbox(READERS[name]) as sandbox:
         for content in FOUND[name]:
             assert (sandbox.outcome(content).kind, content) == (REFUSED, content)
@@ -114,11 +114,11 @@ def test_thousands_of_malformed_files(name):
         ("path.write_text('x')", "changed", "weights.pth"),
     ],
 )
-def test_the_sandbox_notices(misbehaves, kind, detail, monkeypatch):
+def test_the_sandbox_detects_misbehaviour(misbehaves, kind, detail, monkeypatch):
     if kind == "hang":
         monkeypatch.setattr("nightly.sandbox.SECONDS", 0.5)
     reader = READERS["checkpoints"]._replace(read=lambda path: exec(misbehaves, {"path": path}))
     with Sandbox(reader) as sandbox:
         outcome = sandbox.outcome(b"x")
         assert (outcome.kind, detail in outcome.detail) == (kind, True)
-        assert sandbox.outcome(b"x").kind == kind  # it goes on
+        assert sandbox.outcome(b"x").kind == kind  # after a restart

@@ -1,4 +1,4 @@
-"""Work killed at random points: what it ends with is what uninterrupted work makes."""
+"""Work killed at random points: the results equal those of uninterrupted work."""
 
 import json
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.nightly
 
 
 def step(folder, careful=True):
-    """Writes three checkpoints, going on from the last, then results."""
+    """Writes three checkpoints, continuing after the last, then results."""
     for number in (1, 2, 3):
         path = folder / f"model.pth.tar-{number}"
         if not (careful and path.exists()):
@@ -33,7 +33,7 @@ def untidy(folder):
     write_json(folder / "results.json", {"tries": number})
 
 
-def test_careful_work_is_as_if_uninterrupted(tmp_path):
+def test_careful_work_equals_uninterrupted_work(tmp_path):
     report = kill_repeatedly(Job(step, ("model.pth.tar-*",)), tmp_path, 8, seed=1)
     assert report.kills == 8
     assert 0 < report.at_file_changes <= 8
@@ -41,7 +41,7 @@ def test_careful_work_is_as_if_uninterrupted(tmp_path):
     assert json.loads((tmp_path / "whole" / "results.json").read_text())["weights"] == 3
 
 
-def test_work_made_again_and_files_left_behind_are_noticed(tmp_path):
+def test_repeated_work_and_left_over_files_are_detected(tmp_path):
     (tmp_path / "again").mkdir()
     again = Job(lambda folder: step(folder, careful=False), ("model.pth.tar-*",))
     faults = kill_repeatedly(again, tmp_path / "again", 6, seed=1).faults

@@ -38,6 +38,6 @@ def test_an_interrupted_run_continues(video, tmp_path):
 
 
 def test_no_person_found_is_an_error(video, tmp_path):
-    nobody = (np.empty((0, 4)), np.empty(0))
+    nothing = (np.empty((0, 4)), np.empty(0))
     with pytest.raises(ValueError, match=rf"No person was found in any of the {FRAMES} frames"):
-        detect(scan_video(video), lambda frame: nobody, tmp_path / "found.txt")
+        detect(scan_video(video), lambda frame: nothing, tmp_path / "found.txt")

@@ -65,7 +65,7 @@ def test_hog_enlarges_frames_to_find_smaller_people(fake_hog):
     assert (large._hog.shape, small._hog.shape) == ((200, 400, 3), (400, 800, 3))
 
 
-def test_hog_finds_nobody(fake_hog):
+def test_hog_finds_no_person(fake_hog):
     for frame in (np.zeros((200, 400, 3), np.uint8), np.ones((60, 400, 3), np.uint8)):
         corners, scores = HogDetector(96)(frame)
         assert corners.shape == (0, 4) and scores.shape == (0,)

@@ -98,7 +98,7 @@ def test_names_are_unique(gallery, features):
         gallery.add([*tracklets(1, start=80), other], features[:2], HASH)
     with pytest.raises(ValueError, match="several tracklets are named 't90'"):
         gallery.add(tracklets(1, start=90) * 2, features[:2], HASH)
-    assert len(gallery) == 60  # neither had a part
+    assert len(gallery) == 60  # neither call added anything
 
 
 def test_an_unknown_id_is_an_error_and_nothing_is_removed(gallery):
@@ -252,7 +252,7 @@ def test_a_read_only_gallery_is_searched_but_not_changed(features):
         for path in (*Path(folder).iterdir(), Path(folder)):
             path.chmod(0o555)
         former = os.geteuid()
-        if former == 0:  # whom no permission stops
+        if former == 0:  # root ignores permissions
             os.seteuid(65534)
         try:
             opened = Gallery(folder)

@@ -82,7 +82,7 @@ def index_in_place_but_not_named(monkeypatch):
         (index_in_place_but_not_named, 60, "index-*.faiss"),
     ],
 )
-def test_after_a_kill_work_goes_on(tmp_path, monkeypatch, point, kept, left_over):
+def test_work_continues_after_a_kill(tmp_path, monkeypatch, point, kept, left_over):
     with monkeypatch.context() as patch:
         point(patch)
         process = fork.Process(target=add_blocks, args=(tmp_path / "killed", "t", 8))
