@@ -1,7 +1,7 @@
 """Configuration: YAML files that build on one another, checked against the defaults.
 
-A value is looked up in this order: ``KEY VALUE`` on the command line, the file, its ``_BASE_``
-files, :mod:`torchreid_occ.config.schema`.
+A value is looked up in this order: overrides (``KEY VALUE`` on a command line), the file, its
+``_BASE_`` files, :mod:`torchreid_occ.config.schema`.
 """
 
 import ast
@@ -49,8 +49,8 @@ def load_config(path: StrPath | None = None, overrides: Sequence[str] = ()) -> C
         value: Any = text if _is_text(key) else _literal(text)
         for part in reversed(key.split(".")):
             value = {part: value}
-        _merge(tree, value, prefix="", origin="command line")
-    return _frozen(tree, origin="command line" if path is None else str(path))
+        _merge(tree, value, prefix="", origin="overrides")
+    return _frozen(tree, origin="overrides" if path is None else str(path))
 
 
 def config_of(tree: Mapping[str, Any], origin: str = "saved configuration") -> CfgNode:

@@ -133,7 +133,7 @@ class CheckpointedEngine(torchreid.engine.Engine):
             checkpoint_freq: Epochs between checkpoints; the last epoch always has one.
             print_freq: Batches between lines of the log.
             fixbase_epoch: First epochs in which only ``open_layers`` train.
-            open_layers: Names of these layers.
+            open_layers: Names of the layers that train in these epochs.
             eval_freq: Epochs between validations; the last epoch always has one, at -1 alone.
             start_eval: Epochs before the first validation.
             test_only: Test the weights as they are.

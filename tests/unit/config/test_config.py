@@ -149,7 +149,7 @@ def test_errors_about_a_whole_configuration_name_the_file(write):
     path = write("run.yaml", "data: {norm_mean: [0.5]}\n")
     with pytest.raises(ValueError, match=r"run\.yaml: data\.norm_mean is \[0\.5\]"):
         load_config(path)
-    with pytest.raises(ValueError, match=r"command line: data\.norm_mean is \[0\.5\]"):
+    with pytest.raises(ValueError, match=r"overrides: data\.norm_mean is \[0\.5\]"):
         load_config(None, ["data.norm_mean", "[0.5]"])
     with pytest.raises(ValueError, match=r"model\.pth: expected `key: value` lines, but got None"):
         config_of(None, origin="model.pth")
