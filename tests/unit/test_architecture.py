@@ -42,7 +42,7 @@ FLOOR_OF = {part: number for number, parts in enumerate(FLOORS) for part in part
 
 # Modules that import by name: the lazy public face, the old names, optional packages, and the
 # command line.
-COMMAND_LINE = {f"{PACKAGE}.cli.command", f"{PACKAGE}.cli.machine"}
+COMMAND_LINE = {f"{PACKAGE}.cli.command", f"{PACKAGE}.cli.libraries"}
 BY_NAME = {PACKAGE, f"{PACKAGE}._moved", f"{PACKAGE}.utils.dependencies", *COMMAND_LINE}
 
 # `trial_step` is a script that runs in torchreid's own checkout, without this package.

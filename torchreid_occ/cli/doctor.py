@@ -7,6 +7,9 @@ import argparse
 import sys
 import textwrap
 
+from torchreid_occ.cli import hardware, libraries
+from torchreid_occ.cli.finding import Finding, State
+
 WIDTH = 100  # columns
 
 
@@ -24,8 +27,6 @@ def run(arguments: argparse.Namespace) -> None:
     Args:
         arguments: The parsed command line.
     """
-    from torchreid_occ.cli.machine import State, findings
-
     found = findings()
     for each in found:
         text = f"{each.text}. {each.advice}" if each.advice else each.text
@@ -41,3 +42,13 @@ def run(arguments: argparse.Namespace) -> None:
         )
     if any(each.state is State.MISSING for each in found):
         sys.exit(1)
+
+
+def findings() -> list[Finding]:
+    """Looks at everything; a library that cannot be imported is a finding."""
+    found = [libraries.libraries()]
+    found += [gone for gone in map(libraries.importable, ("torch", "torchvision")) if gone]
+    if len(found) == 1:  # what follows imports torch
+        found += [*filter(None, (libraries.torchreid(),)), hardware.gpu(), hardware.kernels()]
+        found += [libraries.weights(), libraries.configurations()]
+    return [*found, libraries.extras(), hardware.processor(), *hardware.disks()]

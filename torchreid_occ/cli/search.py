@@ -8,6 +8,10 @@ torchreid-occ search remove my-gallery 17 18
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torchreid_occ.search import Gallery
 
 KINDS = ("exact", "hnsw")
 
@@ -78,9 +82,13 @@ def run(arguments: argparse.Namespace) -> None:
     Args:
         arguments: The parsed command line.
     """
-    actions = {"index": _index, "query": _query, "remove": _remove}
-    actions |= {"list": _list, "info": _info, "push": _push}
-    actions[arguments.command](arguments)
+    from torchreid_occ.search import Gallery
+
+    if arguments.command == "index":
+        _index(arguments)
+        return
+    action = {"query": _query, "remove": _remove, "list": _list, "info": _info, "push": _push}
+    action[arguments.command](Gallery(arguments.gallery), arguments)
 
 
 def _index(arguments: argparse.Namespace) -> None:
@@ -100,16 +108,14 @@ def _index(arguments: argparse.Namespace) -> None:
     print(f"{added} of {len(tracklets)} tracklets added: {len(gallery)} are in {folder}.")
 
 
-def _query(arguments: argparse.Namespace) -> None:
+def _query(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     from torchreid_occ.extractor import TrackletExtractor
-    from torchreid_occ.search import Gallery
     from torchreid_occ.search.answer import as_json, as_table
     from torchreid_occ.search.page import write_page
     from torchreid_occ.search.pipeline import search_for
     from torchreid_occ.search.query import build_query
     from torchreid_occ.utils.files import write_json
 
-    gallery = Gallery(arguments.gallery)
     query = build_query(
         folder=arguments.tracklet,
         image=arguments.image,
@@ -128,34 +134,26 @@ def _query(arguments: argparse.Namespace) -> None:
         write_page(arguments.html, gallery, query, matches)
 
 
-def _remove(arguments: argparse.Namespace) -> None:
-    from torchreid_occ.search import Gallery
-
-    gallery = Gallery(arguments.gallery)
+def _remove(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     gallery.remove(arguments.ids)
     print(f"{len(arguments.ids)} tracklets removed: {len(gallery)} are in {arguments.gallery}.")
 
 
-def _list(arguments: argparse.Namespace) -> None:
-    from torchreid_occ.search import Gallery
+def _list(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     from torchreid_occ.search.answer import as_lines
 
-    for line in as_lines(Gallery(arguments.gallery).tracklets()):
+    for line in as_lines(gallery.tracklets()):
         print(line)
 
 
-def _info(arguments: argparse.Namespace) -> None:
-    from torchreid_occ.search import Gallery
-
-    gallery = Gallery(arguments.gallery)
+def _info(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     print(f"{len(gallery)} tracklets, index {gallery.kind}")
     print(f"{gallery.feature_dim} values each, of checkpoint {gallery.checkpoint_hash}")
 
 
-def _push(arguments: argparse.Namespace) -> None:
-    from torchreid_occ.search import Gallery
+def _push(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     from torchreid_occ.search.qdrant import QdrantCollection
 
     collection = QdrantCollection.at(arguments.url, arguments.collection)
-    added, removed = collection.mirror(Gallery(arguments.gallery))
+    added, removed = collection.mirror(gallery)
     print(f"{added} tracklets added to {arguments.collection}, {removed} removed.")

@@ -72,6 +72,6 @@ def load() -> None:
 def _warn(reason: str) -> None:
     warnings.warn(
         f"{LIBRARY} {reason}. Patch attention runs in plain PyTorch, which is slower; "
-        "`python -m torchreid_occ.ops.build` builds it anew.",
+        "`torchreid-occ build-ops` builds it anew.",
         stacklevel=2,
     )

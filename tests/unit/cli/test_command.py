@@ -100,7 +100,7 @@ def test_every_subcommand_says_what_it_does(name, capsys):
 
 def test_every_module_of_a_subcommand_is_listed():
     files = {path.stem for path in (REPOSITORY / "torchreid_occ" / "cli").glob("*.py")}
-    frame = {"__init__", "command", "errors", "machine", "parser"}
+    frame = {"__init__", "command", "errors", "parser", "finding", "hardware", "libraries"}
     assert files - frame == {name.replace("-", "_") for name in COMMANDS}
 
 

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from torchreid_occ.cli import machine, main
-from torchreid_occ.cli.machine import Finding, State
+from torchreid_occ.cli import hardware, libraries, main
+from torchreid_occ.cli.finding import Finding, State
 from torchreid_occ.ops import binary
 
 GIGABYTE = 2**30
@@ -60,21 +60,21 @@ def test_without_torchreid_it_says_what_to_install(failing):
     failing("torchreid_occ._torchreid", "No module named 'torchreid'")
     advice = "Install it: pip install torchreid."
     expected = Finding(State.MISSING, "torchreid", "No module named 'torchreid'", advice)
-    assert machine.torchreid() == expected
+    assert libraries.torchreid() == expected
 
 
 def test_gpus(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert machine.gpu().text == "none"
+    assert hardware.gpu().text == "none"
     monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
     monkeypatch.setattr(torch.version, "cuda", "13.0")
-    assert machine.gpu().text == "none that PyTorch, built with CUDA 13.0, can use"
+    assert hardware.gpu().text == "none that PyTorch, built with CUDA 13.0, can use"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     card = SimpleNamespace(name="H100", total_memory=80 * GIGABYTE)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: card)
-    assert machine.gpu() == Finding(State.OK, "GPU", "H100, 80 GiB; H100, 80 GiB")
+    assert hardware.gpu() == Finding(State.OK, "GPU", "H100, 80 GiB; H100, 80 GiB")
 
 
 @pytest.mark.parametrize(
@@ -100,26 +100,26 @@ def test_kernels(lacks, advice, monkeypatch, tmp_path):
         (tmp_path / "ops.so").touch()
     if lacks == "wish":
         monkeypatch.setenv(binary.OFF, "1")
-    found = machine.kernels()
+    found = hardware.kernels()
     assert found.advice == advice
     assert (found.state is State.OK) == (lacks == "nothing")
 
 
 def test_weights(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    found = machine.weights()
+    found = libraries.weights()
     assert found.text == f"none in {tmp_path}/checkpoints"
     assert "resnet50-0676ba61.pth (training starts from them)" in found.advice
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "resnet50-0676ba61.pth").touch()
-    found = machine.weights()
+    found = libraries.weights()
     assert found.text == f"resnet50-0676ba61.pth in {tmp_path}/checkpoints"
     assert "resnet50" not in found.advice.partition("keypointrcnn")[0]
 
 
 def test_extras(monkeypatch):
-    monkeypatch.setattr(machine, "find_spec", lambda name: None if name == "faiss" else name)
-    found = machine.extras()
+    monkeypatch.setattr(libraries, "find_spec", lambda name: None if name == "faiss" else name)
+    found = libraries.extras()
     assert found.text == "installed: export, footage, qdrant"
     assert found.advice == "For search: pip install 'torchreid-occ[search]'."
 
@@ -128,7 +128,7 @@ def test_extras(monkeypatch):
 def test_load_is_compared_with_the_cores(load, state, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1}, raising=False)
     monkeypatch.setattr(os, "getloadavg", lambda: (load, 0, 0))
-    found = machine.processor()
+    found = hardware.processor()
     assert found.state is state
     assert found.text == f"2, with {load} processes running over the last minute"
 
@@ -136,6 +136,6 @@ def test_load_is_compared_with_the_cores(load, state, monkeypatch):
 def test_a_full_disk_is_a_gap(monkeypatch):
     usage = SimpleNamespace(free=2 * GIGABYTE)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
-    assert [(each.state, each.text[:10]) for each in machine.disks()] == [
+    assert [(each.state, each.text[:10]) for each in hardware.disks()] == [
         (State.GAP, "2 GiB free")
     ] * 2
