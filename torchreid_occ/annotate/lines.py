@@ -29,6 +29,7 @@ def four_lines(
     Shape:
         points: `(17, 2)`; visible: `(17,)`; returns `(4,)`, fractions of the frame, NaN if unknown.
     """
+    # Paper silent [D4]: how the released lines were made is not published.
     height, width = size
     shown = [np.asarray(points)[[i for i in pair if visible[i]]] for pair in PAIRS]
     means = [found.mean(0) if len(found) else np.full(2, np.nan) for found in shown]

@@ -86,6 +86,7 @@ def discard_frames(plan: CopyPlan) -> None:
     for subset in SUBSETS:
         for index, flags in enumerate(plan.occluded[subset]):
             dropped = flags.any(1)
+            # Paper silent [V12]: a tracklet whose frames are all occluded keeps them.
             if dropped.any() and not dropped.all():
                 frames[subset][str(index)] = {str(n): None for n in np.flatnonzero(dropped)}
     _write_manifest(plan, frames)

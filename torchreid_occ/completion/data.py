@@ -37,6 +37,7 @@ class ItemOptions:
     height: int
     width: int
     seed: int
+    # Paper silent [V14]: Section 5.2 masks one third; several never occur, so 1 is the default.
     max_masked: int = 1
     max_gap: int = 0
 
@@ -50,10 +51,8 @@ class ItemOptions:
 class CompletionItems(Dataset[dict[str, Any]]):
     """Unoccluded frames, each with random thirds to complete; indexed by :class:`ItemKey`.
 
-    Reference: VRSTC, Section 5.2: only for unoccluded frames is the truth known.
-
-    # Differs from paper: it masks one third, so that the network never sees a frame with several,
-    and takes the nearest neighbours, which are nearer than those of a frame within an occlusion.
+    Reference: VRSTC, Section 5.2: only for unoccluded frames is the truth known. The paper masks one
+    third and takes the nearest neighbours, as the options do by default.
 
     Args:
         tracklets: torchreid's tuples.
@@ -113,6 +112,7 @@ def neighbours(occluded: npt.NDArray[np.bool_], frame: int | np.integer) -> tupl
         occluded: Whether each frame of the tracklet has an occluded third.
         frame: Number of the frame.
     """
+    # Paper silent [V11]: a missing neighbour is replaced by the other side's.
     free = np.flatnonzero(~occluded)
     before, after = free[free < frame], free[free > frame]
     previous = before[-1] if len(before) else after[0] if len(after) else frame

@@ -76,5 +76,6 @@ class IdGuider(nn.Module):
         Args:
             frames: Frames in [-1, 1].
         """
+        # Paper silent [V13]: frames are rescaled to what the guider was trained on.
         resized = F.interpolate(frames, self.size, mode="bilinear", align_corners=False)
         return ((resized + 1) / 2 - self.mean) / self.std

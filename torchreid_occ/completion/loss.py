@@ -65,7 +65,7 @@ class CompletionLoss(nn.Module):
             total = total + self._distance(completion.temporal, frame)
         terms = {"reconstruction": total}
         for name, logits in realness.items():
-            # Differs from paper: it writes log D(1 - x) for log(1 - D(x)).
+            # Differs from paper [V4]: it writes log D(1 - x) for log(1 - D(x)).
             fooled = -realness_loss(logits, False) if self.saturating else realness_loss(logits)
             terms[f"{name}_adversarial"] = fooled
             total = total + self.lambda_adversarial * fooled
@@ -76,6 +76,7 @@ class CompletionLoss(nn.Module):
 
     def _distance(self, completed: Tensor, frame: Tensor) -> Tensor:
         differences = (completed - frame).abs().flatten(1)
+        # Paper silent [V5]: lambda1 of 0.001 suits the mean.
         return (differences.mean(1) if self.reduction == "mean" else differences.sum(1)).mean()
 
 

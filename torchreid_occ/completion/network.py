@@ -74,12 +74,14 @@ class STCnet(nn.Module):
         self,
         kind: str = "temporal",
         width: int = 64,
+        # Paper silent [V1]: widths, dilations and no normalisation are those of Iizuka et al. 2017.
         dilations: Sequence[int] = (2, 4, 8, 16),
         deconv_kernel: int = 4,
         batch_norm: bool = False,
         fill: str = "zero",
         mask_channel: bool = False,
         scale: float = 1.0,
+        # Paper silent [V7]: overlaps are averaged.
         aggregate: str = "overlap",
     ) -> None:
         super().__init__()
@@ -114,6 +116,7 @@ class STCnet(nn.Module):
         """
         _check_shapes(frame, mask, previous, following)
         kept = (1 - mask) * frame
+        # Paper silent [V3]: "white" in the text is zero in Eq. 5.
         shown = kept + mask if self.fill == "white" else kept
         shown = torch.cat((shown, mask), dim=1) if self.mask_channel else shown
         spatial = mask * self.spatial(shown) + kept
@@ -207,6 +210,7 @@ class TemporalGenerator(nn.Module):
             Encoder(3, width, **encoder) for _ in range(3)
         )
         self.decoder = Decoder(3 * 4 * width, 2 * width, **decoder)
+        # Paper silent [V6]: Eq. 2 prints no scale of the softmax, so it is 1.
         self.attention = attention
 
     def forward(self, frame: Tensor, previous: Tensor, following: Tensor) -> Tensor:
@@ -245,6 +249,7 @@ def _initialise(layer: nn.Module) -> None:
     With PyTorch's default, differences between frames are 500 times smaller after an encoder, and
     nothing is learned in the first few hundred steps.
     """
+    # Paper silent [V2]: PyTorch's own initialisation learns nothing for hundreds of steps.
     if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
         # The first dimension of a transposed convolution's weight is that of its inputs.
         transposed = isinstance(layer, nn.ConvTranspose2d)

@@ -23,6 +23,7 @@ def third_features(maps: Tensor) -> Tensor:
     rows = torch.arange(height, device=maps.device)
     ends = torch.minimum(edges[1:, None], rows + 1)
     starts = torch.maximum(edges[:-1, None], rows)
+    # Paper silent [V10]: a row across a border counts with its share in both thirds.
     weights = (ends - starts).clamp(min=0) * (len(THIRDS) / height)  # (3, H)
     return torch.einsum("tch,rh->trc", maps.mean(3), weights.to(maps.dtype))
 

@@ -137,6 +137,7 @@ KEYS = {
         only_for="clip",
     ),
     "train.clip_grad": Key(0.0, "where not 0: the largest gradient", minimum=0, only_for="clip"),
+    # Paper silent [T6]: TRL-ST2N clips at 5; by value, as nothing else is said.
     "train.clip_grad_by": Key(
         "value",
         "whether each gradient is limited or the norm of all",
@@ -199,6 +200,7 @@ KEYS = {
     "test.compile": Key(
         False, "test a compiled model, the first batches of which take minutes", only_for="clip"
     ),
+    # Paper silent [R21]: RFCnet's released code averages; off by default.
     "test.flip": Key(
         False, "average the features of frames and of their mirror images", only_for="clip"
     ),

@@ -39,6 +39,7 @@ def sample_clip(
         return np.sort(rng.choice(num_frames, seq_len, replace=False))
     if method == "evenly":
         return np.arange(seq_len) * (num_frames // seq_len)
+    # Paper silent [D1]: a stride that does not fit shrinks.
     step = 1 if method == "consecutive" else _largest_fitting(stride, num_frames, seq_len)
     last_start = num_frames - 1 - (seq_len - 1) * step
     return rng.integers(last_start + 1) + np.arange(seq_len) * step

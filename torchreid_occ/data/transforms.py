@@ -154,6 +154,7 @@ class _ClipErasing(v2.RandomErasing):
         if params["v"] is None or isinstance(inpt, tv_tensors.KeyPoints):
             return inpt
         top, left = params["i"], params["j"]
+        # Differs from paper [R18]: the released code leaves the foreground target as it is.
         fill = 0 if isinstance(inpt, tv_tensors.Mask) else params["v"]
         inpt[..., top : top + params["h"], left : left + params["w"]] = fill
         return inpt

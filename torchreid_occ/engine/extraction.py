@@ -74,6 +74,7 @@ class TrackletFeatures:
                 features = torch.stack(found).mean(0).float().cpu()
             if summed is None:
                 summed = torch.zeros(len(frames), features.shape[1])
+            # Differs from paper [D2]: RFCnet takes plain means, the same for equally long clips.
             weights = batch["num_frames"][:, None].float()
             summed.index_add_(0, batch["tracklet"], features * weights)
             frames.index_add_(0, batch["tracklet"], weights)

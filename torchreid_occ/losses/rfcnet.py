@@ -95,6 +95,7 @@ class RfcnetLoss(Criterion):
             found = [terms[name](block, batch) for block in outputs.blocks]
             values = [value for value in found if value is not None]
             if values:
+                # Paper silent [R10]: the released code takes the mean over blocks.
                 losses[name] = torch.stack(values).mean()
                 losses["loss"] = losses["loss"] + weight * losses[name]
         return losses
@@ -116,18 +117,21 @@ class RfcnetLoss(Criterion):
         if block.spatial is None or block.spatial.appearance is None:
             return None
         features = block.spatial.initial
+        # Paper silent [R7]: the released code does not detach the target.
         target = cosine_similarity(features.detach() if self.detach_target else features)
         return self._regularize(block.spatial.appearance, target)
 
     def _position(self, block: RfcOutput, batch: Batch) -> Tensor | None:
         if block.spatial is None or block.spatial.position is None:
             return None
+        # Differs from paper [R5]: with centres it may fall to -1.15, below the stated range.
         target = position_similarity(block.spatial.positions, self.clamp_position)
         return self._regularize(block.spatial.position, target)
 
     def _regularize(self, assignment: Tensor, target: Tensor) -> Tensor:
         num_regions = assignment.shape[1]
         difference = (cosine_similarity(assignment) - target).abs().sum((1, 2)).mean()
+        # Differs from paper [R6]: lambda3 was tuned on the released code's sixth of the sum.
         return difference if self.regularization_scale == "literal" else difference / num_regions
 
 
@@ -166,6 +170,7 @@ def keypoint_labels(fractions: Tensor, size: tuple[int, int], num_classes: Seque
     Shape:
         fractions: `(F, 4)`; result: `(F, 4)`, `IGNORED` where unknown.
     """
+    # Paper silent [R19]: labels outside the map are clamped as in the released code.
     height, width = size
     lengths = fractions.new_tensor([height, height, height, width])
     last = fractions.new_tensor(num_classes) - 1

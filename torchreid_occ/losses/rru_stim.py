@@ -59,6 +59,7 @@ class RruStimLoss(Criterion):
             losses["video"] = self.triplet(outputs.features, pids)
             total = total + losses["video"]
         if self.parts:
+            # Paper silent [S6]: the mean over strips, distance and margin are the released code's.
             strips = outputs.strips.unbind(2)
             losses["parts"] = torch.stack([self.triplet(strip, pids) for strip in strips]).mean()
             total = total + losses["parts"]

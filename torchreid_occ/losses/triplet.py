@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from torchreid_occ.utils.checks import check_choice
 
+# Paper silent [R16]: cosine and its margin are the released code's.
 MARGINS = {"cosine": 0.5, "euclidean": 0.3}
 
 
@@ -51,6 +52,7 @@ class BatchHardTriplet(nn.Module):
                     stacklevel=2,
                 )
                 self.has_warned = True
+            # Paper silent [R17]: a batch with one identity has no negatives.
             return (0 * features).sum()
         distances = self._distances(features)
         positive = distances.masked_fill(~same, float("-inf")).amax(1)

@@ -44,5 +44,6 @@ class TrlSt2nLoss(Criterion):
             if logits is not None:
                 self.check_classes(logits)
                 losses[name] = self.ce(logits.flatten(0, -2), pids)
+        # Paper silent [T5]: both streams count alike.
         total = reduce(add, losses.values())
         return {"loss": total, **losses, "acc": accuracy(outputs.logits.flatten(0, -2), pids)}

@@ -31,6 +31,6 @@ def qan(
         **options: See `baseline`.
     """
     model = baseline(num_classes, pretrained, height, width, **options)
-    # Differs from paper: backbone, neck and objective are those of the papers' baseline.
+    # Differs from paper [Q1]: backbone, neck and objective are those of the papers' baseline.
     model.quality = FrameQuality(model.backbone.channels[2])
     return model

@@ -48,7 +48,7 @@ class RFCnet(Baseline):
         weigh_frames: bool = False,
     ) -> None:
         super().__init__(backbone, num_classes)
-        # Differs from paper: there is no such weighting; off by default.
+        # Differs from paper [R20]: there is no such weighting; off by default.
         self.quality = FrameQuality(backbone.channels[-2]) if weigh_frames else None
         self.blocks = nn.ModuleDict({str(stage): block for stage, block in blocks.items()})
         self.size = size

@@ -74,6 +74,7 @@ class RruStim(ClipModel):
         self.classifier = nn.Sequential(
             nn.Linear(self.feature_dim, HIDDEN),
             nn.BatchNorm1d(HIDDEN),
+            # Paper silent [S4]: the released code has the leaky one.
             nn.ReLU() if activation == "relu" else nn.LeakyReLU(0.1),
             nn.Dropout(0.5),
             nn.Linear(HIDDEN, num_classes),
@@ -109,6 +110,7 @@ class RruStim(ClipModel):
     def _auxiliary_logits(self, maps: Tensor, num_frames: int) -> Tensor | None:
         if self.auxiliary is None or not self.training:
             return None
+        # Paper silent [S5]: the released code averages over time and weighs the head by 1.
         if self.auxiliary_of == "mean":
             return self.auxiliary(maps.unflatten(0, (-1, num_frames)).mean(1))
         return self.auxiliary(maps).unflatten(0, (-1, num_frames))

@@ -128,6 +128,7 @@ def trl_st2n(
     alignment: str = "st2n",
     alpha: float = 0.5,
     beta: float = 0.5,
+    # Paper silent [T1]: 512 units are counted in each direction.
     hidden: int = 512,
     bidirectional: bool = True,
     align_corners: bool = True,
@@ -172,6 +173,7 @@ def trl_st2n(
         trls = [TRL(trunk.channels[-1], hidden, alpha, bidirectional) for _ in range(num_streams)]
     model = TrlSt2n(trunk, num_classes, transformer, trls, beta, frozen_statistics)
     new = [*model.classifiers, *([] if transformer is None else transformer.localise)]
+    # Paper silent [T4]: a variance of 0.01 is a standard deviation of 0.1.
     for layer in new:
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
             nn.init.normal_(layer.weight, std=initial_std)

@@ -13,6 +13,7 @@ from torchreid_occ.models.layers.non_local import NonLocal
 from torchreid_occ.utils.checks import check_choice
 
 STAGES = (2, 3)  # res3 and res4
+# Paper silent [V8]: only the numbers of blocks are printed.
 FIRST = {"odd": 1, "even": 0}
 
 

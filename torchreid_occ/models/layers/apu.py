@@ -92,7 +92,7 @@ class AdaptivePartition(nn.Module):
         super().__init__()
         self.descriptors = LineDescriptors(channels, height, width)
         self.register_buffer("layout", region_layout(num_regions), persistent=False)
-        # Differs from paper: p_i has H or W classes there; the released code leaves out the
+        # Differs from paper [R8]: p_i has H or W classes there; the released code leaves out the
         # classes that would empty a region, and its numbers were obtained so.
         self.row_classes = [height] * 3 if allow_empty else [height - 3, height - 2, height - 1]
         column_classes = width if allow_empty else width - 1
@@ -105,6 +105,7 @@ class AdaptivePartition(nn.Module):
         """Returns the `Regions` of the maps, with the logits of the four lines."""
         rows, columns = self.descriptors(maps)
         logits = (*self.row_head(rows).split(self.row_classes, dim=1), self.column_head(columns))
+        # Paper silent [R9]: arg max has no gradient, so the locator learns from Lk alone.
         shoulder, hip, knee, column = (line.argmax(1) for line in logits)
         hip = torch.maximum(hip, shoulder + self.min_rows)
         knee = torch.maximum(knee, hip + self.min_rows)

@@ -23,6 +23,7 @@ class NonLocal(nn.Module):
     def __init__(self, channels: int, scaled_attention: bool = False) -> None:
         super().__init__()
         inner = channels // 2
+        # Paper silent [V9]: details are those of Wang et al. 2018, without a scale.
         self.scale = inner**-0.5 if scaled_attention else 1.0
         self.query = nn.Conv2d(channels, inner, 1)
         self.key = nn.Conv2d(channels, inner, 1)

@@ -21,6 +21,7 @@ REGION_LAYOUTS = {
     7: (_HEAD, _BODY_LEFT, _BODY_RIGHT, *_FOUR_LEGS),
     8: (_HEAD_LEFT, _HEAD_RIGHT, _BODY_LEFT, _BODY_RIGHT, *_FOUR_LEGS),
 }
+# Paper silent [R15]: read off Fig. 7.
 FIXED_ROWS = (0.2, 0.5, 0.75)
 FIXED_COLUMN = 0.5
 POSITIONS = ("center", "official_topleft")
@@ -167,6 +168,7 @@ def region_positions(boxes: Tensor, position: str) -> Tensor:
     Shape:
         boxes: `(F, N, 4)`; result: `(F, N, 4)`.
     """
+    # Paper silent [R4]: the released code rounds the centre down to the corner.
     if position == "official_topleft":
         return boxes
     corner, size = boxes.split(2, dim=2)

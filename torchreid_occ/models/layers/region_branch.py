@@ -60,6 +60,7 @@ class RegionBranch(nn.Module):
         self.extend.apply(initialise)
         if projection == "paired":
             _pair_channels(self.reduce, expand)
+        # Paper silent [R3]: the released code starts at 0.
         nn.init.constant_(norm.weight, initial_scale)
 
     def forward(
@@ -76,6 +77,7 @@ class RegionBranch(nn.Module):
         Returns:
             The residual, of the maps' shape, and the completion's own output.
         """
+        # Paper silent [R1]: Eq. 2 and the released code differ; Eq. 2 is the default.
         if foreground is not None and self.region_feature == "official":
             maps = maps * (1 + foreground / foreground.sum((2, 3), keepdim=True))
             foreground = None

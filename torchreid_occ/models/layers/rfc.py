@@ -94,6 +94,7 @@ class RFC(nn.Module):
         self.spatial: RegionBranch | None = None
         self.temporal: RegionBranch | None = None
         scales = _scales(initial_scale, arrangement)
+        # Paper silent [R2]: a pair of projections for each module fits the printed parameters.
         if "S" in arrangement:
             srfc = SRFC(channels // 2, num_regions, assignment)
             self.spatial = RegionBranch(channels, srfc, region_feature, scales["S"], projection)
@@ -115,6 +116,7 @@ class RFC(nn.Module):
             elif self.temporal is not None:
                 residual, temporal = self.temporal(source, regions.masks, probability, num_frames)
             completed = completed + residual
+            # Paper silent [R14]: S+T sums the residuals of both modules on one map.
             if "+" not in self.arrangement:
                 source = completed
         return completed, RfcOutput(regions, logits, spatial, temporal)

@@ -58,6 +58,7 @@ class RRU(nn.Module):
         self.spatial = self.channel = None
         if attention != "channel":
             self.spatial = nn.Sequential(
+                # Paper silent [S2]: sized from the input; the released code has 8x8 only.
                 nn.Linear(height * width, SPATIAL_HIDDEN, bias=False),
                 nn.ReLU(),
                 nn.Linear(SPATIAL_HIDDEN, height * width, bias=False),
@@ -89,6 +90,7 @@ class RRU(nn.Module):
             return self._scanned(maps, refined, ahead), None
         results = []
         for t, frame in enumerate(maps.unbind(1)):
+            # Paper silent [S3]: the released code lets the first, zero input enter the statistics.
             if not (starts and t == 0 and self.skip_first):
                 refined = self._step(refined, frame, None if ahead is None else ahead[:, t])
             results.append(refined)
@@ -122,6 +124,7 @@ class RRU(nn.Module):
         """
         if self.inputs == "appearance":
             return None
+        # Paper silent [S1]: x_t - s_{t-1} as printed; the released code has the negative.
         first, second = self._weights()
         original = self.inputs == "original"
         inputs, weight = (maps, first) if original else (maps - before, second)

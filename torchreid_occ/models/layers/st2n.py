@@ -48,6 +48,7 @@ class ST2N(nn.Module):
             features = 2 * hidden
         self.dropout = nn.Dropout(dropout if hidden else 0.0)
         self.theta = nn.Linear(features, len(IDENTITY))
+        # Paper silent [T3]: the transformer starts as the identity.
         nn.init.zeros_(self.theta.weight)
         with torch.no_grad():
             self.theta.bias.copy_(torch.tensor(IDENTITY))
@@ -69,9 +70,10 @@ class ST2N(nn.Module):
         """
         scale_x, scale_y, shift_x, shift_y = theta.flatten(0, 1).unbind(1)
         zero = torch.zeros_like(scale_x)
-        # Differs from paper: Eq. 5 prints the shift in x in both rows.
+        # Differs from paper [T2]: Eq. 5 prints the shift in x in both rows.
         rows = torch.stack((scale_x, zero, shift_x, zero, scale_y, shift_y), dim=1)
         frames = maps.flatten(0, 1)
+        # Paper silent [T7]: corners are the centres of pixels.
         corners = self.align_corners
         grid = F.affine_grid(rows.view(-1, 2, 3), list(frames.shape), align_corners=corners)
         sampled = F.grid_sample(frames, grid, align_corners=corners)

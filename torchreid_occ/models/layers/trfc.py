@@ -45,14 +45,17 @@ class TRFC(nn.Module):
     def __init__(self, channels: int, scaled_attention: bool = False, gate: str = "scalar") -> None:
         super().__init__()
         check_choice("gate", gate, GATES)
+        # Paper silent [R12]: Eq. 10 prints no scale.
         self.scale = channels**-0.5 if scaled_attention else 1.0
         self.gate = nn.Linear(channels, 1 if gate == "scalar" else channels)
+        # Paper silent [R13]: W of Eq. 11 is not negative; ReLU keeps it so.
         with torch.no_grad():  # behind the ReLU, negative weights would have no gradient
             self.gate.weight.abs_()
             self.gate.bias.zero_()
 
     def forward(self, features: Tensor, num_frames: int) -> TrfcOutput:
         """Completes the features of clips of `num_frames` frames each; see `TrfcOutput`."""
+        # Paper silent [R11]: Eq. 10 is an empty softmax for one frame.
         if not torch.compiler.is_exporting() and num_frames == 1:
             return TrfcOutput(features, features, None, None)
         tracks = features.unflatten(0, (-1, num_frames)).transpose(1, 2)  # (B, N, T, D)

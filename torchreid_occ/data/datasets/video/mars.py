@@ -20,6 +20,7 @@ from torchreid_occ.utils.checks import check_choice
 
 JUNK = -1
 DISTRACTORS = 0
+# Paper silent [D3]: the video papers search query and gallery tracklets.
 GALLERIES = {
     "all": Counts(identities=636, tracklets=11310),
     "torchreid": Counts(identities=622, tracklets=9330),
