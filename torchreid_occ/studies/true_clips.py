@@ -17,6 +17,7 @@ from torchreid_occ.data.sampling import split_into_clips
 from torchreid_occ.data.supervision import Supervision, supervision_of
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.data.transforms import ClipTransform
+from torchreid_occ.utils.logs import printed_lines_logged
 
 
 class TrueClip(NamedTuple):
@@ -114,7 +115,8 @@ def load_true_dataset(config: CfgNode, root: str, split: int) -> dict[str, TrueD
     """
     name = config.data.sources[0]
     options = plain(config.data.options).get(name)
-    dataset = load_dataset(name, root, split, options=options)
+    with printed_lines_logged():
+        dataset = load_dataset(name, root, split, options=options)
     truth = ground_truth_of(dataset)
     visible = supervision_of(dataset)
     whole = None if truth is None else truth.whole()
@@ -123,7 +125,8 @@ def load_true_dataset(config: CfgNode, root: str, split: int) -> dict[str, TrueD
             f"Dataset {name!r} does not have its tracklets without occluders and masks of the "
             "person: choose one that has, such as 'occwalk_small'."
         )
-    clean = load_dataset(truth.clean.name, root, split, options=truth.clean.options)
+    with printed_lines_logged():
+        clean = load_dataset(truth.clean.name, root, split, options=truth.clean.options)
     without = tracklets_of(clean)
     return {
         part: TrueDataset(tracklets, without[part], visible, whole, truth)
