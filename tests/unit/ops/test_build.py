@@ -25,7 +25,7 @@ def test_a_binary_for_another_installation_is_left_alone(tmp_path, monkeypatch):
     binary.load()  # there is none: nothing to say
     library.write_bytes(b"no library")
     note.write_text(json.dumps({"torch": "1.0"}))
-    with pytest.warns(UserWarning, match=r"'torch': '1\.0'.*torchreid_occ\.ops\.build"):
+    with pytest.warns(UserWarning, match=r"'torch': '1\.0'.*torchreid-occ build-ops"):
         binary.load()
     note.write_text(json.dumps(binary.built_for()))
     with pytest.warns(UserWarning, match="does not load"):
