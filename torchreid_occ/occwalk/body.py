@@ -1,7 +1,10 @@
-"""The shapes of a walking person: which limb covers which, seen from any side."""
+"""Shapes of a walking person and their painting order, seen from any side."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
+from torchreid_occ.occwalk.arrays import Floats
 from torchreid_occ.occwalk.gait import Joint
 from torchreid_occ.occwalk.identity import Identity
 from torchreid_occ.occwalk.shapes import Shape, Surface, capsule, profile, shaded
@@ -32,7 +35,7 @@ BULK = {"tshirt": 1.0, "shirt": 1.03, "jacket": 1.14, "coat": 1.14}
 
 
 class BodyView:
-    """What painting a part needs: joints in the image, their depths, and how the body is turned.
+    """A body as seen by a camera: joints in the image, their depths, and the heading.
 
     Args:
         points: Image points of the joints in body heights.
@@ -43,27 +46,27 @@ class BodyView:
         points ``(T, joints, 2)``, depth ``(T, joints)``, heading ``(T,)``.
     """
 
-    def __init__(self, points: np.ndarray, depth: np.ndarray, heading: np.ndarray):
+    def __init__(self, points: Floats, depth: Floats, heading: Floats) -> None:
         self.points, self.depth = points, depth
         self.sin, self.cos = np.sin(heading), np.cos(heading)
 
-    def at(self, joint, forward=0.0, left=0.0, up=0.0):
-        """A joint's image points, moved within the body's own axes."""
+    def at(self, joint: Joint, forward: float = 0.0, left: float = 0.0, up: float = 0.0) -> Floats:
+        """Returns a joint's image points, moved along the body's axes."""
         return self.points[:, joint] + np.stack(
             [forward * self.sin + left * self.cos, np.full_like(self.sin, -up)], axis=-1
         )
 
-    def breadth(self, half_width, half_depth):
-        """Half the visible breadth of an upright solid of elliptical section."""
+    def breadth(self, half_width: float, half_depth: float) -> Floats:
+        """Returns half the visible breadth of an upright solid of elliptical section."""
         return np.hypot(half_width * self.cos, half_depth * self.sin)
 
 
 def body_shapes(identity: Identity, view: BodyView, light: float) -> list[Shape]:
-    """All shapes of a person.
+    """Lists all shapes of a person.
 
     Args:
-        identity: Who it is.
-        view: How the body is seen.
+        identity: The person.
+        view: The body as seen by the camera.
         light: -1 for light from the left, 1 from the right.
     """
     return [
@@ -75,7 +78,7 @@ def body_shapes(identity: Identity, view: BodyView, light: float) -> list[Shape]
     ]
 
 
-def _legs(identity, view, light):
+def _legs(identity: Identity, view: BodyView, light: float) -> list[Shape]:
     girth, kind = identity.body.girth, identity.lower.kind
     thigh_surface = Surface.SKIN if kind == "skirt" else Surface.LOWER
     shank_surface = Surface.LOWER if kind == "trousers" else Surface.SKIN
@@ -103,7 +106,7 @@ def _legs(identity, view, light):
     return shapes
 
 
-def _skirt(identity, view, light):
+def _skirt(identity: Identity, view: BodyView, light: float) -> list[Shape]:
     knees = (view.points[:, Joint.LEFT_KNEE] + view.points[:, Joint.RIGHT_KNEE]) / 2
     spread = np.abs(view.points[:, Joint.LEFT_KNEE, 0] - view.points[:, Joint.RIGHT_KNEE, 0]) / 2
     waist = view.at(Joint.PELVIS, up=0.06)
@@ -114,7 +117,7 @@ def _skirt(identity, view, light):
     return shaded(SKIRT, Surface.LOWER, profile(spine, widths), light)
 
 
-def _torso(identity, view, light):
+def _torso(identity: Identity, view: BodyView, light: float) -> list[Shape]:
     kind, girth = identity.upper.kind, identity.body.girth * BULK[identity.upper.kind]
     rows = [*TORSO_PROFILE, (HEMS[kind], 0.1 if kind != "coat" else 0.112, 0.08)]
     neck, pelvis = view.at(Joint.NECK), view.at(Joint.PELVIS)
@@ -134,7 +137,7 @@ def _torso(identity, view, light):
     ]
 
 
-def _arms(identity, view, light):
+def _arms(identity: Identity, view: BodyView, light: float) -> list[Shape]:
     kind, girth = identity.upper.kind, np.sqrt(identity.body.girth)
     bulk = girth * BULK[kind]
     shapes = []
@@ -159,8 +162,8 @@ def _arms(identity, view, light):
     return shapes
 
 
-def _head(identity, view, light):
-    """A skull of hair with a face on its front, then what is worn on it."""
+def _head(identity: Identity, view: BodyView, light: float) -> list[Shape]:
+    """Lists a skull of hair with a face in front, and a hat."""
     style, head = identity.body.hair_style, Joint.HEAD
     away = view.cos < -0.35  # the back of the head is turned to the camera
     face = capsule(view.at(head, 0.014, up=0.022), view.at(head, 0.018, up=-0.03), 0.048, 0.04)
@@ -188,7 +191,7 @@ def _head(identity, view, light):
     return shapes
 
 
-def _bag(identity, view, light):
+def _bag(identity: Identity, view: BodyView, light: float) -> list[Shape]:
     if identity.bag == "none":
         return []
     return {"backpack": _backpack, "messenger": _messenger, "handbag": _handbag}[identity.bag](
@@ -196,7 +199,7 @@ def _bag(identity, view, light):
     )
 
 
-def _backpack(view, light):
+def _backpack(view: BodyView, light: float) -> list[Shape]:
     rows = ((0.03, 0.06, 0.04), (-0.01, 0.085, 0.06), (-0.15, 0.095, 0.068), (-0.24, 0.08, 0.055))
     spine = np.stack([view.at(Joint.NECK, -0.115, up=up - 0.03) for up, _, _ in rows], axis=1)
     widths = np.stack([view.breadth(width, depth) for _, width, depth in rows], axis=1)
@@ -210,8 +213,8 @@ def _backpack(view, light):
     return shapes
 
 
-def _messenger(view, light):
-    """A bag at the left hip on a strap over the right shoulder."""
+def _messenger(view: BodyView, light: float) -> list[Shape]:
+    """Lists a bag at the left hip on a strap over the right shoulder."""
     hip = view.at(Joint.LEFT_HIP, left=0.055, up=-0.01)
     bag = capsule(hip - [0.0, 0.02], np.add(hip, [0.0, 0.05]), 0.058, 0.062)
     near = -view.sin > -0.3
@@ -222,7 +225,7 @@ def _messenger(view, light):
     ]
 
 
-def _handbag(view, light):
+def _handbag(view: BodyView, light: float) -> list[Shape]:
     wrist = view.at(Joint.RIGHT_WRIST, up=-0.03)
     top, bottom = (view.at(Joint.RIGHT_WRIST, up=up) for up in (-0.08, -0.13))
     bag = capsule(top, bottom, 0.045, 0.058)
@@ -231,5 +234,5 @@ def _handbag(view, light):
     return shaded(order, Surface.BAG, handle, light) + shaded(order, Surface.BAG, bag, light)
 
 
-def _mean_depth(view, side, names):
+def _mean_depth(view: BodyView, side: str, names: Sequence[str]) -> Floats:
     return np.mean([view.depth[:, Joint[f"{side}_{name}"]] for name in names], axis=0)

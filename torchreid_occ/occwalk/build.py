@@ -1,38 +1,41 @@
-"""A rendering on disk: made once, under a lock, resumable, and complete or absent."""
+"""A rendering on disk: made once, under a lock, resumable, and atomic."""
 
 import hashlib
 import json
 import os
 import shutil
 import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import IO
 
 from tqdm import tqdm
 
+from torchreid_occ._types import StrPath
 from torchreid_occ.occwalk.frozen import FROZEN
 from torchreid_occ.occwalk.parallel import render_in_workers
 from torchreid_occ.occwalk.presets import VERSION, Preset
-from torchreid_occ.occwalk.protocol import list_tracklets
+from torchreid_occ.occwalk.protocol import TrackletSpec, list_tracklets
 from torchreid_occ.occwalk.records import data_folder, read_record, render_record
 from torchreid_occ.utils.files import write_text
 from torchreid_occ.utils.locks import try_lock, wait_for_lock
 
-FRAMES_PER_WORKER = 2000  # a worker takes seconds to start, as long as it takes to render these
+FRAMES_PER_WORKER = 2000  # starting a worker takes as long as rendering these
 
 
-def build(preset: Preset, seed: int, root: str = "", workers: int | None = None) -> Path:
+def build(preset: Preset, seed: int, root: StrPath = "", workers: int | None = None) -> Path:
     """Renders a preset unless it is there already, and returns its folder.
 
-    Processes that ask at the same time wait for the one that renders. What a killed one has
-    finished is kept: the next one goes on from there.
+    Other processes wait for the one that renders. Tracklets that a killed process has finished are
+    kept, and the next process continues.
 
     Args:
-        preset: What to render.
+        preset: Size of the rendering.
         seed: Seed of the rendering.
         root: Folder that holds the datasets.
-        workers: Number of processes; by default one per core where there is enough to do.
+        workers: Number of processes; None takes one per core, fewer for a small rendering.
 
     Raises:
         ValueError: If the rendering is not there and cannot be written below the root.
@@ -48,15 +51,15 @@ def build(preset: Preset, seed: int, root: str = "", workers: int | None = None)
 
 
 @contextmanager
-def _lock(parent, name):
-    """Holds a lock, which the kernel takes back when this process and its workers are gone."""
+def _lock(parent: Path, name: str) -> Iterator[IO[str]]:
+    """Holds a lock, which the kernel releases when this process and its workers have ended."""
     try:
         parent.mkdir(parents=True, exist_ok=True)
         file = (parent / f".{name}.lock").open("w")
     except OSError as error:
         raise ValueError(
             f"{name} is rendered before its first use, but {parent} cannot be written ({error}). "
-            "Pass --root with a folder that can (config key data.root)."
+            "Set data.root to a writable folder."
         ) from error
     with file:
         if not try_lock(file):
@@ -65,10 +68,10 @@ def _lock(parent, name):
         yield file
 
 
-def _render(folder, preset, seed, workers, lock):
-    """Renders into a hidden sibling folder, which is renamed when all is done."""
+def _render(folder: Path, preset: Preset, seed: int, workers: int | None, lock: IO[str]) -> None:
+    """Renders into a hidden sibling folder, which is renamed at the end."""
     partial = folder.with_name(f".{folder.name}.partial")
-    if not data_folder(partial).exists():  # records of a rendering that was moved, then deleted
+    if not data_folder(partial).exists():  # stale records: the folder was renamed
         shutil.rmtree(partial, ignore_errors=True)
     specs = list_tracklets(preset, seed)
     pending = [spec for spec in specs if read_record(partial, spec) is None]
@@ -90,23 +93,27 @@ def _render(folder, preset, seed, workers, lock):
     print(f"=> Rendered in {time.monotonic() - started:.0f} s", flush=True)
 
 
-def _sha256(preset, seed, hashes):
-    """Hash of all tracklets' hashes; says so if it is not the frozen one."""
+def _sha256(preset: Preset, seed: int, hashes: Mapping[str, str]) -> str:
+    """Returns the hash of all tracklets' hashes; warns if it is not the frozen one."""
     found = hashlib.sha256("".join(hashes.values()).encode()).hexdigest()
     if found != FROZEN.get((VERSION, preset.name, seed), found):
         print(
             f"=> WARNING: this rendering of {preset.name}, seed {seed}, is not the frozen one. "
-            "Numbers on it do not compare with others': OpenCV is another version than "
+            "Numbers on it cannot be compared with others': OpenCV is another version than "
             "constraints.txt names, or the renderer was changed.",
             flush=True,
         )
     return found
 
 
-def _write_index(partial, specs, preset, seed):
-    """Writes the files that speak of all tracklets."""
+def _write_index(partial: Path, specs: list[TrackletSpec], preset: Preset, seed: int) -> None:
+    """Writes the key points, the occlusion and the manifest of all tracklets."""
     data = data_folder(partial)
-    found = {spec.folder: read_record(partial, spec) for spec in specs}
+    found = {}
+    for spec in specs:
+        record = read_record(partial, spec)
+        assert record is not None, f"{spec.folder} is not rendered"
+        found[spec.folder] = record
     for name, path in (
         ("keypoints", "keypoints.json"),
         ("occlusion", "ground_truth/occlusion.json"),

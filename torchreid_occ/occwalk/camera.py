@@ -1,4 +1,4 @@
-"""Cameras: where they look, how people pass them, and what lens, light and codec do to a frame."""
+"""Cameras: panorama, direction of passers-by, and the effects of lens, light and codec."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -6,21 +6,22 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from torchreid_occ.occwalk.arrays import Floats, Pixels
 from torchreid_occ.occwalk.keys import keyed_rng
 from torchreid_occ.occwalk.scene import draw_panorama
 
-# Cameras take turns in how people pass them (degrees; 0: towards the camera, 90: to its right).
+# By camera, cyclically, the two directions of walking in degrees: 0 towards it, 90 to its right.
 HEADINGS = ((90.0, -90.0), (40.0, -140.0), (0.0, 180.0))
 HEADING_SPREAD = 12.0  # standard deviation between tracklets
 
 
 @dataclass(frozen=True)
 class Camera:
-    """What stays the same in all tracklets of a camera.
+    """Properties of a camera, the same in all its tracklets.
 
     Attributes:
-        panorama: The place it looks at, in canvas pixels.
-        headings: The two ways people walk by, in degrees.
+        panorama: Its background, in canvas pixels.
+        headings: The two directions of walking, in degrees.
         pitch: Angle by which it looks down, in radians.
         light: -1 for light from the left, 1 from the right.
         gains: Factors of blue, green and red: brightness and colour cast.
@@ -28,14 +29,14 @@ class Camera:
         blur: Standard deviation of its blur, in frame pixels.
         noise: Standard deviation of its noise, in grey levels.
         quality: JPEG quality.
-        jitter: How much its person detector wobbles, in box heights.
+        jitter: Jitter of its person detector, in box heights.
     """
 
-    panorama: np.ndarray
+    panorama: Pixels
     headings: tuple[float, float]
     pitch: float
     light: float
-    gains: np.ndarray
+    gains: Floats
     gamma: float
     blur: float
     noise: float
@@ -45,12 +46,12 @@ class Camera:
 
 @lru_cache(maxsize=16)
 def make_camera(seed: int, camid: int, height: int, width: int) -> Camera:
-    """The camera of an id.
+    """Returns a camera by number.
 
     Args:
         seed: Seed of the rendering.
         camid: Number of the camera from 0.
-        height: Height of the canvas that frames are painted on.
+        height: Height of the canvas on which frames are painted.
         width: Its width.
     """
     rng = keyed_rng(seed, "camera", camid)
@@ -69,11 +70,11 @@ def make_camera(seed: int, camid: int, height: int, width: int) -> Camera:
 
 
 class Exposure:
-    """Turns clean pixels into what a camera records in one tracklet.
+    """Effects of a camera on the pictures of one tracklet.
 
     Args:
         camera: The camera.
-        rng: Draws what differs from tracklet to tracklet.
+        rng: Draws what differs between tracklets.
         length: Number of frames.
         height: Height of a frame.
         width: Width of a frame.
@@ -81,21 +82,21 @@ class Exposure:
 
     def __init__(
         self, camera: Camera, rng: np.random.Generator, length: int, height: int, width: int
-    ):
+    ) -> None:
         gains = camera.gains * rng.uniform(0.85, 1.12)
         levels = (np.arange(256) / 255)[:, None] ** (camera.gamma * rng.uniform(0.93, 1.08))
         self._table = np.clip(levels * gains * 255, 0, 255).astype(np.uint8).reshape(256, 1, 3)
         blur = camera.blur * rng.uniform(0.8, 1.4)
-        self._blur = blur * rng.uniform(1.0, 1.8), blur  # walking smears frames sideways
+        self._blur = blur * rng.uniform(1.0, 1.8), blur  # horizontal motion blur
         field = rng.normal(0, camera.noise, (2 * height, 2 * width, 3))
         self._noise = np.clip(np.rint(field), -100, 100).astype(np.int16)
         self._corners = rng.integers((height + 1, width + 1), size=(length, 2)).tolist()
 
-    def take(self, picture: np.ndarray, frame: int) -> np.ndarray:
-        """Records a picture at a frame's time, which decides the noise.
+    def take(self, picture: Pixels, frame: int) -> Pixels:
+        """Records a picture; the noise depends on the frame.
 
         Args:
-            picture: What is before the camera.
+            picture: The picture in front of the camera.
             frame: Number of the frame.
 
         Shape:

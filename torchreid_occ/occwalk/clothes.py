@@ -1,16 +1,20 @@
 """Colours and patterns: from the labels of a body to its pixels."""
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import cv2
 import numpy as np
 
+from torchreid_occ.occwalk.arrays import Flags, Floats, Pixels
 from torchreid_occ.occwalk.identity import Garment, Identity
 from torchreid_occ.occwalk.shapes import SHADES, Surface, label_of
 
 SHADE_FACTORS = (0.62, 0.84, 1.04)
 
 
-def palette(identity: Identity) -> np.ndarray:
-    """The colour of each label, as a look-up table. Shape: ``(256, 1, 3)``."""
+def palette(identity: Identity) -> Pixels:
+    """Returns the colour of each label as a look-up table. Shape: ``(256, 1, 3)``."""
     colours = {
         Surface.SKIN: identity.body.skin,
         Surface.HAIR: identity.body.hair,
@@ -30,25 +34,33 @@ def palette(identity: Identity) -> np.ndarray:
 
 
 class Pattern:
-    """A garment's pattern, fixed to a point of the body, that turns labels into those of the trim.
+    """A garment's pattern, fixed to a point of the body; it changes labels to those of the trim.
 
     Args:
         garment: The garment.
         surface: Its surface; the next one is its trim.
         unit: Pixels per body height.
-        facing: Cosine of the heading: a logo and a band are seen from the front alone.
-        canvas: Height and width of the images to dress.
+        facing: Cosine of the heading; a logo is visible only from the front.
+        canvas: Height and width of the images.
     """
 
-    def __init__(self, garment: Garment, surface: Surface, unit: float, facing: float, canvas):
+    def __init__(
+        self,
+        garment: Garment,
+        surface: Surface,
+        unit: float,
+        facing: float,
+        canvas: tuple[int, int],
+    ) -> None:
         self._range = label_of(surface, 0), label_of(surface, SHADES - 1)
         self._half = np.array(canvas)
-        rows, columns = np.indices(2 * self._half) - self._half[:, None, None]
+        height, width = canvas
+        rows, columns = np.indices((2 * height, 2 * width)) - self._half[:, None, None]
         mask = PATTERNS[garment.pattern](rows / unit, columns / unit, garment.pattern_scale, facing)
         self._offsets = None if mask is None else (mask * SHADES).astype(np.uint8)
 
-    def apply(self, labels: np.ndarray, anchor: np.ndarray):
-        """Dresses a body in place.
+    def apply(self, labels: Pixels, anchor: Floats) -> None:
+        """Changes the labels of a body in place.
 
         Args:
             labels: Labels of a body.
@@ -63,41 +75,43 @@ class Pattern:
         cv2.add(labels, offsets, dst=labels, mask=cv2.inRange(labels, *self._range))
 
 
-def _plain(rows, columns, scale, facing):
+def _plain(rows: Floats, columns: Floats, scale: float, facing: float) -> None:
     return None
 
 
-def _hoops(rows, columns, scale, facing):
+def _hoops(rows: Floats, columns: Floats, scale: float, facing: float) -> Flags:
     return (rows / (0.075 * scale)) % 1 < 0.5
 
 
-def _stripes(rows, columns, scale, facing):
+def _stripes(rows: Floats, columns: Floats, scale: float, facing: float) -> Flags:
     return (columns / (0.06 * scale) + 0.25) % 1 < 0.5
 
 
-def _checks(rows, columns, scale, facing):
+def _checks(rows: Floats, columns: Floats, scale: float, facing: float) -> Flags:
     return (np.floor(rows / (0.05 * scale)) + np.floor(columns / (0.05 * scale))) % 2 < 1
 
 
-def _dots(rows, columns, scale, facing):
+def _dots(rows: Floats, columns: Floats, scale: float, facing: float) -> Flags:
     step = 0.075 * scale
     shifted = columns + step / 2 * (np.floor(rows / step) % 2)
     return np.hypot(rows % step - step / 2, shifted % step - step / 2) < 0.3 * step
 
 
-def _block(rows, columns, scale, facing):
+def _block(rows: Floats, columns: Floats, scale: float, facing: float) -> Flags:
     return rows > 0.06 * scale - 0.02
 
 
-def _logo(rows, columns, scale, facing):
+def _logo(rows: Floats, columns: Floats, scale: float, facing: float) -> Flags:
     return (facing > 0.2) & (np.hypot(rows, columns / 1.1) < 0.055 * scale)
 
 
-def _band(rows, columns, scale, facing):
+def _band(rows: Floats, columns: Floats, scale: float, facing: float) -> Flags:
     return np.abs(rows) < 0.04 * scale
 
 
-PATTERNS = {
+# Where the trim is, from rows and columns in body heights, the scale and the facing.
+Draw: TypeAlias = Callable[[Floats, Floats, float, float], Flags | None]
+PATTERNS: dict[str, Draw] = {
     "plain": _plain,
     "hoops": _hoops,
     "stripes": _stripes,

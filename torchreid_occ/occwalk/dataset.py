@@ -1,9 +1,19 @@
 """OccWalk as datasets of torchreid."""
 
 import re
+from pathlib import Path
+from typing import Any
 
 from torchreid_occ._registry import register_dataset
-from torchreid_occ.data.datasets.base import TrackletDataset, frames_in, relabel, subfolders
+from torchreid_occ._types import StrPath
+from torchreid_occ.data.datasets.base import (
+    ListedTracklet,
+    Subsets,
+    TrackletDataset,
+    frames_in,
+    relabel,
+    subfolders,
+)
 from torchreid_occ.data.supervision import Supervision
 from torchreid_occ.occwalk.build import build
 from torchreid_occ.occwalk.ground_truth import OccWalkGroundTruth
@@ -15,36 +25,38 @@ class OccWalk(TrackletDataset):
     """Pedestrians rendered on video under occlusion, with pixel ground truth; no download.
 
     Reference: protocol of Occluded-DukeMTMC-VideoReID (RFCnet, section 5). Layout: see
-    :mod:`torchreid_occ.occwalk.files`. It is rendered when it is not there yet.
+    :mod:`torchreid_occ.occwalk.files`. It is rendered on first use.
 
     Args:
         root: Folder that holds the datasets.
-        split_id: Seed of the rendering: another one gives other people, places and occluders.
-        seed: Takes the place of `split_id`.
+        split_id: Seed of the rendering: another seed gives other people, places and occluders.
+        seed: Seed of the rendering instead of `split_id`.
         **kwargs: torchreid's.
     """
 
-    preset = None  # name of the preset
-    clean = False  # whether these are the same tracklets before anything hid the people
+    preset: str  # name of the preset
+    clean = False  # whether the frames are without occluders
 
-    def __init__(self, root="", split_id=0, seed=None, **kwargs):
+    def __init__(
+        self, root: StrPath = "", split_id: int = 0, seed: int | None = None, **kwargs: Any
+    ) -> None:
         self._options = {} if seed is None else {"seed": seed}
         self.dataset_dir = build(PRESETS[self.preset], split_id if seed is None else seed, root)
         super().__init__(root, split_id, **kwargs)
 
-    def read(self, split_id):
+    def read(self, split_id: int) -> Subsets:
         """Lists the items; pids of query and gallery are those of the file names."""
         folder = self.dataset_dir / "ground_truth/clean" if self.clean else self.dataset_dir
         train, query, gallery = (_read_split(folder, split) for split in SPLITS)
         return relabel(train), query, gallery
 
-    def supervision(self):
-        """True key point lines and true masks of what the frames show of the person."""
+    def supervision(self) -> Supervision:
+        """Returns the true key point lines and the true masks of the visible person."""
         masks = "ground_truth/whole" if self.clean else "foreground"
         return Supervision(str(self.dataset_dir / "keypoints.json"), str(self.dataset_dir / masks))
 
     def ground_truth(self) -> OccWalkGroundTruth:
-        """Returns what the renderer knows of the occluders."""
+        """Returns the ground truth of the occluders."""
         query = [paths for paths, *_ in self.query]
         return OccWalkGroundTruth(self.dataset_dir, self.preset, self.clean, query, self._options)
 
@@ -91,11 +103,12 @@ class OccWalkFullClean(OccWalkFull):
     clean = True
 
 
-def _read_split(folder, split):
+def _read_split(folder: Path, split: str) -> list[ListedTracklet]:
     items = []
     for person in subfolders(folder / split):
         for tracklet in subfolders(person):
             frames = frames_in(tracklet)
-            camera = int(re.search(r"_C(\d+)_F\d+_X\d+\.jpg$", frames[0])[1])
-            items.append((frames, int(person.name), camera - 1))
+            camera = re.search(r"_C(\d+)_F\d+_X\d+\.jpg$", frames[0])
+            assert camera is not None, f"OccWalk names no frame like {frames[0]}"
+            items.append((frames, int(person.name), int(camera[1]) - 1))
     return items

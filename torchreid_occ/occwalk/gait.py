@@ -4,6 +4,7 @@ from enum import IntEnum, auto
 
 import numpy as np
 
+from torchreid_occ.occwalk.arrays import Floats
 from torchreid_occ.occwalk.identity import Body, Gait
 
 NECK_HEIGHT = 0.83
@@ -35,8 +36,8 @@ class Joint(IntEnum):
     RIGHT_TOE = auto()
 
 
-def walk(body: Body, gait: Gait, phase: np.ndarray) -> np.ndarray:
-    """Joint positions at phases of the walk cycle, in body heights.
+def walk(body: Body, gait: Gait, phase: Floats) -> Floats:
+    """Computes joint positions at phases of the walk cycle, in body heights.
 
     Args:
         body: Proportions.
@@ -53,14 +54,16 @@ def walk(body: Body, gait: Gait, phase: np.ndarray) -> np.ndarray:
     for side, sign, offset in (("LEFT", 1.0, 0.0), ("RIGHT", -1.0, 0.5)):
         _place_leg(joints, side, sign, body, gait, phase + offset)
         _place_arm(joints, side, sign, body, gait, phase + offset)
-    # The body rides on the lower foot, which makes it bob twice per cycle.
+    # The lower foot stays on the ground, so the body moves up and down twice per cycle.
     feet = [Joint.LEFT_ANKLE, Joint.RIGHT_ANKLE, Joint.LEFT_TOE, Joint.RIGHT_TOE]
     joints[..., 2] += ANKLE_HEIGHT - joints[:, feet, 2].min(axis=1, keepdims=True)
     return joints
 
 
-def _place_leg(joints, side, sign, body, gait, phase):
-    """Thigh swings as a cosine; the knee bends a little under load and much in the swing."""
+def _place_leg(
+    joints: Floats, side: str, sign: float, body: Body, gait: Gait, phase: Floats
+) -> None:
+    """Places a leg: the thigh swings as a cosine, the knee bends most in the swing phase."""
     thigh = gait.stride * np.cos(2 * np.pi * phase) + 0.06
     knee = 0.08 + 0.2 * _bump(phase, 0.12, 0.08) + 1.0 * _bump(phase, 0.72, 0.11)
     shank = thigh - knee
@@ -74,8 +77,10 @@ def _place_leg(joints, side, sign, body, gait, phase):
     joints[:, Joint[f"{side}_TOE"]] = toe
 
 
-def _place_arm(joints, side, sign, body, gait, phase):
-    """Each arm swings against the leg of its side."""
+def _place_arm(
+    joints: Floats, side: str, sign: float, body: Body, gait: Gait, phase: Floats
+) -> None:
+    """Places an arm, which swings against the leg of its side."""
     swing = -gait.arm_swing * np.cos(2 * np.pi * phase)
     forearm = swing + gait.elbow + 0.35 * np.maximum(swing, 0)
     height = SHOULDER_HEIGHT - NECK_HEIGHT
@@ -87,19 +92,19 @@ def _place_arm(joints, side, sign, body, gait, phase):
     joints[:, Joint[f"{side}_WRIST"]] = elbow + FOREARM * _down(forearm)
 
 
-def _down(angle):
-    """Unit vectors that hang down at angle 0 and point forward at a right angle."""
+def _down(angle: Floats) -> Floats:
+    """Returns unit vectors that hang down at angle 0 and point forward at a right angle."""
     return np.stack([np.sin(angle), np.zeros_like(angle), -np.cos(angle)], axis=-1)
 
 
-def _bump(phase, centre, width):
-    """A periodic bump of height 1."""
+def _bump(phase: Floats, centre: float, width: float) -> Floats:
+    """Computes a periodic bump of height 1."""
     distance = (phase - centre + 0.5) % 1.0 - 0.5
     return np.exp(-0.5 * (distance / width) ** 2)
 
 
-def project(joints: np.ndarray, heading: np.ndarray, pitch: float) -> tuple[np.ndarray, np.ndarray]:
-    """Sees the joints from a distant camera.
+def project(joints: Floats, heading: Floats, pitch: float) -> tuple[Floats, Floats]:
+    """Projects the joints into a distant camera.
 
     Args:
         joints: Joint positions from :func:`walk`.

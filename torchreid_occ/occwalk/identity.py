@@ -1,12 +1,15 @@
-"""Who walks: body, gait and clothes, and pairs that differ in one garment only."""
+"""Identities: body, gait and clothes, with pairs that differ in one garment only."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
 from torchreid_occ.occwalk.keys import keyed_rng
 
-Colour = tuple[int, int, int]  # blue, green, red, as OpenCV keeps them
+T = TypeVar("T")
+Colour: TypeAlias = tuple[int, int, int]  # blue, green, red, as in OpenCV
 
 SKINS = ((176, 202, 236), (150, 180, 222), (118, 152, 200), (84, 116, 168), (58, 82, 124))
 HAIRS = ((22, 22, 26), (30, 44, 66), (44, 78, 120), (96, 160, 200), (150, 150, 152), (40, 60, 150))
@@ -46,7 +49,7 @@ class Garment:
 
 @dataclass(frozen=True)
 class Body:
-    """Proportions in body heights, and what is not taken off."""
+    """Proportions in body heights, skin and hair."""
 
     shoulder: float
     hip: float
@@ -59,7 +62,7 @@ class Body:
 
 @dataclass(frozen=True)
 class Gait:
-    """How somebody walks: angles in radians, and walk cycles per frame."""
+    """Manner of walking: angles in radians, and walk cycles per frame."""
 
     stride: float
     arm_swing: float
@@ -70,7 +73,7 @@ class Gait:
 
 @dataclass(frozen=True)
 class Identity:
-    """Everything that makes a person recognisable from tracklet to tracklet."""
+    """Appearance of a person, the same in all tracklets."""
 
     body: Body
     gait: Gait
@@ -84,10 +87,10 @@ class Identity:
 
 
 def make_identity(seed: int, group: str, index: int) -> Identity:
-    """The identity of an index within a group of people ("train", "test", ...).
+    """Returns the identity of an index within a group of people ("train", "test", ...).
 
-    Of every four people the second is a near-twin of the first: the same but for the lower garment,
-    in every other four but for the upper garment. Hiding that garment hides who it is.
+    Of every four people the second is a near-twin of the first, which differs only in the lower
+    garment, in every other four in the upper garment: without it the two are the same.
 
     Args:
         seed: Seed of the rendering.
@@ -99,14 +102,22 @@ def make_identity(seed: int, group: str, index: int) -> Identity:
         return _draw_identity(keyed_rng(seed, "identity", group, index))
     twin = make_identity(seed, group, index - 1)
     rng = keyed_rng(seed, "twin", group, index)
-    half, draw = ("lower", _draw_lower) if block % 2 == 0 else ("upper", _draw_upper)
-    garment = draw(rng)
-    while _colour_distance(garment, getattr(twin, half)) < TWIN_COLOUR_DISTANCE:
-        garment = draw(rng)
-    return replace(twin, **{half: garment})
+    if block % 2 == 0:
+        return replace(twin, lower=_draw_other(rng, _draw_lower, twin.lower))
+    return replace(twin, upper=_draw_other(rng, _draw_upper, twin.upper))
 
 
-def _draw_identity(rng):
+def _draw_other(
+    rng: np.random.Generator, draw: Callable[[np.random.Generator], Garment], garment: Garment
+) -> Garment:
+    """Draws a garment until its colour is far from another garment's."""
+    other = draw(rng)
+    while _colour_distance(other, garment) < TWIN_COLOUR_DISTANCE:
+        other = draw(rng)
+    return other
+
+
+def _draw_identity(rng: np.random.Generator) -> Identity:
     body = Body(
         shoulder=rng.uniform(0.1, 0.125),
         hip=rng.uniform(0.05, 0.065),
@@ -136,19 +147,26 @@ def _draw_identity(rng):
     )
 
 
-def _draw_upper(rng):
+def _draw_upper(rng: np.random.Generator) -> Garment:
     return _draw_garment(
         rng, UPPER_COLOURS, UPPER_KINDS, UPPER_ODDS, UPPER_PATTERNS, UPPER_PATTERN_ODDS
     )
 
 
-def _draw_lower(rng):
+def _draw_lower(rng: np.random.Generator) -> Garment:
     return _draw_garment(
         rng, LOWER_COLOURS, LOWER_KINDS, LOWER_ODDS, LOWER_PATTERNS, LOWER_PATTERN_ODDS
     )
 
 
-def _draw_garment(rng, colours, kinds, kind_odds, patterns, pattern_odds):
+def _draw_garment(
+    rng: np.random.Generator,
+    colours: Sequence[Colour],
+    kinds: Sequence[str],
+    kind_odds: Sequence[float],
+    patterns: Sequence[str],
+    pattern_odds: Sequence[float],
+) -> Garment:
     colour, trim = (colours[index] for index in rng.choice(len(colours), 2, replace=False))
     return Garment(
         kind=str(rng.choice(kinds, p=kind_odds)),
@@ -159,14 +177,15 @@ def _draw_garment(rng, colours, kinds, kind_odds, patterns, pattern_odds):
     )
 
 
-def _pick(rng, choices):
-    return choices[rng.integers(len(choices))]
+def _pick(rng: np.random.Generator, choices: Sequence[T]) -> T:
+    return choices[int(rng.integers(len(choices)))]
 
 
-def _vary(rng, colour):
-    """A colour near the given one, so that a palette of a dozen dresses hundreds."""
-    return tuple(int(value) for value in np.clip(np.add(colour, rng.integers(-18, 19, 3)), 8, 247))
+def _vary(rng: np.random.Generator, colour: Colour) -> Colour:
+    """Draws a colour near another one, so that a dozen colours suffice for hundreds of people."""
+    blue, green, red = np.clip(np.add(colour, rng.integers(-18, 19, 3)), 8, 247).tolist()
+    return blue, green, red
 
 
-def _colour_distance(one, other):
+def _colour_distance(one: Garment, other: Garment) -> float:
     return float(np.linalg.norm(np.subtract(one.colour, other.colour)))

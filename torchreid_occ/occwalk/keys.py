@@ -1,4 +1,4 @@
-"""Random generators named by what they draw, so that nothing depends on the order of drawing."""
+"""Random number generators by key, so that draws do not depend on each other's order."""
 
 import zlib
 
@@ -8,7 +8,7 @@ from torchreid_occ.occwalk.presets import VERSION
 
 
 def keyed_rng(*key: int | str) -> np.random.Generator:
-    """A generator that depends on the renderer's version and the key alone.
+    """Returns a generator that depends only on the renderer's version and the key.
 
     Args:
         *key: Non-negative integers and names, e.g. ``(seed, "identity", split, index)``.

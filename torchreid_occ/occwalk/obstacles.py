@@ -1,7 +1,9 @@
-"""The things that may stand in the way: one pool for training, another for the test."""
+"""Obstacles: one pool for training, another for the test."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+
+import numpy as np
 
 from torchreid_occ.occwalk import sprites
 from torchreid_occ.occwalk.identity import Colour
@@ -12,19 +14,19 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Obstacle:
-    """A kind of thing in its colours.
+    """A kind of obstacle.
 
     Attributes:
         draw: Paints it: ``draw(rng, height, width, colour)``.
-        reach: How it gets in the way: "upright" hides columns, "low" hides from the ground up,
+        reach: What it hides: "upright" hides columns, "low" hides from the ground up,
             "hanging" from the head down.
         cover: Smallest and largest share of the body's breadth (upright) or height it hides.
-        colours: What it is painted in.
-        aspect: Smallest and largest breadth by height of what is low.
-        vertical: How often it comes from below or above instead of from a side.
+        colours: Its colours.
+        aspect: Smallest and largest breadth by height, of low obstacles.
+        vertical: Probability that it enters from below or above instead of from a side.
     """
 
-    draw: Callable[..., Sprite]
+    draw: Callable[[np.random.Generator, int, int, Colour], Sprite]
     reach: str
     cover: Range
     colours: tuple[Colour, ...]
@@ -33,7 +35,7 @@ class Obstacle:
 
 
 # The paper removed training tracklets with the obstacles of the test set (section 5.1), so the two
-# pools share no shape and no colour. The people who pass by are different ones as well.
+# pools share no shape and no colour. The people who pass by differ as well.
 POOLS = {
     "train": (
         Obstacle(sprites.lamp_post, "upright", (0.2, 0.45), ((74, 96, 70), (88, 84, 80))),

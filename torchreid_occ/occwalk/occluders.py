@@ -1,9 +1,10 @@
-"""What stands in the way: how things and people cross the frames."""
+"""Occluders: how obstacles and people cross the frames."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from torchreid_occ.occwalk.arrays import Floats, Pixels
 from torchreid_occ.occwalk.identity import make_identity
 from torchreid_occ.occwalk.obstacles import POOLS
 from torchreid_occ.occwalk.sprites import Sprite
@@ -12,21 +13,21 @@ from torchreid_occ.occwalk.walker import Walker
 PASSER_ODDS = 0.3
 PASSERS = 1000  # different people who pass by, per pool
 LONGEST_WINDOW = 48  # frames that one or two occluders hide; more frames take more of them
-BRISK = 16  # frames within which something crosses evenly
-LINGERING = 0.6  # what takes longer slows down by this much midway, so as not to hide little long
+BRISK = 16  # frames up to which an occluder crosses at constant speed
+LINGERING = 0.6  # slower ones slow down by this much midway, so that they hide much of the body
 
 
 class Layer(NamedTuple):
-    """What an occluder puts before one frame: pixels, their mask, and the place of their corner."""
+    """An occluder in one frame: its pixels, their mask, and their upper left corner."""
 
-    picture: np.ndarray
-    mask: np.ndarray
+    picture: Pixels
+    mask: Pixels
     left: int
     top: int
 
 
-class Target(NamedTuple):
-    """The walk that is to be hidden, in canvas pixels.
+class WalkBounds(NamedTuple):
+    """Where the walk to be hidden is, in canvas pixels.
 
     Attributes:
         left: First column of the body, on average.
@@ -43,64 +44,77 @@ class Target(NamedTuple):
     right: float
     top: float
     ground: float
-    shift: np.ndarray
+    shift: Floats
     canvas: tuple[int, int]
     pitch: float
     light: float
 
 
 class Slider:
-    """A thing that slides over the frames.
+    """An obstacle that slides over the frames.
 
     Args:
-        sprite: What it looks like.
+        sprite: Its picture.
         corners: Place of its upper left corner. Shape ``(T, 2)``.
     """
 
-    def __init__(self, sprite: Sprite, corners: np.ndarray):
+    def __init__(self, sprite: Sprite, corners: Floats) -> None:
         self._sprite = sprite
-        self._corners = np.rint(corners).astype(int).tolist()
+        self._corners: list[tuple[int, int]] = [
+            (left, top) for left, top in np.rint(corners).astype(int).tolist()
+        ]
 
     def layer(self, frame: int) -> Layer:
-        """Its pixels in a frame."""
-        return Layer(*self._sprite, *self._corners[frame])
+        """Returns its pixels in a frame."""
+        left, top = self._corners[frame]
+        return Layer(*self._sprite, left, top)
 
 
 class Passer:
-    """Another person who walks by in front."""
+    """Another person who walks by in front.
 
-    def __init__(self, walker: Walker):
+    Args:
+        walker: The other person's walk.
+    """
+
+    def __init__(self, walker: Walker) -> None:
         self._walker = walker
 
     def layer(self, frame: int) -> Layer:
-        """Its pixels in a frame."""
+        """Returns its pixels in a frame."""
         labels = self._walker.labels(frame)
         return Layer(self._walker.colours(labels), (labels > 0).astype(np.uint8) * 255, 0, 0)
 
 
+Occluder: TypeAlias = Slider | Passer
+Window: TypeAlias = tuple[int, int]  # first frame, and the frame after the last
+
+
 def draw_occluders(
-    rng: np.random.Generator, seed: int, pool: str, target: Target, num_occluded: int
-) -> list[Slider | Passer]:
-    """Occluders that cross a tracklet, one after the other.
+    rng: np.random.Generator, seed: int, pool: str, bounds: WalkBounds, num_occluded: int
+) -> list[Occluder]:
+    """Draws occluders that cross a tracklet one after the other.
 
     Args:
-        rng: Draws them and their ways.
+        rng: Random number generator.
         seed: Seed of the rendering, for the people who pass by.
         pool: Name of the pool.
-        target: The walk to hide.
+        bounds: Where the walk to be hidden is.
         num_occluded: Number of frames in which something should cover the body.
     """
-    occluders = []
-    for window in _draw_windows(rng, 0, len(target.shift), num_occluded):
+    occluders: list[Occluder] = []
+    for window in _draw_windows(rng, 0, len(bounds.shift), num_occluded):
         if rng.random() < PASSER_ODDS:
-            occluders.append(_draw_passer(rng, seed, pool, target, window))
+            occluders.append(_draw_passer(rng, seed, pool, bounds, window))
         else:
-            occluders.append(_draw_obstacle(rng, pool, target, window))
+            occluders.append(_draw_obstacle(rng, pool, bounds, window))
     return occluders
 
 
-def _draw_windows(rng, start, length, num_occluded):
-    """Windows of frames, from a start on, that hold the wanted number together."""
+def _draw_windows(
+    rng: np.random.Generator, start: int, length: int, num_occluded: int
+) -> list[Window]:
+    """Draws windows of frames after a start that have a given number of frames together."""
     spare = length - num_occluded
     if num_occluded > LONGEST_WINDOW:
         half = num_occluded // 2
@@ -117,71 +131,77 @@ def _draw_windows(rng, start, length, num_occluded):
     return [(start, start + num_occluded)]
 
 
-def _draw_obstacle(rng, pool, target, window):
-    """A thing of the pool that is passed by, or that comes into the frame from below or above."""
+def _draw_obstacle(
+    rng: np.random.Generator, pool: str, bounds: WalkBounds, window: Window
+) -> Slider:
+    """Draws an obstacle that the walker passes, or that enters the frame from below or above."""
     obstacle = POOLS[pool][rng.integers(len(POOLS[pool]))]
     colour = obstacle.colours[rng.integers(len(obstacle.colours))]
     cover = rng.uniform(*obstacle.cover)
-    breadth, height = target.right - target.left, target.ground - target.top
+    breadth, height = bounds.right - bounds.left, bounds.ground - bounds.top
     if obstacle.reach == "upright":
-        size, top = (1.25 * height, cover * breadth), target.ground - 1.1 * height
+        size, top = (1.25 * height, cover * breadth), bounds.ground - 1.1 * height
     elif obstacle.reach == "low":
         size = 1.15 * cover * height, cover * height * rng.uniform(*obstacle.aspect)
-        top = target.ground - cover * height
+        top = bounds.ground - cover * height
     else:
-        size, top = (cover * height + 0.3 * height, 1.5 * breadth), target.top - 0.3 * height
+        size, top = (cover * height + 0.3 * height, 1.5 * breadth), bounds.top - 0.3 * height
     sprite = obstacle.draw(rng, round(size[0]), max(6, round(size[1])), colour)
     if rng.random() < obstacle.vertical:
         lift = (-1 if obstacle.reach == "hanging" else 1) * cover * height
-        columns = (target.left + target.right) / 2 + breadth * rng.uniform(-0.25, 0.25)
-        drifting = np.arange(len(target.shift)) - max(0, window[0] - BRISK)
-        columns = columns + rng.uniform(-0.02, 0.02) * breadth * drifting
-        tops = top + lift * (1 - _presence(rng, len(target.shift), window))
+        column = (bounds.left + bounds.right) / 2 + breadth * rng.uniform(-0.25, 0.25)
+        drifting = np.arange(len(bounds.shift)) - max(0, window[0] - BRISK)
+        columns = column + rng.uniform(-0.02, 0.02) * breadth * drifting
+        tops = top + lift * (1 - _presence(rng, len(bounds.shift), window))
     else:
-        columns = _crossing(rng, target, window, size[1])[0]
-        tops = np.full(len(target.shift), top)
-    corners = np.stack([columns - size[1] / 2, tops], axis=1) + target.shift
+        columns = _crossing(rng, bounds, window, size[1])[0]
+        tops = np.full(len(bounds.shift), top)
+    corners = np.stack([columns - size[1] / 2, tops], axis=1) + bounds.shift
     return Slider(sprite, corners)
 
 
-def _draw_passer(rng, seed, pool, target, window):
-    """Somebody nearer to the camera, thus larger and lower, who walks across."""
-    height, length = target.ground - target.top, len(target.shift)
+def _draw_passer(
+    rng: np.random.Generator, seed: int, pool: str, bounds: WalkBounds, window: Window
+) -> Passer:
+    """Draws a person nearer to the camera, thus larger and lower, who walks across."""
+    height, length = bounds.ground - bounds.top, len(bounds.shift)
     unit = height * rng.uniform(1.0, 1.2)
-    columns, sign = _crossing(rng, target, window, 0.3 * unit)
+    columns, sign = _crossing(rng, bounds, window, 0.3 * unit)
     identity = make_identity(seed, f"{pool} passer", int(rng.integers(PASSERS)))
     heading = np.radians(sign * rng.uniform(45, 120))
     phase = rng.random() + identity.gait.cadence * np.arange(length)
-    rows = np.full(length, target.ground + height * rng.uniform(0.03, 0.12))
-    ground = np.stack([columns, rows], axis=1) + target.shift
+    rows = np.full(length, bounds.ground + height * rng.uniform(0.03, 0.12))
+    ground = np.stack([columns, rows], axis=1) + bounds.shift
     walker = Walker(
-        identity, phase, np.full(length, heading), target.pitch, target.light,
-        ground, np.full(length, unit), target.canvas,
+        identity, phase, np.full(length, heading), bounds.pitch, bounds.light,
+        ground, np.full(length, unit), bounds.canvas,
     )  # fmt: skip
     return Passer(walker)
 
 
-def _crossing(rng, target, window, breadth):
-    """Columns of something that touches the body just within the window, and its direction.
+def _crossing(
+    rng: np.random.Generator, bounds: WalkBounds, window: Window, breadth: float
+) -> tuple[Floats, int]:
+    """Returns columns of an occluder that covers the body within the window, and its direction.
 
-    At an end of the tracklet it may be there already, or stay.
+    At an end of the tracklet it may already cover the body, or stay.
     """
     start, stop = (edge - 0.5 for edge in window)
     length = stop - start
     if window[0] == 0:
         start -= length * rng.uniform(0, 0.8)
-    if window[1] == len(target.shift):
+    if window[1] == len(bounds.shift):
         stop += length * rng.uniform(0, 0.8)
     sign = int(rng.choice([-1, 1]))
-    way = np.array([target.left - breadth / 2, target.right + breadth / 2])[::sign]
-    progress = (np.arange(len(target.shift)) - start) / (stop - start)
+    way = np.array([bounds.left - breadth / 2, bounds.right + breadth / 2])[::sign]
+    progress = (np.arange(len(bounds.shift)) - start) / (stop - start)
     if length > BRISK:
         progress += LINGERING / (2 * np.pi) * np.sin(2 * np.pi * np.clip(progress, 0, 1))
     return way[0] + (way[1] - way[0]) * progress, sign
 
 
-def _presence(rng, length, window):
-    """Rises from 0 to 1 within the first third of the window and falls in the last."""
+def _presence(rng: np.random.Generator, length: int, window: Window) -> Floats:
+    """Rises from 0 to 1 within the first third of the window and falls in the last third."""
     start, stop = window[0] - 0.7, window[1] - 0.3
     ramp = max(1.0, (stop - start) * rng.uniform(0.15, 0.35))
     frames = np.arange(length)

@@ -1,8 +1,8 @@
 """Rendering in several processes.
 
-Workers are started as commands of their own. The `multiprocessing` module would import the user's
-script once more in each of them, which only scripts with a `__main__` guard survive, and threads
-take turns at Python's lock.
+Workers are started by subprocess: the `multiprocessing` module would import the user's script again
+in each, which fails for scripts without a `__main__` guard, and threads would wait for Python's
+lock.
 """
 
 import json
@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from tqdm import tqdm
 
@@ -30,10 +30,10 @@ def render_in_workers(
     preset: Preset,
     seed: int,
     workers: int,
-    bar: tqdm,
-    lock: IO,
-):
-    """Renders tracklets in worker processes, each taking the next one when it has finished one.
+    bar: "tqdm[Any]",
+    lock: IO[str],
+) -> None:
+    """Renders tracklets in worker processes; each takes the next tracklet when it is idle.
 
     Args:
         partial: Folder of the unfinished rendering.
@@ -41,8 +41,8 @@ def render_in_workers(
         preset: Size of the frames.
         seed: Seed of the rendering.
         workers: Number of processes.
-        bar: Counts frames.
-        lock: Open lock file. The workers share it, so that nobody else starts while one lives.
+        bar: Progress in frames.
+        lock: Open lock file. The workers inherit it, so that it is held while one of them runs.
 
     Raises:
         RuntimeError: If a worker ends before its work is done.
@@ -58,22 +58,24 @@ def render_in_workers(
             todo.clear()  # after an error or an interrupt the others stop too
 
 
-def _drive(job, todo, bar, lock):
-    """Feeds one worker until nothing is left to do."""
+def _drive(job: str, todo: deque[TrackletSpec], bar: "tqdm[Any]", lock: IO[str]) -> None:
+    """Gives one worker tracklets until none is left."""
     with subprocess.Popen(
         [sys.executable, "-m", WORKER, job],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        bufsize=0,  # nothing is left to flush into a worker that has ended
+        bufsize=0,  # so that nothing is flushed into a worker that has ended
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         pass_fds=(lock.fileno(),),
     ) as worker:
+        assert worker.stdin is not None
+        assert worker.stdout is not None
         while todo:
             try:
                 spec = todo.popleft()
-            except IndexError:  # another driver was quicker
+            except IndexError:  # another driver took the last one
                 return
-            with suppress(BrokenPipeError):  # if it has ended, reading tells
+            with suppress(BrokenPipeError):  # the worker has ended, as is found below
                 worker.stdin.write(b"%d\n" % spec.uid)
             if not any(line.strip() == b"%d" % spec.uid for line in worker.stdout):
                 worker.wait()

@@ -1,24 +1,24 @@
-"""The benchmark's sizes as data: one frozen row per preset."""
+"""Presets: the sizes of the benchmark."""
 
 from dataclasses import dataclass
 
-# Part of every random key and of every folder name: raise it when one rendered pixel may change.
+# Part of every random key and every folder name; to be raised if any rendered pixel changes.
 VERSION = 1
 
 
 @dataclass(frozen=True)
 class Preset:
-    """How many people, cameras and frames a rendering holds.
+    """Numbers of people, cameras and frames of a rendering.
 
     Attributes:
         name: Folder and dataset name.
         train_identities: Identities of the training set.
         test_identities: Identities of query and gallery.
-        distractor_identities: Identities of the gallery that no query asks for.
+        distractor_identities: Identities of the gallery without a query.
         cameras: Number of cameras.
         sightings: Number of cameras that each person walks past.
         queries_per_identity: Query tracklets of a test identity, each from another camera.
-        max_tracklets: A camera on somebody's way holds one to this many train or gallery tracklets.
+        max_tracklets: A camera has one to this many train or gallery tracklets of a passing person.
         frames: Fewest and most frames of a tracklet.
         height: Height of a frame in pixels.
         width: Width of a frame in pixels.

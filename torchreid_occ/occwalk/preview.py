@@ -1,27 +1,28 @@
-"""A contact sheet: tracklets as rows, their frames in time, and the truth drawn into them."""
+"""Contact sheets: tracklets as rows, their frames as columns, ground truth drawn into them."""
 
 import cv2
 import numpy as np
 
+from torchreid_occ.data.overlay import draw_supervision
+from torchreid_occ.occwalk.arrays import Pixels
 from torchreid_occ.occwalk.keys import keyed_rng
 from torchreid_occ.occwalk.presets import Preset
 from torchreid_occ.occwalk.protocol import list_tracklets
-from torchreid_occ.occwalk.render import Tracklet, render_tracklet
-from torchreid_occ.data.overlay import draw_supervision
+from torchreid_occ.occwalk.render import RenderedTracklet, render_tracklet
 
 ROW_HEIGHT = 256
 
 
 def contact_sheet(
     preset: Preset, seed: int, rows: int = 12, columns: int = 12, overlay: bool = False
-) -> np.ndarray:
-    """Renders some tracklets of every split side by side.
+) -> Pixels:
+    """Renders some tracklets of every split as a picture.
 
     Args:
         preset: What to render.
         seed: Seed of the rendering.
         rows: Number of tracklets.
-        columns: Number of frames of each, evenly chosen from those of a long one.
+        columns: Number of frames of each, evenly spaced in a longer one.
         overlay: Whether to draw split lines, visible masks and occlusion in percent.
 
     Shape:
@@ -37,11 +38,11 @@ def contact_sheet(
         step = max(1, len(tracklet.frames) // columns)
         for place, frame in enumerate(range(0, len(tracklet.frames), step)[:columns]):
             row[place] = _draw(tracklet, frame, width, overlay)
-        sheet.append(np.hstack(row))
+        sheet.append(np.hstack([*row]))
     return np.vstack(sheet)
 
 
-def _draw(tracklet: Tracklet, frame, width, overlay):
+def _draw(tracklet: RenderedTracklet, frame: int, width: int, overlay: bool) -> Pixels:
     size = (width, ROW_HEIGHT)
     picture = cv2.resize(tracklet.frames[frame], size, interpolation=cv2.INTER_CUBIC)
     if not overlay:

@@ -1,9 +1,11 @@
-"""Which tracklets there are and how much of each is hidden.
+"""The protocol: the tracklets of a rendering and how many of their frames are occluded.
 
 Reference: RFCnet, section 5 (Occluded-DukeMTMC-VideoReID), Tables 1 to 3.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,12 +14,12 @@ from torchreid_occ.occwalk.presets import Preset
 
 SPLITS = ("train", "query", "gallery")
 # Table 1: edges of the fraction of occluded frames, and the share of tracklets between them; the
-# first share is of tracklets without any. The query's, as printed, add up to 0.96.
+# first share is that of tracklets without any. The query's shares, as printed, add up to 0.96.
 FRACTION_EDGES = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 TRACKLET_SHARES = {
     "query": (0.0, 0.0, 0.011, 0.021, 0.040, 0.084, 0.138, 0.332, 0.334),
     "gallery": (0.310, 0.243, 0.013, 0.014, 0.020, 0.036, 0.059, 0.124, 0.181),
-    # Not published for the training set: a little more than half of it is occluded somewhere.
+    # Not published for the training set; here 55 % of its tracklets have occluded frames.
     "train": (0.45, 0.1, 0.05, 0.05, 0.05, 0.05, 0.05, 0.1, 0.1),
 }
 
@@ -27,7 +29,7 @@ class TrackletSpec:
     """One tracklet before it is rendered.
 
     Attributes:
-        uid: Number of the tracklet in the whole rendering.
+        uid: Number of the tracklet in the rendering.
         split: "train", "query" or "gallery".
         pid: Number of the person on disk, from 1.
         number: Number of the tracklet within its person's folder, from 1.
@@ -35,8 +37,8 @@ class TrackletSpec:
         index: Number of the identity in its group.
         camid: Number of the camera, from 0.
         num_frames: Number of frames.
-        num_occluded: Number of frames in which something covers the person.
-        first_frame: Number of its first frame; frames of all tracklets count on.
+        num_occluded: Number of occluded frames.
+        first_frame: Number of its first frame; frames are numbered across tracklets.
     """
 
     uid: int
@@ -52,12 +54,12 @@ class TrackletSpec:
 
     @property
     def folder(self) -> str:
-        """Its folder below the rendering, as DukeMTMC-VideoReID has it."""
+        """Its folder below the rendering, as in DukeMTMC-VideoReID."""
         return f"{self.split}/{self.pid:04d}/{self.number:04d}"
 
     @property
     def stems(self) -> list[str]:
-        """File names of its frames without extension, as DukeMTMC-VideoReID has them."""
+        """File names of its frames without extension, as in DukeMTMC-VideoReID."""
         return [
             f"{self.pid:04d}_C{self.camid + 1}_F{frame + 1:04d}_X{self.first_frame + frame:06d}"
             for frame in range(self.num_frames)
@@ -65,12 +67,12 @@ class TrackletSpec:
 
 
 def list_tracklets(preset: Preset, seed: int) -> list[TrackletSpec]:
-    """All tracklets of a rendering, in the order of its folders.
+    """Lists the tracklets of a rendering, in the order of its folders.
 
-    A query is a tracklet of its own, so the gallery holds its person in its camera, which
-    evaluation leaves out, and in all the others on the person's way.
+    A query is not part of the gallery. The gallery has its person in the query's camera, which
+    evaluation leaves out, and in all other cameras that the person passes.
     """
-    specs = []
+    specs: list[TrackletSpec] = []
     for split in SPLITS:
         rng = keyed_rng(seed, "protocol", preset.name, split)
         places = list(_places(preset, seed, split, rng))
@@ -82,8 +84,18 @@ def list_tracklets(preset: Preset, seed: int) -> list[TrackletSpec]:
     return specs
 
 
-def _places(preset, seed, split, rng):
-    """Yields pid, tracklet number, group, identity index and camid of a split's tracklets."""
+class _Place(NamedTuple):
+    """Where a tracklet belongs."""
+
+    pid: int
+    number: int
+    group: str
+    identity: int
+    camid: int
+
+
+def _places(preset: Preset, seed: int, split: str, rng: np.random.Generator) -> Iterator[_Place]:
+    """Yields the places of a split's tracklets."""
     people = [("train", index) for index in range(preset.train_identities)]
     people += [("test", index) for index in range(preset.test_identities)]
     people += [("distractor", index) for index in range(preset.distractor_identities)]
@@ -98,14 +110,14 @@ def _places(preset, seed, split, rng):
         else:
             counts = rng.integers(1, preset.max_tracklets + 1, preset.sightings)
             camids = np.repeat(passed, counts)
-        # Numbers go on from the queries to the gallery, as the tracklets are different ones.
+        # Numbers of the gallery follow those of the queries, as the tracklets are different.
         first = 1 + (preset.queries_per_identity if split == "gallery" else 0)
         for number, camid in enumerate(camids.tolist(), start=first):
-            yield pid, number, group, index, camid
+            yield _Place(pid, number, group, index, camid)
 
 
-def _occluded_frames(rng, split, lengths):
-    """Numbers of occluded frames whose fractions are spread as in Table 1, whatever the size."""
+def _occluded_frames(rng: np.random.Generator, split: str, lengths: Sequence[int]) -> list[int]:
+    """Draws numbers of occluded frames whose fractions are distributed as in Table 1."""
     count = len(lengths)
     quantiles = (rng.permutation(count) + rng.random(count)) / count
     shares = np.array(TRACKLET_SHARES[split])

@@ -1,7 +1,8 @@
-"""What an unfinished rendering has done so far: a record per finished tracklet."""
+"""Progress of an unfinished rendering: a record per finished tracklet."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 from torchreid_occ.occwalk.files import write_tracklet
 from torchreid_occ.occwalk.presets import Preset
@@ -11,21 +12,21 @@ from torchreid_occ.utils.files import write_text
 
 
 def data_folder(partial: Path) -> Path:
-    """Where the images of an unfinished rendering lie."""
+    """Returns the folder of the images of an unfinished rendering."""
     return partial / "data"
 
 
-def render_record(partial: Path, spec: TrackletSpec, preset: Preset, seed: int):
-    """Renders a tracklet into an unfinished rendering; its record is written when all of it is."""
+def render_record(partial: Path, spec: TrackletSpec, preset: Preset, seed: int) -> None:
+    """Renders a tracklet into an unfinished rendering and writes its record last."""
     record = write_tracklet(data_folder(partial), spec, preset, seed)
     write_text(_path(partial, spec), json.dumps(record))
 
 
-def read_record(partial: Path, spec: TrackletSpec) -> dict | None:
-    """The record of a tracklet, or None if it is not finished."""
+def read_record(partial: Path, spec: TrackletSpec) -> dict[str, Any] | None:
+    """Returns the record of a tracklet, or None if it is not finished."""
     path = _path(partial, spec)
     return read_json(path) if path.exists() else None
 
 
-def _path(partial, spec):
+def _path(partial: Path, spec: TrackletSpec) -> Path:
     return partial / "records" / f"{spec.uid:06d}.json"

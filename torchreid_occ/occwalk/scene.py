@@ -1,20 +1,25 @@
-"""Places: what stands and lies behind the walkers of a camera, as one wide picture."""
+"""Backgrounds: the panorama behind the walkers of a camera."""
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
+from torchreid_occ.occwalk.arrays import Pixels
+from torchreid_occ.occwalk.identity import Colour
+
 GROUNDS = ((150, 150, 148), (120, 128, 132), (96, 100, 104), (110, 140, 160), (100, 130, 96))
 WALLS = ((150, 165, 180), (120, 140, 190), (190, 190, 185), (110, 118, 128), (170, 150, 130))
-# A panorama is this many box widths wide; walkers pass from its end to its beginning.
+# Size of a panorama in boxes; it is cyclic: its end continues at its beginning.
 BREADTH, TALLNESS = 10, 1.5
 
 
-def draw_panorama(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """A place: ground with slabs or lines, a wall with windows and doors, or lawn and trees.
+def draw_panorama(rng: np.random.Generator, height: int, width: int) -> Pixels:
+    """Draws a panorama: paved or marked ground before a wall with windows and doors, or trees.
 
     Args:
-        rng: Draws the place.
-        height: Height of the box that later moves over it.
+        rng: Random number generator.
+        height: Height of the box that moves over it.
         width: Width of that box.
 
     Shape:
@@ -34,9 +39,11 @@ def draw_panorama(rng: np.random.Generator, height: int, width: int) -> np.ndarr
     return _weather(rng, picture, horizon)
 
 
-def _draw_ground(rng, picture, horizon, colour, height):
+def _draw_ground(
+    rng: np.random.Generator, picture: Pixels, horizon: int, colour: Colour, height: int
+) -> None:
     rows, columns = picture.shape[:2]
-    line = tuple(int(value) for value in np.multiply(colour, rng.uniform(0.72, 0.88)))
+    line = [int(value) for value in np.multiply(colour, rng.uniform(0.72, 0.88))]
     kind = rng.choice(["slabs", "crossing", "lanes"])
     if kind == "slabs":
         step = height // int(rng.integers(6, 12))
@@ -54,13 +61,20 @@ def _draw_ground(rng, picture, horizon, colour, height):
             corners += [(column + step // 4, rows), (column - step // 2, rows)]
             cv2.fillConvexPoly(picture, np.array(corners, np.int32), (205, 205, 205))
     else:
-        for place, paint in ((0.25, line), (0.5, (200, 205, 210)), (0.8, (90, 190, 210))):
+        lanes: Sequence[tuple[float, Sequence[int]]] = (
+            (0.25, line),
+            (0.5, (200, 205, 210)),
+            (0.8, (90, 190, 210)),
+        )
+        for place, paint in lanes:
             row = horizon + int((rows - horizon) * place)
             cv2.line(picture, (0, row), (columns, row), paint, int(rng.integers(3, 9)))
     cv2.rectangle(picture, (0, horizon - 4), (columns, horizon + 6), line, -1)
 
 
-def _draw_facade(rng, picture, horizon, colour, height):
+def _draw_facade(
+    rng: np.random.Generator, picture: Pixels, horizon: int, colour: Colour, height: int
+) -> None:
     columns = picture.shape[1]
     glass, frame = (np.multiply(colour, factor).tolist() for factor in (0.45, 0.75))
     step, top = int(height * rng.uniform(0.35, 0.6)), int(horizon * rng.uniform(0.1, 0.3))
@@ -82,7 +96,7 @@ def _draw_facade(rng, picture, horizon, colour, height):
             cv2.circle(picture, ((left + right) // 2, (top + sill) // 2), step // 7, frame, -1)
 
 
-def _draw_park(rng, picture, horizon, height):
+def _draw_park(rng: np.random.Generator, picture: Pixels, horizon: int, height: int) -> None:
     columns = picture.shape[1]
     picture[: horizon // 2] = (215, 205, 190)
     for _ in range(90):
@@ -95,8 +109,8 @@ def _draw_park(rng, picture, horizon, height):
         cv2.rectangle(picture, (left - half, 0), (left + half, horizon + half), bark, -1)
 
 
-def _weather(rng, picture, horizon):
-    """Uneven paint and dirt at several scales, darker towards the foot of the wall."""
+def _weather(rng: np.random.Generator, picture: Pixels, horizon: int) -> Pixels:
+    """Adds noise at several scales, darker towards the foot of the wall."""
     rows, columns = picture.shape[:2]
     texture = np.zeros((rows, columns), np.float32)
     for cell, strength in ((64, 14.0), (16, 9.0), (4, 7.0)):

@@ -1,15 +1,20 @@
 """A person as flat shapes: tapered capsules for limbs, profiles for torso, skirt and bag."""
 
 from enum import IntEnum, auto
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+import numpy.typing as npt
+
+from torchreid_occ.occwalk.arrays import Floats, Ints
+
+Shade = TypeVar("Shade", int, Ints)
 
 ARC = np.linspace(-np.pi / 2, np.pi / 2, 7)
 
 
 class Surface(IntEnum):
-    """What a label of a body stands for; a trim follows the surface it decorates."""
+    """Surfaces of a body, numbered; a trim follows the surface it decorates."""
 
     SKIN = 0
     HAIR = auto()
@@ -29,23 +34,23 @@ class Shape(NamedTuple):
     """One polygon moving through a tracklet.
 
     Attributes:
-        order: When it is painted, the smallest first. Shape ``(T,)``.
-        label: What it is painted with, from :func:`label_of`. Shape ``(T,)``.
+        order: Order of painting, the smallest first. Shape ``(T,)``.
+        label: Label of its pixels, from :func:`label_of`. Shape ``(T,)``.
         polygon: Its outline in body heights. Shape ``(T, points, 2)``.
     """
 
-    order: np.ndarray
-    label: np.ndarray
-    polygon: np.ndarray
+    order: Floats
+    label: Ints
+    polygon: Floats
 
 
-def label_of(surface: Surface, shade: int | np.ndarray) -> int | np.ndarray:
-    """The label of a surface in a shade; 0 is left for what is not the person."""
+def label_of(surface: Surface, shade: Shade) -> Shade:
+    """Returns the label of a surface in a shade; 0 is the background."""
     return 1 + SHADES * surface + shade
 
 
-def capsule(start: np.ndarray, end: np.ndarray, first: float, last: float) -> np.ndarray:
-    """Outlines of a limb that tapers from one joint to the next.
+def capsule(start: Floats, end: Floats, first: float, last: float) -> Floats:
+    """Computes the outlines of a limb that tapers from one joint to the next.
 
     Args:
         start: One end.
@@ -68,8 +73,8 @@ def capsule(start: np.ndarray, end: np.ndarray, first: float, last: float) -> np
     )
 
 
-def profile(spine: np.ndarray, half_widths: np.ndarray) -> np.ndarray:
-    """Outlines of an upright solid given by its half width at points of its spine.
+def profile(spine: Floats, half_widths: Floats) -> Floats:
+    """Computes the outlines of an upright solid given by its half width at points of its spine.
 
     Args:
         spine: Points from top to bottom.
@@ -82,12 +87,18 @@ def profile(spine: np.ndarray, half_widths: np.ndarray) -> np.ndarray:
     return np.concatenate([spine - offset, (spine + offset)[:, ::-1]], axis=1)
 
 
-def shaded(order, surface: Surface, polygon: np.ndarray, light: float, far=False) -> list[Shape]:
-    """A shape, and a lighter part of it on the side of the light.
+def shaded(
+    order: npt.ArrayLike,
+    surface: Surface,
+    polygon: Floats,
+    light: float,
+    far: npt.ArrayLike = False,
+) -> list[Shape]:
+    """Makes a shape, and a lighter part of it on the side of the light.
 
     Args:
-        order: When it is painted; a number or one per frame.
-        surface: What it is.
+        order: Order of painting; a number or one per frame.
+        surface: Its surface.
         polygon: Its outline.
         light: -1 for light from the left, 1 from the right.
         far: Whether it lies in the shade of the body; a flag or one per frame.

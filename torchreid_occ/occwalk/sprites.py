@@ -1,23 +1,29 @@
-"""Things that stand in the way, each painted once as a picture with its outline."""
+"""Pictures of obstacles with their masks."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
 
+from torchreid_occ.occwalk.arrays import Pixels
+from torchreid_occ.occwalk.identity import Colour
+
+Point: TypeAlias = tuple[float, float]  # column and row as fractions of the sprite
+
 
 class Sprite(NamedTuple):
-    """A picture and the mask (0 or 255) of what of it is solid."""
+    """A picture and the mask (0 or 255) of its solid part."""
 
-    picture: np.ndarray
-    mask: np.ndarray
+    picture: Pixels
+    mask: Pixels
 
 
-def _blank(height, width):
+def _blank(height: int, width: int) -> Sprite:
     return Sprite(np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.uint8))
 
 
-def _fill(sprite, polygon, colour):
+def _fill(sprite: Sprite, polygon: Sequence[Point], colour: Colour) -> None:
     """Fills a polygon given in fractions of the sprite."""
     height, width = sprite.mask.shape
     points = np.rint(np.multiply(polygon, (width, height))).astype(np.int32)
@@ -25,34 +31,35 @@ def _fill(sprite, polygon, colour):
     cv2.fillPoly(sprite.mask, [points], 255)
 
 
-def _disc(sprite, centre, radius, colour):
+def _disc(sprite: Sprite, centre: Point, radius: float, colour: Colour) -> None:
     height, width = sprite.mask.shape
     point = int(centre[0] * width), int(centre[1] * height)
     cv2.circle(sprite.picture, point, int(radius), colour, -1)
     cv2.circle(sprite.mask, point, int(radius), 255, -1)
 
 
-def _tint(colour, factor):
-    return tuple(int(min(255, value * factor)) for value in colour)
+def _tint(colour: Colour, factor: float) -> Colour:
+    blue, green, red = (int(min(255, value * factor)) for value in colour)
+    return blue, green, red
 
 
-def _rounded(sprite):
+def _rounded(sprite: Sprite) -> Sprite:
     """Shades an upright solid from side to side."""
     across = np.linspace(-1, 1, sprite.mask.shape[1])
     shade = (1.08 - 0.55 * (across + 0.3) ** 2)[None, :, None]
     return Sprite(np.clip(sprite.picture * shade, 0, 255).astype(np.uint8), sprite.mask)
 
 
-def lamp_post(rng, height, width, colour):
-    """A round post with a collar."""
+def lamp_post(rng: np.random.Generator, height: int, width: int, colour: Colour) -> Sprite:
+    """Paints a round post with a collar."""
     sprite = _blank(height, width)
     _fill(sprite, [(0.12, 0), (0.88, 0), (0.88, 1), (0.12, 1)], colour)
     _fill(sprite, [(0, 0.72), (1, 0.72), (1, 1), (0, 1)], _tint(colour, 0.8))
     return _rounded(sprite)
 
 
-def sign_post(rng, height, width, colour):
-    """A post in two alternating colours under a plate."""
+def sign_post(rng: np.random.Generator, height: int, width: int, colour: Colour) -> Sprite:
+    """Paints a post in two alternating colours under a plate."""
     sprite = _blank(height, width)
     for index in range(10):
         paint = colour if index % 2 else (225, 225, 225)
@@ -71,8 +78,8 @@ def sign_post(rng, height, width, colour):
     return sprite
 
 
-def pillar(rng, height, width, colour):
-    """A concrete pillar with joints."""
+def pillar(rng: np.random.Generator, height: int, width: int, colour: Colour) -> Sprite:
+    """Paints a concrete pillar with joints."""
     sprite = _blank(height, width)
     _fill(sprite, [(0, 0), (1, 0), (1, 1), (0, 1)], colour)
     for row in (0.22, 0.5, 0.78):
@@ -80,8 +87,8 @@ def pillar(rng, height, width, colour):
     return _rounded(sprite)
 
 
-def trunk(rng, height, width, colour):
-    """A tree trunk: bark, and roots that spread."""
+def trunk(rng: np.random.Generator, height: int, width: int, colour: Colour) -> Sprite:
+    """Paints a tree trunk: bark, and roots that spread."""
     sprite = _blank(height, width)
     _fill(sprite, [(0.14, 0), (0.86, 0), (0.88, 0.8), (1, 1), (0, 1), (0.1, 0.8)], colour)
     bark = cv2.resize(
@@ -91,8 +98,8 @@ def trunk(rng, height, width, colour):
     return _rounded(Sprite(picture, sprite.mask))
 
 
-def hatchback(rng, height, width, colour):
-    """A small car seen from its side."""
+def hatchback(rng: np.random.Generator, height: int, width: int, colour: Colour) -> Sprite:
+    """Paints a small car seen from its side."""
     sprite = _blank(height, width)
     _fill(
         sprite,
@@ -106,8 +113,8 @@ def hatchback(rng, height, width, colour):
     return sprite
 
 
-def van(rng, height, width, colour):
-    """A delivery van seen from its side, mostly without windows."""
+def van(rng: np.random.Generator, height: int, width: int, colour: Colour) -> Sprite:
+    """Paints a delivery van seen from its side, mostly without windows."""
     sprite = _blank(height, width)
     _fill(sprite, [(0, 0), (0.72, 0), (0.86, 0.3), (1, 0.45), (1, 0.88), (0, 0.88)], colour)
     _fill(sprite, [(0.68, 0.08), (0.73, 0.08), (0.84, 0.36), (0.68, 0.36)], (60, 56, 52))
@@ -117,15 +124,15 @@ def van(rng, height, width, colour):
     return sprite
 
 
-def _car_details(sprite, colour, height):
+def _car_details(sprite: Sprite, colour: Colour, height: int) -> None:
     _fill(sprite, [(0, 0.74), (1, 0.74), (1, 0.86), (0, 0.86)], _tint(colour, 0.55))
     for wheel in (0.2, 0.8):
         _disc(sprite, (wheel, 0.85), height * 0.15, (30, 30, 30))
         _disc(sprite, (wheel, 0.85), height * 0.07, (150, 150, 150))
 
 
-def bush(rng, height, width, colour):
-    """A round bush of dark leaves."""
+def bush(rng: np.random.Generator, height: int, width: int, colour: Colour) -> Sprite:
+    """Paints a round bush of dark leaves."""
     sprite = _blank(height, width)
     radius = min(height, width) * 0.28
     for _ in range(40):
@@ -135,8 +142,8 @@ def bush(rng, height, width, colour):
     return _leaves(rng, sprite, colour, 260, 0.03)
 
 
-def hedge(rng, height, width, colour):
-    """A clipped hedge with blossoms."""
+def hedge(rng: np.random.Generator, height: int, width: int, colour: Colour) -> Sprite:
+    """Paints a clipped hedge with blossoms."""
     sprite = _blank(height, width)
     top = [(x, rng.uniform(0, 0.05)) for x in np.linspace(0, 1, 12)]
     _fill(sprite, [*top, (1, 1), (0, 1)], colour)
@@ -144,8 +151,15 @@ def hedge(rng, height, width, colour):
     return _leaves(rng, sprite, (215, 190, 240), 60, 0.014, low=0.9)
 
 
-def _leaves(rng, sprite, colour, number, size, low=0.55):
-    """Scatters leaves over what is solid."""
+def _leaves(
+    rng: np.random.Generator,
+    sprite: Sprite,
+    colour: Colour,
+    number: int,
+    size: float,
+    low: float = 0.55,
+) -> Sprite:
+    """Paints leaves into the picture; the mask stays."""
     height, width = sprite.mask.shape
     picture = sprite.picture.copy()
     for _ in range(number):
@@ -155,8 +169,8 @@ def _leaves(rng, sprite, colour, number, size, low=0.55):
     return Sprite(picture, sprite.mask)
 
 
-def drum(rng, height, width, colour):
-    """A round litter bin with a dark mouth."""
+def drum(rng: np.random.Generator, height: int, width: int, colour: Colour) -> Sprite:
+    """Paints a round litter bin with a dark mouth."""
     sprite = _blank(height, width)
     _fill(sprite, [(0.06, 0.06), (0.94, 0.06), (0.86, 1), (0.14, 1)], colour)
     _fill(sprite, [(0, 0), (1, 0), (1, 0.08), (0, 0.08)], _tint(colour, 0.5))
@@ -169,8 +183,8 @@ def drum(rng, height, width, colour):
     return _rounded(sprite)
 
 
-def wheeled_bin(rng, height, width, colour):
-    """A wheeled bin with a lid and a sticker."""
+def wheeled_bin(rng: np.random.Generator, height: int, width: int, colour: Colour) -> Sprite:
+    """Paints a wheeled bin with a lid and a sticker."""
     sprite = _blank(height, width)
     _fill(sprite, [(0.02, 0.12), (0.98, 0.12), (0.88, 0.94), (0.12, 0.94)], colour)
     _fill(sprite, [(0, 0.03), (0.9, 0), (1, 0.13), (0, 0.13)], _tint(colour, 1.35))
@@ -180,8 +194,8 @@ def wheeled_bin(rng, height, width, colour):
     return sprite
 
 
-def awning(rng, height, width, colour):
-    """A striped awning with a scalloped edge."""
+def awning(rng: np.random.Generator, height: int, width: int, colour: Colour) -> Sprite:
+    """Paints a striped awning with a scalloped edge."""
     sprite = _blank(height, width)
     stripes = 8
     for index in range(stripes):
@@ -192,8 +206,8 @@ def awning(rng, height, width, colour):
     return sprite
 
 
-def branches(rng, height, width, colour):
-    """A leafy branch that hangs into the frame."""
+def branches(rng: np.random.Generator, height: int, width: int, colour: Colour) -> Sprite:
+    """Paints a leafy branch that hangs into the frame."""
     sprite = _blank(height, width)
     for _ in range(70):
         centre = rng.uniform(0, 1), rng.uniform(0, 0.88) * rng.uniform(0.6, 1)

@@ -1,15 +1,18 @@
-"""How occluded a rendering is, beside the dataset it is modelled on."""
+"""Occlusion statistics of a rendering beside those of the dataset it is modelled on."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from torchreid_occ.data.ground_truth import occlusion_labels
+from torchreid_occ.occwalk.arrays import Floats, Ints
 from torchreid_occ.occwalk.protocol import FRACTION_EDGES, SPLITS, TRACKLET_SHARES
 from torchreid_occ.utils.documents import read_json
 
-# RFCnet, Table 2: share of the occluded frames by how much of the person is hidden.
+# RFCnet, Table 2: share of the occluded frames by hidden fraction of the person.
 OCCLUSION_EDGES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 1.0)
 FRAME_SHARES = {
     "query": (0.135, 0.111, 0.124, 0.148, 0.149, 0.156, 0.111, 0.066),
@@ -17,8 +20,8 @@ FRAME_SHARES = {
 }
 
 
-def read_fractions(folder: Path) -> dict[str, list[np.ndarray]]:
-    """For each split of a rendering, the occluded fractions of the frames of each tracklet."""
+def read_fractions(folder: Path) -> dict[str, list[Floats]]:
+    """Returns for each split of a rendering the hidden fractions of each tracklet's frames."""
     occlusion = read_json(folder / "ground_truth/occlusion.json")
     return {
         split: [
@@ -29,28 +32,28 @@ def read_fractions(folder: Path) -> dict[str, list[np.ndarray]]:
     }
 
 
-def query_labels(folder: Path) -> np.ndarray:
-    """The occlusion label of each query tracklet: the frames' (0 to 10) for their mean fraction."""
+def query_labels(folder: Path) -> Ints:
+    """Returns the occlusion label (0 to 10) of each query tracklet's mean hidden fraction."""
     means = np.array([fractions.mean() for fractions in read_fractions(folder)["query"]])
     return occlusion_labels(means)
 
 
-def tracklet_shares(tracklets: list[np.ndarray]) -> np.ndarray:
-    """Table 1's row: the share of tracklets without occlusion, then by ratio of occluded frames."""
+def tracklet_shares(tracklets: list[Floats]) -> Floats:
+    """Returns Table 1's row: shares of tracklets by ratio of occluded frames, first without any."""
     ratios = np.array([np.mean(fractions > 0) for fractions in tracklets])
     edges = (0.0, 1e-9, *FRACTION_EDGES[1:-1], np.inf)
     return np.histogram(ratios, edges)[0] / len(ratios)
 
 
-def frame_shares(tracklets: list[np.ndarray]) -> np.ndarray:
-    """Table 2's row: the share of occluded frames by how much of the person is hidden."""
+def frame_shares(tracklets: list[Floats]) -> Floats:
+    """Returns Table 2's row: shares of occluded frames by hidden fraction of the person."""
     fractions = np.concatenate(tracklets)
     hidden = fractions[fractions > 0]
     return np.histogram(hidden, OCCLUSION_EDGES)[0] / len(hidden)
 
 
 def describe(folder: Path) -> str:
-    """The paper's Tables 1 and 2 with a row of the rendering below each of the paper's."""
+    """Formats the paper's Tables 1 and 2, with the rendering's row below each row of the paper."""
     splits = read_fractions(folder)
     lines = [f"{folder.name}: tracklets and frames by split"]
     for split, tracklets in splits.items():
@@ -71,11 +74,19 @@ def describe(folder: Path) -> str:
     return "\n".join(lines)
 
 
-def _ranges(edges):
+def _ranges(edges: Sequence[float]) -> list[str]:
     return [f"{low * 100:.0f}-{high * 100:.0f}" for low, high in pairwise(edges)]
 
 
-def _table(title, columns, compared, alone):
+Shares: TypeAlias = Floats | Sequence[float]
+
+
+def _table(
+    title: str,
+    columns: list[str],
+    compared: Mapping[str, tuple[Shares, Shares]],
+    alone: Mapping[str, Shares],
+) -> list[str]:
     rows = [("", columns)]
     for split, (paper, found) in compared.items():
         rows += [(f"{split}, paper", _percent(paper)), (f"{split}, OccWalk", _percent(found))]
@@ -87,5 +98,5 @@ def _table(title, columns, compared, alone):
     ]
 
 
-def _percent(shares):
+def _percent(shares: Iterable[float]) -> list[str]:
     return [f"{100 * share:.1f}" for share in shares]

@@ -1,8 +1,9 @@
-"""A person walking through the frames of one tracklet, ready to be painted."""
+"""A person walking through the frames of one tracklet."""
 
 import cv2
 import numpy as np
 
+from torchreid_occ.occwalk.arrays import Floats, Pixels
 from torchreid_occ.occwalk.body import BodyView, body_shapes
 from torchreid_occ.occwalk.clothes import Pattern, palette
 from torchreid_occ.occwalk.gait import Joint, project, walk
@@ -16,7 +17,7 @@ class Walker:
     """Paints the frames of a walk.
 
     Args:
-        identity: Who walks.
+        identity: The person.
         phase: Phase of the walk cycle.
         heading: Direction of walking in radians, 0 towards the camera.
         pitch: Angle by which the camera looks down.
@@ -32,14 +33,14 @@ class Walker:
     def __init__(
         self,
         identity: Identity,
-        phase: np.ndarray,
-        heading: np.ndarray,
+        phase: Floats,
+        heading: Floats,
         pitch: float,
         light: float,
-        ground: np.ndarray,
-        unit: np.ndarray,
+        ground: Floats,
+        unit: Floats,
         canvas: tuple[int, int],
-    ):
+    ) -> None:
         points, depth = project(walk(identity.body, identity.gait, phase), heading, pitch)
         shapes = body_shapes(identity, BodyView(points, depth, heading), light)
         self.points = ground[:, None] + unit[:, None, None] * points
@@ -60,8 +61,8 @@ class Walker:
         self._chest = 0.6 * self.points[:, Joint.NECK] + 0.4 * self.points[:, Joint.PELVIS]
         self._lap = 0.7 * self.points[:, Joint.PELVIS] + 0.3 * ground
 
-    def labels(self, frame: int) -> np.ndarray:
-        """The body in a frame, as labels of surfaces; 0 where it is not."""
+    def labels(self, frame: int) -> Pixels:
+        """Paints the body of a frame as labels of surfaces; 0 is the background."""
         canvas = np.zeros(self._canvas, np.uint8)
         labels = self._labels[frame]
         for index in self._order[frame].tolist():
@@ -71,6 +72,6 @@ class Walker:
         self._lower.apply(canvas, self._lap[frame])
         return canvas
 
-    def colours(self, labels: np.ndarray) -> np.ndarray:
-        """The pixels of a body given by its labels."""
+    def colours(self, labels: Pixels) -> Pixels:
+        """Converts the labels of a body to its colours."""
         return cv2.applyColorMap(labels, self._palette)

@@ -349,7 +349,7 @@ def test_waits_for_the_holder_of_the_lock(tmp_path, capsys):
 
 def test_root_that_cannot_be_written_says_what_to_do(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match=r"smaller.*cannot be written.*--root"):
+    with pytest.raises(ValueError, match=r"smaller.*cannot be written.*Set data.root"):
         build(SMALLER, 0, str(tmp_path / "file"))
 
 

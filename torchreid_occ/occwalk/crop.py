@@ -1,25 +1,26 @@
-"""What a camera's person detector crops: one walker before a place, frame after frame."""
+"""A walk as the crops of a camera's person detector, before occluders are painted."""
 
 import cv2
 import numpy as np
 
+from torchreid_occ.occwalk.arrays import Floats, Pixels
 from torchreid_occ.occwalk.camera import HEADING_SPREAD, Camera
 from torchreid_occ.occwalk.identity import Identity
-from torchreid_occ.occwalk.occluders import Target
+from torchreid_occ.occwalk.occluders import WalkBounds
 from torchreid_occ.occwalk.walker import Walker
 
-# A walk turns, comes nearer or goes away by as much as in this many frames, however long it is: a
-# camera sees nobody from all sides.
+# Turning and change of distance in a walk are limited to those of this many frames, so that a
+# camera sees no person from all sides.
 LONGEST_BEND = 24
 
 
-class Stage:
-    """The walker, the place behind and the wobbling box, before anything stands in the way.
+class CroppedWalk:
+    """A walker in front of a panorama, cropped by a jittering box, without occluders.
 
     Args:
-        rng: Draws what differs from tracklet to tracklet.
-        identity: Who walks.
-        camera: Which camera sees it.
+        rng: Draws what differs between tracklets.
+        identity: The person.
+        camera: The camera.
         length: Number of frames.
         canvas: Height and width of the pictures.
     """
@@ -31,7 +32,7 @@ class Stage:
         camera: Camera,
         length: int,
         canvas: tuple[int, int],
-    ):
+    ) -> None:
         height, width = canvas
         self._camera, self._canvas = camera, canvas
         time = np.arange(length)
@@ -53,7 +54,7 @@ class Stage:
             ground, self.unit, canvas,
         )  # fmt: skip
         self.bodies = [self.walker.labels(frame) for frame in range(length)]
-        # The place passes by as fast as the legs walk, and grows or shrinks on the way to or fro.
+        # The panorama moves at walking speed, and is zoomed as the walker approaches or leaves.
         speed = 1.8 * identity.gait.stride * cadence * self.unit.mean()
         rows, columns = camera.panorama.shape[:2]
         self._origin = np.stack(
@@ -67,19 +68,19 @@ class Stage:
         self._zoom = np.exp(0.012 * bend * np.cos(heading) * progress)
         self._ground = ground
 
-    def target(self) -> Target:
-        """Where the body is, for those who want to stand in its way."""
+    def bounds(self) -> WalkBounds:
+        """Returns where the body is, by which occluders are placed."""
         boxes = np.array([cv2.boundingRect(body) for body in self.bodies])
         lefts, tops = boxes[:, 0] - self.shift[:, 0], boxes[:, 1] - self.shift[:, 1]
         ground = (self._ground - self.shift)[:, 1].mean()
         right = (lefts + boxes[:, 2]).mean()
-        return Target(
+        return WalkBounds(
             lefts.mean(), right, tops.mean(), ground, self.shift, self._canvas,
             self._camera.pitch, self._camera.light,
         )  # fmt: skip
 
-    def picture(self, frame: int) -> np.ndarray:
-        """The walker before the place, with a shadow at the feet."""
+    def picture(self, frame: int) -> Pixels:
+        """Paints the walker in front of the panorama, with a shadow at the feet."""
         zoom, (left, top), (height, width) = self._zoom[frame], self._origin[frame], self._canvas
         centre = np.array([width / 2, height / 2])
         matrix = np.zeros((2, 3))
@@ -94,7 +95,7 @@ class Stage:
         cv2.copyTo(self.walker.colours(body), body, picture)
         return picture
 
-    def _cast_shadow(self, picture, frame):
+    def _cast_shadow(self, picture: Pixels, frame: int) -> None:
         unit, (column, row) = self.unit[frame], self._ground[frame]
         centre = int(column - 0.06 * self._camera.light * unit), int(row)
         shade = np.zeros(self._canvas, np.uint8)
@@ -104,8 +105,8 @@ class Stage:
         cv2.subtract(strip, cv2.merge([dark, dark, dark]), dst=strip)
 
 
-def _wander(rng, length, channels):
-    """Smooth random motion of about unit size."""
+def _wander(rng: np.random.Generator, length: int, channels: int) -> Floats:
+    """Draws smooth random motion of about unit size. Shape: ``(length, channels)``."""
     steps = rng.standard_normal((length + 8, channels))
     kernel = np.hanning(9)[1:-1]
     kernel /= np.linalg.norm(kernel)
