@@ -88,7 +88,8 @@ def test_small_detectors_come_near_the_truth(tmp_path):
     dataset = load_dataset("occwalk_tiny", str(tmp_path))
     frames = [p for items in tracklets_of(dataset).values() for item in items[:4] for p in item[0]]
     supervision = Supervision(
-        str(tmp_path / "supervision" / "keypoints.json"), str(tmp_path / "supervision" / "foreground")
+        str(tmp_path / "supervision" / "keypoints.json"),
+        str(tmp_path / "supervision" / "foreground"),
     )
     values = accuracy(frames, supervision, dataset.supervision())
     for name, limit in (("shoulder row", 0.02), ("hip row", 0.02), ("knee row", 0.02)):
