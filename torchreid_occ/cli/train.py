@@ -65,8 +65,11 @@ def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
 
 
 def _is_key(word: str) -> bool:
-    is_variant = word.endswith(".clean")  # of a dataset
-    return ("." in word and not is_variant) or word in ("engine", "use_gpu")
+    """Returns whether a word is a configuration key; names of datasets may contain dots, too."""
+    from torchreid_occ.config.schema import KEYS
+
+    section, dot, _ = word.partition(".")
+    return word in KEYS or (bool(dot) and any(key.startswith(f"{section}.") for key in KEYS))
 
 
 def overrides_of(arguments: argparse.Namespace) -> list[str]:

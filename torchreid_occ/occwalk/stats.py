@@ -7,8 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from torchreid_occ.data.ground_truth import occlusion_labels
-from torchreid_occ.occwalk.arrays import Floats, Ints
+from torchreid_occ.occwalk.arrays import Floats
 from torchreid_occ.occwalk.protocol import FRACTION_EDGES, SPLITS, TRACKLET_SHARES
 from torchreid_occ.utils.documents import read_json
 
@@ -30,12 +29,6 @@ def read_fractions(folder: Path) -> dict[str, list[Floats]]:
         ]
         for split in SPLITS
     }
-
-
-def query_labels(folder: Path) -> Ints:
-    """Returns the occlusion label (0 to 10) of each query tracklet's mean hidden fraction."""
-    means = np.array([fractions.mean() for fractions in read_fractions(folder)["query"]])
-    return occlusion_labels(means)
 
 
 def tracklet_shares(tracklets: list[Floats]) -> Floats:
