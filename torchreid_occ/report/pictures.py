@@ -1,7 +1,6 @@
 """Pictures of a run's page: the model's own, scores of thirds, completed frames."""
 
 import io
-import json
 from collections.abc import Sequence
 from typing import BinaryIO, NamedTuple
 
@@ -14,6 +13,7 @@ from torchreid_occ.completion.dataset import MANIFEST
 from torchreid_occ.data.ground_truth import load_ground_truth
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.runs.folder import Run
+from torchreid_occ.utils.documents import read_json
 from torchreid_occ.utils.logs import printed_lines_logged
 from torchreid_occ.visualization.frame_strip import Picture, embedded, frame_strip, spread_frames
 from torchreid_occ.visualization.pictures import PICTURES, model_figures
@@ -89,7 +89,7 @@ def completions(run: Run, root: StrPath | None = None, count: int = 4) -> list[C
         count: How many queries.
     """
     folder = run.folder / "copy"
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    manifest = read_json(folder / MANIFEST)
     changed = {int(n): sorted(map(int, c)) for n, c in manifest["frames"]["query"].items()}
     chosen = sorted(changed, key=lambda number: -len(changed[number]))[:count]
     source = manifest["source"]

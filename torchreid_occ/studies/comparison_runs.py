@@ -4,7 +4,6 @@ Each run is a process of its own, ``python -m torchreid_occ.studies.comparison_r
 ...]``, so that several run at once and the memory of each is freed at its end.
 """
 
-import json
 import os
 import shutil
 import subprocess
@@ -23,6 +22,7 @@ from torchreid_occ.config import configuration_name, configurations, load_config
 from torchreid_occ.runs.builders import backend_of
 from torchreid_occ.runs.folder import RESULTS
 from torchreid_occ.runs.phases import Results, finished_trainings, trainings_of
+from torchreid_occ.utils.documents import read_json
 from torchreid_occ.utils.progress import progress
 
 # By row of the comparison, the results of each seed.
@@ -158,7 +158,7 @@ def _tested_on_source(results: Results) -> Results:
         path = results["config"]["data"].get("options", {}).get(name, {}).get("path")
         manifest = Path(path, MANIFEST) if path else None
         if manifest is not None and manifest.exists():
-            name = json.loads(manifest.read_text(encoding="utf-8"))["source"]["name"]
+            name = read_json(manifest)["source"]["name"]
         targets[name] = found
     return {**results, "targets": targets}
 

@@ -140,7 +140,9 @@ def _fillers(
 
 
 def _cell(seeds: Sequence[Mapping[str, float]], quantity: str, digits: int) -> str:
-    """Returns the mean of a quantity over seeds, with its standard deviation if there are any."""
+    """Returns the mean of a quantity over seeds and, of several, its standard deviation."""
     values = [row.get(quantity, math.nan) for row in seeds]
     mean = f"{statistics.mean(values):.{digits}f}"
-    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
+    if len(values) == 1 or math.isnan(sum(values)):  # of NaN there is no deviation
+        return mean
+    return f"{mean} ± {statistics.stdev(values):.{digits}f}"

@@ -1,4 +1,4 @@
-"""Runs of a comparison: which have finished, which are run, what becomes a row."""
+"""Runs of a comparison: finished ones are read, others are run, trainings become rows."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ from torchreid_occ.studies.comparison_runs import run_all, run_suite
 
 
 def finish(config, mean=0.5, target="somewhere"):
-    """Leaves what a finished run leaves, ten seconds a phase."""
+    """Writes the files of a finished run, ten seconds a phase."""
     save_dir = Path(config.data.save_dir)
     save_dir.mkdir(parents=True, exist_ok=True)
     (save_dir / "config.yaml").write_text(config.dump())
@@ -83,7 +83,7 @@ def test_a_table_stands_for_all_its_rows(tmp_path):
     assert means(run_suite([f"{table}#two"], [1], None, tmp_path / "runs")) == {"two": [0.2]}
 
 
-def test_phases_are_rows_and_count_what_they_were_made_from(suite, tmp_path):
+def test_phases_are_rows_and_include_the_seconds_of_their_sources(suite, tmp_path):
     for seed, split in ((1, 7), (2, 8)):
         folder = tmp_path / f"runs/suite/seed_{seed}"
         overrides = ["train.seed", str(seed), "data.save_dir", str(folder)]
@@ -103,7 +103,7 @@ def test_phases_are_rows_and_count_what_they_were_made_from(suite, tmp_path):
             run_suite(*arguments, phases=[phase])
 
 
-def test_a_copy_counts_as_what_it_is_a_copy_of(tmp_path):
+def test_results_on_a_copy_are_named_after_its_source(tmp_path):
     copy = tmp_path / "copy"
     copy.mkdir()
     (copy / "manifest.json").write_text('{"source": {"name": "somewhere"}}')
@@ -144,7 +144,7 @@ def test_runs_that_have_not_finished_share_the_threads(planned, monkeypatch):
     assert len(begun) == 2
 
 
-def test_several_gpus_are_taken_by_turns(planned, monkeypatch):
+def test_several_gpus_are_assigned_in_rotation(planned, monkeypatch):
     begun = {}
 
     def start(command, env, **_):
@@ -158,7 +158,7 @@ def test_several_gpus_are_taken_by_turns(planned, monkeypatch):
     assert begun == {"run_1": "0", "run_2": "1"}
 
 
-def test_a_folder_with_another_run_is_refused_in_its_own_words(planned):
+def test_the_message_of_a_failing_run_is_passed_on(planned):
     path, overrides = planned[0]
     with pytest.raises(
         RuntimeError, match=r"(?s)own\.yaml ended with status 1.*0\.0003 and is 0\.1"

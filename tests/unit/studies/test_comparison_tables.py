@@ -1,12 +1,14 @@
-"""Tables of a comparison, from results that are made up."""
+"""Tables and plots of a comparison, from invented results."""
 
 import csv
 import io
+import json
 
 import numpy as np
 import pytest
 
 from torchreid_occ.studies import comparison_tables
+from torchreid_occ.studies.comparison import Comparison, write_comparison
 from torchreid_occ.studies.comparison_plots import draw_cmc, draw_cost, draw_labels, styles
 from torchreid_occ.studies.comparison_tables import (
     by_label,
@@ -19,7 +21,7 @@ from torchreid_occ.studies.comparison_tables import (
 
 
 def run(precisions, seed=0, parameters=1_000_000, target="somewhere"):
-    """What a run on one target leaves."""
+    """Results of a run on one target."""
     mean = sum(precisions) / len(precisions)
     result = {
         "mAP": mean,
@@ -120,7 +122,7 @@ def test_queries_of_all_seeds_are_pooled_by_label(labels):
     assert lines[2] == "| occwalk_tiny | one | 20.0 | 50.0 | 80.0 |"
 
 
-def test_only_renderings_have_labels(runs):
+def test_a_dataset_without_ground_truth_has_no_labels(runs):
     elsewhere = {"one": [{**one, "targets": {"mars": {}}} for one in runs["one"]]}
     assert by_label(elsewhere, "root") == {}
     assert label_table({}) == ""
@@ -147,3 +149,17 @@ def test_plots_show_each_model_in_one_style(runs, summary, labels):
     assert dot.get_xydata().tolist() == [[0.5, 50.0]]
     assert caps[1].get_ydata() - 50 == pytest.approx(254.1, abs=0.1)
     assert other[0].get_color() == drawn["other"]["color"]
+
+
+def test_tables_and_plots_are_written(runs, labels, tmp_path):
+    summary = summarise(runs, {"one": 20.0, "other": 5.0})
+    comparison = Comparison(runs, summary, labels)
+    write_comparison(comparison, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "table.md", "table.csv", "table.json", "cmc.png", "cost.png", "labels.png",
+    }  # fmt: skip
+    assert (tmp_path / "table.md").read_text() == comparison.table()
+    assert comparison.table() == f"{summary_table(summary)}\n{label_table(labels)}"
+    content = json.loads((tmp_path / "table.json").read_text())
+    assert [row["model"] for row in content["rows"]] == ["one", "other"]
+    assert content["by_label"]["occwalk_tiny"]["one"]["4"] == [pytest.approx(0.5), 2]

@@ -1,4 +1,4 @@
-"""Oracles: what is replaced, and that nothing else is."""
+"""Oracles replace what they name, and nothing else."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,10 @@ from support import pairs, same, write_two_cameras
 
 from torchreid_occ.config import load_config
 from torchreid_occ.models import build_model
-from torchreid_occ.studies.diagnosis import measure_blocks
+from torchreid_occ.studies.diagnosis import block_tables, measure_blocks
 from torchreid_occ.studies.oracles import (
     ORACLES,
+    Bound,
     as_it_is,
     clean_frames,
     occluded_frames_dropped,
@@ -40,7 +41,7 @@ def clips(tmp_path_factory):
 def model():
     torch.manual_seed(0)
     built = build_model("rfcnet", 4, False, 128, 64, backbone="resnet18_x0_5").eval()
-    for block in built.blocks.values():  # the blocks have something to say
+    for block in built.blocks.values():  # a gamma of 0 makes a block the identity
         for branch in (block.spatial, block.temporal):
             torch.nn.init.ones_(branch.extend[1].weight)
     return built
@@ -103,7 +104,7 @@ def test_each_oracle_replaces_what_it_says(model):
 
 
 @torch.no_grad()
-def test_truth_takes_the_place_of_what_blocks_predict(model):
+def test_truth_replaces_what_blocks_predict(model):
     clip = clip_with(slice(0, 64))
     as_predicted = model(clip.frames[None])
     truth = Truth(model, TRUTHS)
@@ -163,7 +164,21 @@ def test_features_are_means_over_a_tracklets_clips(clips, model):
     assert features["as it is"].pids.tolist() == [item[1] for item in clips.tracklets]
 
 
-def test_what_blocks_do_is_measured(model):
+def test_measures_are_a_table_for_each_block():
+    tables = block_tables({"3": {"residual": 0.5}}, {"3": {"residual": 0.25, "gate": 1.0}})
+    assert tables.splitlines() == [
+        "| block behind stage 3 | training | queries |",
+        "|---|---|---|",
+        "| residual | 0.500 | 0.250 |",
+        "| gate | nan | 1.000 |",
+    ]
+
+
+def test_a_bound_is_a_row_in_percent():
+    assert Bound("true lines", 0.1234).row() == "| true lines | 12.3 |"
+
+
+def test_predictions_and_effects_of_blocks_are_measured(model):
     clip = clip_with(slice(0, 64))
     truth = Truth(model, TRUTHS)
     truth.set_frames(clip.keypoints, clip.visible)
