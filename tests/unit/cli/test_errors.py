@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from support import REPOSITORY
 
 from torchreid_occ.cli.errors import BUG, is_users, short_errors
 from torchreid_occ.utils.weights import WeightsUnavailable
@@ -79,9 +80,10 @@ def test_an_interrupt_says_how_to_go_on():
 
 
 def test_a_closed_pager_ends_it_in_silence():
+    errors = REPOSITORY / "torchreid_occ" / "cli" / "errors.py"
     code = (
-        "from torchreid_occ.cli.errors import short_errors\n"
-        "with short_errors():\n"
+        "import runpy\n"
+        f"with runpy.run_path('{errors}')['short_errors']():\n"
         "    for number in range(100000): print(number)\n"
     )
     head = f'"{sys.executable}" -c "{code}" | head -n 1'
