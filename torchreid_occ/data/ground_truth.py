@@ -1,4 +1,4 @@
-"""What a dataset may know of the occluders in its frames, as an interface."""
+"""Ground truth of occluders, which a dataset may offer, as an interface."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -30,10 +30,9 @@ class Twin:
 class GroundTruth(ABC):
     """Ground truth of a dataset's occluders.
 
-    An occluded dataset and its twin without occluders have the same frame names and the same
-    hidden shares and labels: those of the occluded frames. True key points and true masks of what
-    the frames themselves show are its
-    :func:`~torchreid_occ.data.supervision.supervision_of`.
+    An occluded dataset and its twin without occluders have the same tracklets, hidden shares and
+    labels; shares and labels describe the occluded frames. True key points and true masks of the
+    visible person are the dataset's :func:`~torchreid_occ.data.supervision.supervision_of`.
 
     Attributes:
         clean: The twin without occluders; None if there is none or if this is it.
@@ -66,14 +65,14 @@ class GroundTruth(ABC):
 
 @runtime_checkable
 class HasGroundTruth(Protocol):
-    """A dataset that may know its ground truth."""
+    """A dataset that may have ground truth."""
 
     def ground_truth(self) -> GroundTruth | None:
         """Returns the ground truth, or None."""
 
 
 def ground_truth_of(dataset: object) -> GroundTruth | None:
-    """Returns what a dataset knows of its occluders, or None.
+    """Returns the ground truth of a dataset, or None.
 
     Args:
         dataset: A dataset of ours or of torchreid's.

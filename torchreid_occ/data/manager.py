@@ -85,7 +85,7 @@ class ClipDataManager:
     Attributes:
         train_loader, train_dataset: Batches of training clips, and the tracklets they come from.
         test_loader, test_dataset: Per target ``{'query': ..., 'gallery': ...}``.
-        val_loader, val_dataset: Those of the identities held out, or None.
+        val_loader, val_dataset: The same of the held-out identities, or None.
 
     Raises:
         ValueError: If an argument does not fit the data; says which and how.
@@ -185,7 +185,7 @@ class ClipDataManager:
 
     @property
     def num_train_pids(self) -> int:
-        """Number of training identities, without those held out."""
+        """Number of training identities without the held-out ones."""
         return len({pid for _, pid, *_ in self.train_dataset})
 
     @property

@@ -136,9 +136,9 @@ def hold_out_identities(
 
     Args:
         tracklets: Training tracklets.
-        num_identities: How many identities, drawn by the seed among those that two cameras see (all
-            of these if they are fewer). None takes a hundred, as the RFCnet
-            paper does (section 6.6), of five hundred or more, else a tenth.
+        num_identities: How many identities, drawn by the seed from the identities seen by two
+            cameras (all of these if they are fewer). None takes a hundred of five hundred or more,
+            as the RFCnet paper does (section 6.6), else a tenth.
         seed: Seed of the run, not negative.
 
     Returns:

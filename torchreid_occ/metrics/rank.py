@@ -76,7 +76,7 @@ def rank_queries(
         g_pids: Identities of the gallery items.
         q_camids: Cameras of the queries.
         g_camids: Cameras of the gallery items.
-        max_rank: Ranks of the CMC; a smaller gallery gives as many as it has items.
+        max_rank: Ranks of the CMC; fewer if the gallery has fewer items.
 
     Shape:
         distmat: (Q, G); q_pids, q_camids: (Q,); g_pids, g_camids: (G,).
@@ -185,7 +185,7 @@ def evaluate_rank(
         g_pids: Identities of the gallery items.
         q_camids: Cameras of the queries.
         g_camids: Cameras of the gallery items.
-        max_rank: Ranks of the CMC; a smaller gallery gives as many as it has items.
+        max_rank: Ranks of the CMC; fewer if the gallery has fewer items.
         use_metric_cuhk03: CUHK03's classic single-gallery-shot protocol, left to torchreid.
         use_cython: Ignored; it belongs to torchreid's signature.
 

@@ -44,7 +44,7 @@ def rank_features(
         q_camids: Cameras of the queries.
         g_camids: Cameras of the gallery items.
         dist_metric: 'cosine' or 'euclidean' (squared), as torchreid computes them.
-        max_rank: Ranks of the CMC; a smaller gallery gives as many as it has items.
+        max_rank: Ranks of the CMC; fewer if the gallery has fewer items.
         block: Queries and gallery items whose distances are in memory at a time.
 
     Shape:

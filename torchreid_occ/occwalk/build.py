@@ -28,7 +28,7 @@ FRAMES_PER_WORKER = 2000  # starting a worker takes as long as rendering these
 def build(preset: Preset, seed: int, root: StrPath = "", workers: int | None = None) -> Path:
     """Renders a preset unless it is there already, and returns its folder.
 
-    Other processes wait for the one that renders. Tracklets that a killed process has finished are
+    One process renders while others wait. Tracklets that a killed process has finished are
     kept, and the next process continues.
 
     Args:

@@ -34,7 +34,7 @@ def palette(identity: Identity) -> Pixels:
 
 
 class Pattern:
-    """A garment's pattern, fixed to a point of the body; it changes labels to those of the trim.
+    """A garment's pattern, fixed to a point of the body; it changes labels to the trim's.
 
     Args:
         garment: The garment.

@@ -9,8 +9,8 @@ from torchreid_occ.occwalk.identity import Identity
 from torchreid_occ.occwalk.occluders import WalkBounds
 from torchreid_occ.occwalk.walker import Walker
 
-# Turning and change of distance in a walk are limited to those of this many frames, so that a
-# camera sees no person from all sides.
+# A walk turns and changes distance no more than within this many frames, so that a camera sees no
+# person from all sides.
 LONGEST_BEND = 24
 
 

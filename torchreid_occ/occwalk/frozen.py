@@ -1,9 +1,9 @@
-"""The frozen renderings: what OccWalk is, to the byte. Another hash means another benchmark.
+"""Frozen renderings: hashes that define OccWalk to the byte. Another hash is another benchmark.
 
-Hashes are those of ``manifest.json``, over all images and numbers of a rendering. JPEG files
-depend on OpenCV, whose versions in `constraints.txt` gave these.
+The hashes of ``manifest.json`` are over all images and numbers of a rendering. JPEG files depend on
+OpenCV; these are of its versions in `constraints.txt`.
 
-Seeds below 100 are for development. Seeds from 100 on are for claims and nothing else.
+Seeds below 100 are for development. Seeds from 100 on are for published results only.
 """
 
 FROZEN = {

@@ -110,7 +110,7 @@ def _places(preset: Preset, seed: int, split: str, rng: np.random.Generator) -> 
         else:
             counts = rng.integers(1, preset.max_tracklets + 1, preset.sightings)
             camids = np.repeat(passed, counts)
-        # Numbers of the gallery follow those of the queries, as the tracklets are different.
+        # Tracklets of queries and gallery are different, so the gallery continues the numbers.
         first = 1 + (preset.queries_per_identity if split == "gallery" else 0)
         for number, camid in enumerate(camids.tolist(), start=first):
             yield _Place(pid, number, group, index, camid)

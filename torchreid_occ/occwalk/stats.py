@@ -1,4 +1,4 @@
-"""Occlusion statistics of a rendering beside those of the dataset it is modelled on."""
+"""Occlusion statistics of a rendering beside the statistics of the dataset it is modelled on."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Datasets by name; those of a name torchreid has too are corrected readers of the same data."""
+"""Datasets by name; some have the name of a torchreid dataset, whose reader they correct."""
 
 from typing import Any
 

@@ -26,7 +26,7 @@ class DukeMTMCVidReID(TrackletDataset):
     """DukeMTMC-VideoReID: eight outdoor cameras, tracklets of about 168 frames.
 
     Unlike torchreid's reader it keeps every frame (torchreid looks names up from F0001 on, so it
-    loses those of tracklets that start later or have gaps), downloads nothing and writes nothing.
+    loses frames of tracklets that start later or have gaps), downloads nothing and writes nothing.
 
     Reference:
         - Ristani et al. Performance Measures and a Data Set for Multi-Target, Multi-Camera
