@@ -75,5 +75,5 @@ def test_the_command_writes_what_it_has_tried(name, layout, two_cameras, tmp_pat
 def test_a_refused_part_is_answered_in_a_line(tmp_path):
     done = run("completed", "--out", tmp_path / "export")
     assert done.returncode == 1
-    assert done.stderr.startswith("error: completed cannot be exported: it reads what")
+    assert done.stderr.startswith("error: completed cannot be exported: it reads the output")
     assert not (tmp_path / "export").exists()
