@@ -64,7 +64,7 @@ def run_suite(
     files = [file for path in paths for file in configurations(path)]
     rows = {configuration_name(file): file for file in files}
     if len(rows) < len(files):
-        raise ValueError(f"Received {files}: give each file another name.")
+        raise ValueError(f"Received {files}: give each file a name of its own.")
     split_of_seed: Sequence[int | None] = [None] * len(seeds) if splits is None else splits
     if len(split_of_seed) != len(seeds):
         raise ValueError(
@@ -124,7 +124,7 @@ def _check_phases(paths: Iterable[StrPath], phases: Sequence[str]) -> None:
     }
     if not set(phases) <= known:
         raise ValueError(
-            f"Received phases {[*phases]}, but those that train and test are {sorted(known)}."
+            f"Received phases {[*phases]}, but the phases that train are {sorted(known)}."
         )
 
 

@@ -200,9 +200,9 @@ def measure_quality(
 
 def _similarity(completed: Tensor, truth: Tensor, mask: Tensor) -> tuple[float, float]:
     """Computes PSNR and SSIM inside a mask, of eight-bit images."""
-    one, other = to_pixels(completed), to_pixels(truth)
+    found, true = to_pixels(completed), to_pixels(truth)
     inside = mask[0].bool().numpy()
-    psnr = peak_signal_noise_ratio(other[inside], one[inside], data_range=255)
-    _, ssim = structural_similarity(other, one, channel_axis=2, full=True, data_range=255)
+    psnr = peak_signal_noise_ratio(true[inside], found[inside], data_range=255)
+    _, ssim = structural_similarity(true, found, channel_axis=2, full=True, data_range=255)
     # The PSNR of an exact frame is infinite; 60 dB is a quarter of a grey level.
     return min(psnr, 60.0), ssim[inside].mean()

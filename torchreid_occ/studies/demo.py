@@ -1,4 +1,4 @@
-"""The demo: trains configurations on embedded data, compares them, draws what the last one does."""
+"""The demo: trains configurations on embedded data, compares them, draws the last one's pictures."""
 
 from collections.abc import Mapping
 from pathlib import Path

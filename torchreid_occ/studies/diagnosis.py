@@ -89,12 +89,16 @@ def measure_blocks(model: nn.Module, clips: Iterable[TrueClip]) -> Measures:
         clips: The clips.
 
     Returns:
-        ``{stage: {quantity: mean}}``. The residual is relative to the map it is added to. The area
-        is the share of pairs of a unit that shows the person and one where it is hidden in which
-        the foreground map ranks the first higher, 0.5 by chance. Lines miss by rows or columns of
-        the map. The gate is TRFC's weight of a region's own feature, where more or less than half
-        of the region is hidden. Attention is the share that hidden regions give to the same region
-        in other frames that show most of it, and the share in case of uniform attention.
+        ``{stage: {quantity: mean}}``:
+
+        - The residual is relative to the map it is added to.
+        - The area under the curve is the probability that the foreground map ranks a unit that
+          shows the person above a unit where the person is hidden; chance gives 0.5.
+        - Lines miss by rows or columns of the map.
+        - The gate is TRFC's weight of a region's own feature, for regions of which more than half
+          is hidden, and for the others.
+        - Attention on shown is the attention of mostly hidden regions to the same region in other
+          frames that show most of it; "if even" is its value for uniform attention.
     """
     sums: dict[str, dict[str, list[Tensor]]] = defaultdict(lambda: defaultdict(list))
     seen: dict[str, tuple[Tensor, tuple[Tensor, RfcOutput]]] = {}

@@ -53,7 +53,7 @@ def frame_strip(
 
 
 def spread_frames(frames: Sequence[T], num_frames: int) -> list[T]:
-    """Chooses evenly spread frames of a tracklet; of two or more, the first and the last are two.
+    """Chooses evenly spread frames of a tracklet, with the first and the last if two or more.
 
     Args:
         frames: The tracklet's frames, in order.

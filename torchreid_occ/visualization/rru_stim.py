@@ -33,7 +33,7 @@ def draw_rru_stim(model: RruStim, clip: Tensor, frames: Sequence[Frame]) -> dict
         return {}
     outputs = model.forward_clip(clip)
     raw, refined = outputs.raw[0], outputs.refined[0]
-    highest = response(raw).max()  # refined maps lie between raw ones
+    highest = response(raw).max()  # refined values lie between raw values
     rows: dict[str, Sequence[npt.NDArray[Any]]] = {
         "frames": frames,
         "raw maps": responses(raw, frames, highest),

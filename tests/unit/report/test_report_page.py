@@ -93,7 +93,7 @@ def cards(html):
         yield *map(int, head.groups()), [(int(r), c == "right", int(p)) for r, c, _, _, p in items]
 
 
-def test_green_frames_are_where_the_runs_average_precision_has_them(run, html):
+def test_green_frames_agree_with_the_runs_average_precision(run, html):
     results = json.loads((run / "results.json").read_text())
     precisions = results["targets"]["occwalk_tiny"]["last"]["average_precisions"]
     shown = list(cards(html))
@@ -119,7 +119,7 @@ def test_the_page_needs_no_other_file(elements):
         assert "url(" not in text and "@import" not in text
 
 
-def test_the_page_can_be_read_aloud(elements):
+def test_the_page_is_accessible(elements):
     levels = [int(tag[1]) for tag, _, _ in elements.found if re.fullmatch(r"h\d", tag)]
     assert levels[0] == 1 and levels.count(1) == 1
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
@@ -129,7 +129,7 @@ def test_the_page_can_be_read_aloud(elements):
     assert all(attributes["scope"] in ("row", "col") for attributes, _ in elements.of("th"))
 
 
-def test_results_and_configuration_are_those_of_the_run(run, html):
+def test_the_page_has_the_runs_results_and_configuration(run, html):
     results = json.loads((run / "results.json").read_text())
     last = results["targets"]["occwalk_tiny"]["last"]
     row = re.search(r"last, epoch 1</td>(.*?)</tr>", html, re.DOTALL)[1]
@@ -151,7 +151,7 @@ def test_results_and_configuration_are_those_of_the_run(run, html):
     assert rank_1 / len(last["average_precisions"]) == pytest.approx(last["cmc"]["1"])
 
 
-def test_the_models_pictures_and_curves_are_there(html):
+def test_the_page_has_the_models_pictures_and_curves(html):
     for name in ("Partition", "Foreground", "Assignment", "Gate"):
         assert html.count(f"<figcaption>{name}: ") == 1  # of the block after stage 3
     for name in ("loss", "ce", "triplet", "keypoints", "foreground", "lr"):
@@ -205,7 +205,7 @@ def look(browser, page, width, tmp_path):
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_a_browser_shows_all_of_it(run, width, tmp_path):
+def test_a_browser_shows_the_whole_page(run, width, tmp_path):
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         pytest.skip(f"needs one of the browsers {', '.join(BROWSERS)}")

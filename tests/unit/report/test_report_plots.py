@@ -12,7 +12,7 @@ def tags(svg):
     return found
 
 
-def test_an_inline_plot_takes_the_colour_of_the_text_and_says_what_it_shows():
+def test_an_inline_plot_has_the_colour_of_the_text_and_a_description():
     curve = {rank: min(1.0, 0.5 + rank / 40) for rank in range(1, 21)}
     svg = cmc_plot({"some<set>": curve})
     (_, root), *rest = tags(svg)

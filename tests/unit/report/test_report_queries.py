@@ -40,12 +40,12 @@ def retrieval(tracklet):
     )  # fmt: skip
 
 
-def test_the_hardest_queries_come_first_and_unmatched_ones_not_at_all(retrieval):
+def test_the_hardest_queries_come_first_without_unmatched_ones(retrieval):
     assert hardest(retrieval.results, 10) == [3, 0, 1]
     assert hardest(retrieval.results, 1) == [3]
 
 
-def test_a_list_leaves_out_junk_and_ends_with_a_later_match(retrieval):
+def test_a_list_omits_the_querys_camera_and_ends_with_a_later_match(retrieval):
     query = show_query(retrieval, 0)
     assert [(found.rank, found.right, found.pid, found.camid) for found in query.ranked] == [
         (1, False, 3, 1),

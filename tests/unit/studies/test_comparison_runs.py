@@ -66,7 +66,7 @@ def test_rows_of_one_name_are_refused(tmp_path):
     for path in paths:
         path.parent.mkdir()
         path.touch()
-    with pytest.raises(ValueError, match="give each file another name"):
+    with pytest.raises(ValueError, match="give each file a name of its own"):
         run_suite(paths, [1], None, tmp_path)
 
 
@@ -98,7 +98,7 @@ def test_phases_are_rows_and_include_the_seconds_of_their_sources(suite, tmp_pat
     assert seconds == {"suite/second": 10.0, "suite/third": 40.0}
     for phase in ("fourth", "scored"):
         with pytest.raises(
-            ValueError, match=r"those that train and test are \['first', 'second', 'third'\]"
+            ValueError, match=r"the phases that train are \['first', 'second', 'third'\]"
         ):
             run_suite(*arguments, phases=[phase])
 

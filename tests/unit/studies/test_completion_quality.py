@@ -41,7 +41,7 @@ def hidden_middle(_path):
     return covered
 
 
-def test_only_tracklets_with_occlusion_count(tracklets):
+def test_only_occluded_tracklets_are_measured(tracklets):
     assert len(tracklets) == 1
     tracklet = tracklets[0]
     assert tracklet.occluded.tolist() == [1, 2]
@@ -51,7 +51,7 @@ def test_only_tracklets_with_occlusion_count(tracklets):
     assert tracklet.mask.shape == (2, 1, *SIZE)
 
 
-def test_fillers_change_occluded_regions_alone(tracklets):
+def test_fillers_change_occluded_thirds_only(tracklets):
     tracklet = tracklets[0]
     fillers = {**FILLERS, "net": by_generator(STCnet(width=4), "temporal")}
     frames = tracklet.frames[tracklet.occluded]
@@ -61,7 +61,7 @@ def test_fillers_change_occluded_regions_alone(tracklets):
         assert torch.equal(completed, frames) == (name == "as rendered")
 
 
-def test_the_better_the_completion_the_better_the_numbers(tracklets):
+def test_better_completion_gives_better_numbers(tracklets):
     found = measure_quality(tracklets, FILLERS, lambda frames: frames.mean((0, 2)).flatten(), 0)
     assert found["nearest unoccluded frame"]["psnr"] == 60  # the scene stands still
     assert found["nearest unoccluded frame"]["ssim"] == pytest.approx(1)
@@ -72,7 +72,7 @@ def test_the_better_the_completion_the_better_the_numbers(tracklets):
         assert values == sorted(values)
 
 
-def test_psnr_is_that_of_the_region(tracklets):
+def test_psnr_is_measured_in_the_third(tracklets):
     found = measure_quality(tracklets, {"as rendered": FILLERS["as rendered"]}, workers=0)
     truth = tracklets[0].clean[0, :, 8:16]
     error = ((truth + 1) * 127.5).square().mean().item()
@@ -85,7 +85,7 @@ def test_psnr_is_that_of_the_region(tracklets):
     assert hidden == pytest.approx(10 * np.log10(255**2 / error), abs=0.01)
 
 
-def test_a_frame_with_two_regions_has_none_alone(tracklets):
+def test_a_frame_with_two_thirds_has_none_alone(tracklets):
     two = tracklets[0]
     two.mask[0, :, :8] = 1
     found = measure_quality([two], {"as rendered": FILLERS["as rendered"]}, workers=0)

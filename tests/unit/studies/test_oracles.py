@@ -61,7 +61,7 @@ def clip_with(hidden_rows):
     return TrueClip(frames, clean, visible, whole, lines, fractions)
 
 
-def test_clips_bring_frames_and_their_truth(clips):
+def test_clips_hold_frames_and_ground_truth(clips):
     index, clip = clips[3]
     assert index == 3
     assert clip.frames.shape == clip.clean.shape == (len(clip.fractions), 3, 128, 64)
@@ -85,7 +85,7 @@ def test_occluded_units_are_the_regions_of_which_more_than_half_is_hidden():
 
 
 @torch.no_grad()
-def test_each_oracle_replaces_what_it_says(model):
+def test_each_oracle_replaces_what_it_names(model):
     clip = clip_with(slice(0, 64))
     torch.testing.assert_close(as_it_is(model, clip), model(clip.frames[None]))
     torch.testing.assert_close(clean_frames(model, clip), model(clip.clean[None]))

@@ -45,7 +45,7 @@ def test_refinement_leaves_the_first_frame_as_it_is(frames):
     assert draw_rru_stim(rru_stim(rru=False), clip_of(frames), frames) == {}
 
 
-def test_alignment_shows_what_theta_says(frames):
+def test_alignment_draws_frames_warped_by_theta(frames):
     model = trl_st2n()
     (figure,) = draw_trl_st2n(model, clip_of(frames), frames).values()
     shown, maps, aligned, aligned_maps = images(figure)

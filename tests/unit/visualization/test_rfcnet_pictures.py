@@ -78,7 +78,7 @@ def checkpoint(tmp_path):
     return path, model
 
 
-def test_a_checkpoint_gives_back_its_model(checkpoint):
+def test_a_checkpoint_restores_its_model(checkpoint):
     path, model = checkpoint
     loaded, config = load_trained_model(path)
     clip = torch.rand(1, 2, 3, 64, 32)
@@ -99,7 +99,7 @@ def test_pictures_of_a_checkpoint_are_written(checkpoint, tmp_path):
     assert all(Image.open(path).size[0] > 100 for path in paths)
 
 
-def test_pictures_that_can_not_be_drawn_say_why(checkpoint, tmp_path):
+def test_pictures_that_cannot_be_drawn_are_refused(checkpoint, tmp_path):
     with pytest.raises(ValueError, match="no frames"):
         draw_pictures(checkpoint[0], [], tmp_path)
     bare = tmp_path / "bare.pth"
