@@ -1,4 +1,4 @@
-"""The demo: trains configurations on embedded data, compares them, draws the last one's pictures."""
+"""The demo: trains configurations on embedded data, compares them, draws the last model."""
 
 from collections.abc import Mapping
 from pathlib import Path
