@@ -65,7 +65,7 @@ def test_a_gallery_alone_is_neither_trained_nor_tested_on(add, tmp_path):
 
     add()
     root = str(tmp_path / "data")
-    with pytest.raises(ValueError, match="gallery alone, without a train set"):
+    with pytest.raises(ValueError, match="has a gallery only and no train set"):
         ClipDataManager(root, "tracklet_folder", height=32, width=16)
     dataset = TrackletFolder(root, verbose=True)  # torchreid's summary of no items
     assert (dataset.num_train_pids, len(dataset.train), len(dataset.query)) == (0, 0, 0)
