@@ -1,4 +1,4 @@
-"""What several tests share."""
+"""Helpers shared by tests."""
 
 import importlib.util
 import shutil

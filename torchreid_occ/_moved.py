@@ -16,6 +16,7 @@ MOVED = {
     "torchreid_occ.data.completion": "torchreid_occ.completion.data",
     "torchreid_occ.data.datamanager": "torchreid_occ.data.manager",
     "torchreid_occ.data.datasets.video.completed": "torchreid_occ.completion.dataset",
+    "torchreid_occ.data.occwalk.stage": "torchreid_occ.occwalk.crop",
     "torchreid_occ.data.occwalk": "torchreid_occ.occwalk",
     "torchreid_occ.data.regions": "torchreid_occ.completion.thirds",
     "torchreid_occ.defaults": "torchreid_occ.config.schema",

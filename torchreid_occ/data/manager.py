@@ -147,12 +147,6 @@ class ClipDataManager:
             num_datasets,
             options.seed,
         )
-        own = {
-            dsetid: supervision_of(datasets[name])
-            for name, dsetid in zip(self.sources, joined.dsetids, strict=True)
-        }
-        files = options.keypoints, options.foreground
-        configured = Supervision(*files) if any(files) else None
         self._clips = TrainClips(
             train,
             seq_len,
@@ -160,18 +154,10 @@ class ClipDataManager:
             options.stride,
             ClipTransform(height, width, _names(transforms), norm_mean, norm_std, training=True),
             options.seed,
-            choose_supervision(train, own, options.supervision, configured, self.sources),
+            self._choose_supervision(datasets, joined.dsetids, options),
             options.supervision,
         )
-        share = ProcessShare(self._sampler, batch_size_train)
-        self.train_loader = clip_loader(
-            self._clips,
-            workers,
-            self.use_gpu,
-            batch_size=share.share,
-            sampler=share,
-            persistent_workers=workers > 0,
-        )
+        self.train_loader = self._build_train_loader(batch_size_train)
         self.val_dataset = held_out or None
         self.val_loader = self.loader_of(held_out) if held_out else None
         self.test_dataset = {
@@ -239,6 +225,31 @@ class ClipDataManager:
             name: load_dataset(name, root, split_id, combineall, options.get(name))
             for name in names
         }
+
+    def _choose_supervision(
+        self, datasets: Mapping[str, Any], dsetids: Sequence[int], options: ClipOptions
+    ) -> dict[int, Supervision]:
+        """Returns the supervision of each ``dsetid``."""
+        own = {
+            dsetid: supervision_of(datasets[name])
+            for name, dsetid in zip(self.sources, dsetids, strict=True)
+        }
+        files = options.keypoints, options.foreground
+        configured = Supervision(*files) if any(files) else None
+        return choose_supervision(
+            self.train_dataset, own, options.supervision, configured, self.sources
+        )
+
+    def _build_train_loader(self, batch_size: int) -> DataLoader[dict[str, Any]]:
+        share = ProcessShare(self._sampler, batch_size)
+        return clip_loader(
+            self._clips,
+            self._workers,
+            self.use_gpu,
+            batch_size=share.share,
+            sampler=share,
+            persistent_workers=self._workers > 0,
+        )
 
     def loader_of(self, tracklets: Sequence[Item]) -> DataLoader[dict[str, Any]]:
         """Builds a loader of every frame of tracklets in test clips."""
