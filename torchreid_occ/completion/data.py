@@ -51,8 +51,8 @@ class ItemOptions:
 class CompletionItems(Dataset[dict[str, Any]]):
     """Unoccluded frames, each with random thirds to complete; indexed by :class:`ItemKey`.
 
-    Reference: VRSTC, Section 5.2: only for unoccluded frames is the truth known. The paper masks one
-    third and takes the nearest neighbours, as the options do by default.
+    Reference: VRSTC, Section 5.2: only for unoccluded frames is the truth known. The paper masks
+    one third and takes the nearest neighbours, as the options do by default.
 
     Args:
         tracklets: torchreid's tuples.
