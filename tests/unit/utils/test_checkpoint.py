@@ -68,7 +68,7 @@ def test_files_without_weights_are_refused(tmp_path, content):
         load_weights(Net(), path)
 
 
-def test_a_full_disk_is_said_so(tmp_path, monkeypatch):
+def test_a_full_disk_is_an_error_with_the_free_space(tmp_path, monkeypatch):
     def fail(state, file):
         raise RuntimeError("unexpected pos 971264 vs 971160")
 
@@ -122,7 +122,7 @@ def test_the_first_reason_of_a_failed_write_is_given(tmp_path, monkeypatch):
         save_checkpoint({}, tmp_path / "weights.pth")
 
 
-def test_strangers_files_are_unpickled_in_one_place():
+def test_checkpoints_are_unpickled_in_one_place_with_weights_only():
     for folder in ("torchreid_occ", "tools"):
         for file in (REPOSITORY / folder).rglob("*.py"):
             text = file.read_text(encoding="utf-8")

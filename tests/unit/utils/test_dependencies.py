@@ -31,7 +31,7 @@ def test_a_missing_libgl_names_the_headless_package(tmp_path):
     assert "libGL.so.1" in last and "opencv-python-headless" in last
 
 
-def test_what_torchreid_fails_to_declare_is_named(tmp_path):
+def test_a_dependency_that_torchreid_does_not_declare_is_named(tmp_path):
     done = import_with(tmp_path, "gdown", "raise ModuleNotFoundError('no gdown', name='gdown')")
     assert "torchreid needs the package 'gdown'" in done.stderr.strip().splitlines()[-1]
 
@@ -42,6 +42,6 @@ def test_unknown_failures_are_left_as_they_are():
 
 
 def test_an_extra_that_is_missing_is_named():
-    with pytest.raises(ImportError, match=r"'faiss_of_nobody'.*pip install torchreid-occ\[search"):
-        import_optional("json", "faiss_of_nobody", extra="search")
+    with pytest.raises(ImportError, match=r"'faiss_absent'.*pip install torchreid-occ\[search"):
+        import_optional("json", "faiss_absent", extra="search")
     assert import_optional("json", extra="search") == [json]

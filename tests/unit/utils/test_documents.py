@@ -41,7 +41,7 @@ def test_faults_of_yaml_name_the_file(tmp_path, content, fault):
         read_yaml(path)
 
 
-def test_aliases_that_stand_for_little_are_read(tmp_path):
+def test_few_aliases_are_read(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text("a: &a {x: [1, 2]}\nb: *a\nc: {<<: *a, y: 3}")
     shared = {"x": [1, 2]}
@@ -54,6 +54,6 @@ def test_a_missing_file_is_named(tmp_path, read):
         read(tmp_path / "absent")
 
 
-def test_numbers_json_does_not_know_are_read_as_python_writes_them(tmp_path):
+def test_infinity_is_read_as_python_writes_it(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps([float("inf"), None, "é"]))
     assert read_json(tmp_path / "a.json") == [float("inf"), None, "é"]

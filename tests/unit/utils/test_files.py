@@ -23,7 +23,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert [item.name for item in tmp_path.iterdir()] == ["results.json"]
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path):
+def test_temporary_files_of_killed_processes_are_removed(tmp_path):
     write_json(tmp_path / "whole.json", 1)
     (tmp_path / ".whole.json.abc.partial").touch()
     remove_partial_files(tmp_path)
@@ -44,7 +44,7 @@ def test_a_file_is_hashed_as_a_whole(tmp_path):
     assert file_hash(tmp_path / "a") == sha256(content).hexdigest()
 
 
-def test_a_folder_is_claimed_for_one_work(tmp_path):
+def test_a_folder_is_claimed_for_one_plan(tmp_path):
     folder = tmp_path / "made"
     claim_folder(folder, {"of": "a", "by": "b"}, "thing")
     claim_folder(folder, {"of": "a", "by": "b"}, "thing")
@@ -53,11 +53,11 @@ def test_a_folder_is_claimed_for_one_work(tmp_path):
     with pytest.raises(ValueError, match="is not empty and holds no thing"):
         claim_folder(tmp_path, {}, "thing")
     (tmp_path / "new").mkdir()
-    (tmp_path / "new" / ".plan.json.x.partial").touch()  # of a kill in the first moment
+    (tmp_path / "new" / ".plan.json.x.partial").touch()  # of a process killed early
     claim_folder(tmp_path / "new", {}, "thing")
 
 
-def test_errors_of_the_system_get_the_name_they_lack():
+def test_errors_of_the_system_without_a_path_get_one():
     with (
         pytest.raises(OSError, match=r"\[Errno 28\] No space left on device: 'a/b'"),
         naming("a/b"),
@@ -69,7 +69,7 @@ def test_errors_of_the_system_get_the_name_they_lack():
         raise OSError("no number")
 
 
-def test_a_plan_that_a_kill_left_half_written_is_no_hindrance(tmp_path):
+def test_a_half_written_plan_is_replaced(tmp_path):
     (tmp_path / ".plan.json.x.partial").write_text("{")
     claim_folder(tmp_path, {"seed": 1}, "copy")
     assert [file.name for file in tmp_path.iterdir()] == ["plan.json"]

@@ -19,7 +19,7 @@ faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 @pytest.fixture(scope="module")
 def fresh_process():
-    """A used one may hold freed memory, from which work takes without adding any."""
+    """Starts a process that holds no freed memory, which work would reuse."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         pool.apply(exec, ("import numpy",))
         yield pool
@@ -32,7 +32,7 @@ def test_memory_that_work_touches_and_frees_counts_at_its_peak(fresh_process, wo
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators have no mallopt")
-def test_memory_that_is_kept_need_not_be_asked_for_again():
+def test_kept_memory_is_reused_without_page_faults():
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         before = pool.apply(faults_of_reuse)
         pool.apply(keep_freed_memory)
@@ -40,7 +40,7 @@ def test_memory_that_is_kept_need_not_be_asked_for_again():
 
 
 def faults_of_reuse():
-    """Counts them in this process."""
+    """Counts the page faults of reused memory in this process."""
     names = {}
     exec(FAULTS, names)
     return names["faults"]

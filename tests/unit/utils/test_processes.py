@@ -1,6 +1,5 @@
 import torch
 
-from torchreid_occ.utils.nested import map_tensors
 from torchreid_occ.utils.processes import (
     gather_objects,
     gather_rows,
@@ -11,7 +10,7 @@ from torchreid_occ.utils.processes import (
 )
 
 
-def test_one_process_is_all_there_is():
+def test_a_single_process_gathers_its_own_values():
     with joined_processes(use_gpu=False):
         assert process_count() == 1
         assert is_first_process()
@@ -19,8 +18,3 @@ def test_one_process_is_all_there_is():
         assert gather_objects({"a": 1}) == [{"a": 1}]
         rows = torch.ones(2, requires_grad=True)
         assert gather_rows(rows) is rows
-
-
-def test_nested_outputs_keep_their_form():
-    found = map_tensors(lambda t: t + 1, {"a": [torch.zeros(1), None], "b": (torch.ones(1), "x")})
-    assert found == {"a": [torch.ones(1), None], "b": (torch.full((1,), 2.0), "x")}

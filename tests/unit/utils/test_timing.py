@@ -3,7 +3,7 @@ import time
 from torchreid_occ.utils.timing import median_seconds
 
 
-def test_steps_take_turns_and_the_first_round_does_not_count():
+def test_steps_are_interleaved_and_the_first_round_does_not_count():
     called, pauses = [], iter([0.5, 0.0, 0.02, 0.04])  # of the slow step; the first warms up
 
     def slow():
