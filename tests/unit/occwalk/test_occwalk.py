@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from torchreid_occ.completion.dataset import MANIFEST, fingerprint, source_tracklets
 from torchreid_occ.data.datasets import VIDEO_DATASETS
+from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.data.ground_truth import (
     Twin,
     ground_truth_of,
@@ -184,6 +186,20 @@ def test_both_twins_know_the_ground_truth_of_the_occluded_frames(occwalk_root):
     by_name = load_ground_truth("occwalk_tiny", occwalk_root, split_id=1, options={"seed": 0})
     assert by_name.clean == Twin("occwalk_tiny.clean", {"seed": 0})
     np.testing.assert_array_equal(by_name.query_labels(), truth.query_labels())
+
+
+def test_completed_copy_has_the_ground_truth_of_its_source(occwalk_root, tmp_path):
+    source = {"name": "occwalk_tiny", "split_id": 0, "options": {}}
+    tracklets = source_tracklets(source, str(occwalk_root))
+    manifest = {
+        "source": source,
+        "fingerprint": fingerprint(tracklets),
+        "frames": {subset: {} for subset in SUBSETS},
+    }
+    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
+    truth = load_ground_truth("completed", occwalk_root, options={"path": str(tmp_path)})
+    assert truth.clean == Twin("occwalk_tiny.clean")
+    assert truth.query_tracklets() == [paths for paths, *_ in tracklets["query"]]
 
 
 def test_ground_truth_lies_beside_the_frames(occwalk_root):
