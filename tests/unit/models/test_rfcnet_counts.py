@@ -24,6 +24,11 @@ TABLE = [
 ]
 
 
+def on_meta(name, **options):
+    with torch.device("meta"):
+        return build_model(name, 5, **options)
+
+
 def parameters(module):
     return sum(parameter.numel() for parameter in module.parameters())
 
@@ -33,14 +38,14 @@ def multiply_adds(model, num_frames):
     with torch.device("meta"):
         clip = torch.empty(1, num_frames, 3, 256, 128)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model.to("meta").eval()(clip)
+        model.eval()(clip)
     counts = counter.get_flop_counts()["Global"]
     return sum(n for op, n in counts.items() if "bmm" not in str(op)) / 2e9
 
 
 @pytest.fixture(scope="module")
 def baseline_multiply_adds():
-    return multiply_adds(build_model("baseline", 5), 1)
+    return multiply_adds(on_meta("baseline"), 1)
 
 
 def test_baseline_multiply_adds(baseline_multiply_adds):
@@ -49,7 +54,7 @@ def test_baseline_multiply_adds(baseline_multiply_adds):
 
 @pytest.mark.parametrize(("options", "expected", "num_frames", "added"), TABLE)
 def test_table(options, expected, num_frames, added, baseline_multiply_adds):
-    model = build_model("rfcnet", 5, **options)
+    model = on_meta("rfcnet", **options)
     assert parameters(model.backbone) == BASELINE
     assert [parameters(block) for block in model.blocks.values()] == expected
     extra = multiply_adds(model, num_frames) - num_frames * baseline_multiply_adds
@@ -57,6 +62,6 @@ def test_table(options, expected, num_frames, added, baseline_multiply_adds):
 
 
 def test_neck_and_classifier_are_what_the_counts_leave_out():
-    model = build_model("rfcnet", 5)
+    model = on_meta("rfcnet")
     rest = parameters(model) - parameters(model.backbone) - parameters(model.blocks)
     assert rest == parameters(model.neck) + parameters(model.classifier) == 4_096 + 2048 * 5 + 5
