@@ -22,7 +22,7 @@ class Table(dict[str, Any]):
         self.kind = kind
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Returns a decorator that enters a definition.
+        """Returns a decorator that registers a definition.
 
         Args:
             name: Name of the definition.
@@ -50,7 +50,7 @@ IMAGE_DATASETS = Table("image dataset")
 
 
 def register_model(name: str) -> Callable[[T], T]:
-    """Enters the builder of a clip model.
+    """Returns a decorator that registers the builder of a clip model.
 
     Args:
         name: Its ``model.name`` in configurations.
@@ -59,7 +59,7 @@ def register_model(name: str) -> Callable[[T], T]:
 
 
 def register_criterion(name: str) -> Callable[[T], T]:
-    """Enters the class of a criterion.
+    """Returns a decorator that registers the class of a criterion.
 
     Args:
         name: Its ``loss.name`` in configurations.
@@ -68,7 +68,7 @@ def register_criterion(name: str) -> Callable[[T], T]:
 
 
 def register_dataset(name: str, kind: Literal["video", "image"] = "video") -> Callable[[T], T]:
-    """Enters the class of a dataset.
+    """Returns a decorator that registers the class of a dataset.
 
     Args:
         name: Its name in ``data.sources`` and ``data.targets``.
@@ -78,11 +78,11 @@ def register_dataset(name: str, kind: Literal["video", "image"] = "video") -> Ca
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """Returns the message for a name that no table has.
+    """Returns the error message for an unknown name.
 
     Args:
-        kind: What was looked for, such as 'model'.
-        name: The name that was given.
-        known: The names there are.
+        kind: What the name stands for, such as 'model'.
+        name: The unknown name.
+        known: The known names.
     """
     return f'Received {kind} "{name}", but expected to be one of {sorted(known)}'

@@ -13,14 +13,14 @@ from torchreid_occ.models.clip_model import torchreid_builder
 def register() -> None:
     """Registers our datasets and models with torchreid; calling it twice changes nothing.
 
-    Names that torchreid has already (``mars``, ...) stay torchreid's there; our corrected readers
-    of these are found by :func:`torchreid_occ.data.datasets.dataset_class`.
+    Names that torchreid has already (``mars``, ...) keep torchreid's definitions; our corrected
+    readers of these datasets are found by :func:`torchreid_occ.data.datasets.dataset_class`.
     """
     for kind, datasets in (("video", VIDEO_DATASETS), ("image", IMAGE_DATASETS)):
         add = getattr(torchreid.data, f"register_{kind}_dataset")
         theirs = factory_table(torchreid.data.datasets, f"__{kind}_datasets")
-        for name in datasets.keys() - theirs.keys():
+        for name in sorted(datasets.keys() - theirs.keys()):
             add(name, datasets[name])
     models = factory_table(torchreid.models, "__model_factory")
-    for name in MODELS.keys() - models.keys():
+    for name in sorted(MODELS.keys() - models.keys()):
         models[name] = torchreid_builder(MODELS[name])
