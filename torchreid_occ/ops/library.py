@@ -24,8 +24,7 @@ torch.library.impl(FORWARD, "CompositeExplicitAutograd", shift_form.forward)
 torch.library.impl(BACKWARD, "CompositeExplicitAutograd", shift_form.backward)
 
 
-@torch.library.register_fake(FORWARD)
-def _(
+def _fake_forward(
     query: Tensor, key: Tensor, key_mask: Tensor | None, *options: object
 ) -> tuple[Tensor, Tensor]:
     batch, _, height, width = query.shape
@@ -33,8 +32,7 @@ def _(
     return query.new_empty(query.shape), query.new_empty(batch, height * width, dtype=exact)
 
 
-@torch.library.register_fake(BACKWARD)
-def _(
+def _fake_backward(
     upstream: Tensor,
     query: Tensor,
     key: Tensor,
@@ -58,5 +56,7 @@ def _differentiate(ctx: Any, upstream: Tensor, _: Tensor | None) -> tuple[Tensor
     return *gradients, None, None, None, None
 
 
+torch.library.register_fake(FORWARD, _fake_forward)
+torch.library.register_fake(BACKWARD, _fake_backward)
 torch.library.register_autograd(FORWARD, _differentiate, setup_context=_remember)
 binary.load()

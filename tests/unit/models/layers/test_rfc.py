@@ -121,7 +121,7 @@ def test_masked_region_features_shrink_with_what_is_hidden():
         torch.testing.assert_close(initial, share * plain)
 
 
-def test_blocks_may_start_loud():
+def test_initial_scale_is_that_of_the_residual():
     x = maps()
     completed, _ = block(initial_scale=1.0).train()(x, 3)
     added = completed - x
@@ -131,7 +131,7 @@ def test_blocks_may_start_loud():
 
 
 @pytest.mark.parametrize("arrangement", ["S-T", "T-S", "S+T"])
-def test_each_module_may_start_as_loud_as_it_should(arrangement):
+def test_each_module_has_an_initial_scale(arrangement):
     by_letter = dict(zip(arrangement[::2], (0.0, 1.0), strict=True))
     module = block(arrangement=arrangement, initial_scale=(0.0, 1.0))
     for branch, letter in ((module.spatial, "S"), (module.temporal, "T")):
