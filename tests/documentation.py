@@ -1,4 +1,4 @@
-"""The pages of the documentation, read as a reader reads them."""
+"""Reads code, commands and names of tests from the pages of the documentation."""
 
 import re
 import shutil
@@ -9,7 +9,7 @@ from support import REPOSITORY
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 
-# Bash itself expands loops, braces and globs; our commands only say what they were called with.
+# Bash expands loops, braces and globs; our commands only print their arguments.
 SHELL = r"""
 say() { printf '%s\0' "$@"; printf '\n'; }
 for name in python make torchrun torchreid-occ; do eval "$name() { say $name \"\$@\"; }"; done
@@ -21,14 +21,14 @@ STARTS = ("python ", "make ", "torchrun ", "torchreid-occ ", "tools/")
 
 
 def code_blocks(page, language):
-    """Blocks of a page in a language; those that are only indented have none, an empty one."""
+    """Returns the code blocks of a page in a language; indented blocks have the language ''."""
     tokens = _tokens(page)
     blocks = (token for token in tokens if token.type in ("fence", "code_block"))
     return [token.content for token in blocks if token.info.strip() == language]
 
 
 def code_spans(page):
-    """Code inside the lines of a page."""
+    """Returns the inline code of a page."""
     return [
         " ".join(child.content.split())
         for token in _tokens(page)
@@ -38,13 +38,13 @@ def code_spans(page):
 
 
 def commands(page):
-    """What the shell would run of a page's blocks and code spans, as lists of words."""
+    """Yields the commands of a page's blocks and inline code as lists of words."""
     blocks = [block for name in ("", "bash", "sh") for block in code_blocks(page, name)]
     scripts = [block for block in blocks if block.startswith((*STARTS, "for ", "pip "))]
     scripts += [span for span in code_spans(page) if span.startswith(STARTS) and " " in span]
     for script in scripts:
         script = re.sub(r"^(?=tools/)", "python ", script)
-        script = re.sub(r"<(\w+)>", r"\1", script)  # what stands for a name of the reader's
+        script = re.sub(r"<(\w+)>", r"\1", script)  # a placeholder for the reader's own name
         done = subprocess.run(
             [shutil.which("bash"), "-c", SHELL + script],
             cwd=REPOSITORY,
@@ -57,8 +57,8 @@ def commands(page):
 
 
 def named_tests(page):
-    """Tests a page names, as (file, function)."""
-    return re.findall(r"(test_\w+\.py)::(test_\w+)", page.read_text(encoding="utf-8"))
+    """Returns the tests that a page names, as (file, function)."""
+    return re.findall(r"(\w+\.py)::(test_\w+)", page.read_text(encoding="utf-8"))
 
 
 def _tokens(page):

@@ -18,7 +18,7 @@ from torchreid_occ.runs.builders import backend_of
 from torchreid_occ.runs.phases import phase_configs
 
 WITH_CODE = [page for page in PAGES if code_blocks(page, "python")]
-# How a block begins that needs what a reader has made before, or takes long.
+# Begins a block that is not run: it needs the reader's own files, or takes long.
 MARK = "# takes "
 CONFIGS = [
     row
@@ -27,7 +27,7 @@ CONFIGS = [
     if path.parts[-2] != "base"
 ]
 FILES = (".csv", ".html", ".json", ".md", ".py", ".txt", ".yaml")
-# No part of the reference: what may change at any time.
+# Modules that may change at any time are no part of the reference.
 INTERNAL = tuple(
     f"torchreid_occ.{name}" for name in ("_", "cli", "occwalk", "utils", "version", "__main__")
 )
@@ -35,10 +35,10 @@ INTERNAL = tuple(
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.stem)
 def test_examples_run(page, tmp_path, monkeypatch):
-    """The blocks of a page run one after the other, as a reader would type them."""
+    """The blocks of a page run one after the other in one namespace."""
     monkeypatch.chdir(tmp_path)
     names = {"__name__": page.stem}
-    with patch.dict(MODELS), patch.dict(CRITERIA):  # what a reader adds stays with the page
+    with patch.dict(MODELS), patch.dict(CRITERIA):  # definitions of a page are removed after it
         for code in code_blocks(page, "python"):
             compiled = compile(code, page.name, "exec")
             if code.startswith(MARK):
@@ -48,7 +48,7 @@ def test_examples_run(page, tmp_path, monkeypatch):
 
 
 def check_calls(tree, names):
-    """Imports what a block imports, and checks the names and keywords it uses of that."""
+    """Runs the imports of a block, and checks the names and keywords that it uses of them."""
     for statement in ast.walk(tree):
         if isinstance(statement, (ast.Import, ast.ImportFrom)):
             exec(compile(ast.Module([statement], []), "<imports>", "exec"), names)
@@ -69,7 +69,7 @@ def check_arguments(signature, call):
 
 
 def looked_up(node, names):
-    """What a dotted name stands for if it starts at an imported one; fails if there is no such."""
+    """Returns the object of a dotted name that begins with an import; fails if there is none."""
     if isinstance(node, ast.Name):
         return names.get(node.id)
     if isinstance(node, ast.Attribute):
@@ -102,13 +102,13 @@ def test_every_configuration_names_what_exists(path):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_named_files_exist(page):
     named = set(re.findall(r"(?:configs|tools|docs)/[\w/]+\.(?:yaml|py|md|png)", page.read_text()))
-    written = {"configs/strips.yaml"}  # by the reader, after docs/extending.md
+    written = {"configs/strips.yaml"}  # written by the reader of docs/extending.md
     assert not [name for name in named - written if not (REPOSITORY / name).exists()]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_named_tests_exist(page):
-    files = {path.name: path.read_text() for path in (REPOSITORY / "tests").rglob("test_*.py")}
+    files = {path.name: path.read_text() for path in (REPOSITORY / "tests").rglob("*.py")}
     missing = [f"{file}::{name}" for file, name in named_tests(page)
                if f"def {name}(" not in files.get(file, "")]  # fmt: skip
     assert not missing
@@ -116,7 +116,7 @@ def test_named_tests_exist(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_named_code_exists(page):
-    """Dotted names that begin like a package of this one are found there."""
+    """Dotted names that begin with a subpackage's name can be imported."""
     modules = pkgutil.iter_modules(torchreid_occ.__path__)
     packages = {module.name for module in modules if module.ispkg}
     for span in code_spans(page):

@@ -19,7 +19,7 @@ TARGETS = re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.M
 
 
 class Parsed(BaseException):
-    """Stops a script once it has read its arguments."""
+    """Stops a script that has parsed its arguments."""
 
 
 def stopping(method):
@@ -31,7 +31,7 @@ def stopping(method):
 
 
 def parse(script, words):
-    """Has a script or a module read its arguments, and goes no further; exits where it refuses."""
+    """Runs a script or a module until it has parsed its arguments; wrong ones raise SystemExit."""
     path = REPOSITORY / script if script.endswith(".py") else Path(find_spec(script).origin)
     if "argparse" not in path.read_text():
         assert not words, f"{script} takes no arguments"
@@ -45,13 +45,13 @@ def parse(script, words):
 
 def check_command(words):
     """Parses a command of `torchreid-occ`, and resolves the configuration it names."""
-    if words[1:] in ([], ["..."]):  # the command is only named
+    if words[1:] in ([], ["..."]):  # named without arguments
         assert words[0] in COMMANDS
         return
     command = parse_command(words)
     configs = [word for word in words if word.startswith("configs/")]
     assert all((REPOSITORY / name.partition("#")[0]).exists() for name in configs)
-    # A word in capitals stands for any file.
+    # A word in capitals is a placeholder for a file.
     if command.name == "train" and "/" in command.arguments.config_file:
         load_config(REPOSITORY / command.arguments.config_file, overrides_of(command.arguments))
 
@@ -66,7 +66,7 @@ def check(words):
         while program == "torchrun" and words[0].startswith("-"):
             words.pop(0)
         script, *words = words[1:] if words[0] == "-m" else words
-        if words in ([], ["..."]):  # it is only named
+        if words in ([], ["..."]):  # named without arguments
             assert (REPOSITORY / script).exists()
         elif script == "tools/main.py":
             check_command(["train", *words])

@@ -1,4 +1,4 @@
-"""What readers are told to train themselves, in a small form."""
+"""Runs the trainings of the tour and of the page on a model of one's own, in a small form."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A folder with the configurations; what is rendered there stays for all tests."""
+    """A folder with the configurations; all tests share its renderings."""
     folder = tmp_path_factory.mktemp("checkout")
     shutil.copytree(REPOSITORY / "configs", folder / "configs")
     return folder

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from torchreid_occ._registry import CRITERIA
+from torchreid_occ._registry import CRITERIA, register_criterion
 from torchreid_occ.losses.criterion import Criterion
 from torchreid_occ.losses.identity import IdentityLoss
 from torchreid_occ.losses.rfcnet import RfcnetLoss
@@ -17,6 +17,7 @@ __all__ = [
     "RruStimLoss",
     "TrlSt2nLoss",
     "build_criterion",
+    "register_criterion",
 ]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from torchreid_occ._registry import MODELS
+from torchreid_occ._registry import MODELS, register_model
 from torchreid_occ._torchreid import factory_table, torchreid
 from torchreid_occ.models.baseline import baseline
 from torchreid_occ.models.clip_model import ClipModel, ClipOutput
@@ -22,6 +22,7 @@ __all__ = [
     "build_model",
     "list_models",
     "qan",
+    "register_model",
     "rfcnet",
     "rru_stim",
     "torchreid_models",
