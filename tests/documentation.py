@@ -7,7 +7,8 @@ import subprocess
 from markdown_it import MarkdownIt
 from support import REPOSITORY
 
-PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+DOCS = REPOSITORY / "docs"
+PAGES = [REPOSITORY / "README.md", *sorted(DOCS.glob("*.md"))]
 
 # Bash expands loops, braces and globs; our commands only print their arguments.
 SHELL = r"""
@@ -18,6 +19,15 @@ command_not_found_handle() { say unknown "$@"; }
 PATH=
 """
 STARTS = ("python ", "make ", "torchrun ", "torchreid-occ ", "tools/")
+
+
+def heading(page):
+    """Returns the heading of a page of the site, which may include a file of the repository."""
+    text = page.read_text(encoding="utf-8")
+    included = re.match(r"```{include} (\S+)", text)
+    if included:
+        text = (page.parent / included[1]).read_text(encoding="utf-8")
+    return re.match(r"# (.+)", text)[1]
 
 
 def code_blocks(page, language):
@@ -59,6 +69,14 @@ def commands(page):
 def named_tests(page):
     """Returns the tests that a page names, as (file, function)."""
     return re.findall(r"(\w+\.py)::(test_\w+)", page.read_text(encoding="utf-8"))
+
+
+# Headings of the pages of the documentation site by their names.
+SITE_PAGES = {
+    page.relative_to(DOCS).with_suffix("").as_posix(): heading(page)
+    for page in DOCS.rglob("*.md")
+    if "_build" not in page.parts
+}
 
 
 def _tokens(page):

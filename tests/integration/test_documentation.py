@@ -10,6 +10,7 @@ from documentation import PAGES, code_blocks, code_spans, named_tests
 from support import REPOSITORY
 
 import torchreid_occ
+from torchreid_occ._moved import MOVED
 from torchreid_occ.config import configuration_name, configurations, load_config
 from torchreid_occ.config.schema import defaults
 from torchreid_occ.losses import CRITERIA
@@ -26,6 +27,7 @@ CONFIGS = [
     for row in configurations(path)
     if path.parts[-2] != "base"
 ]
+UPGRADING = REPOSITORY / "UPGRADING.md"
 FILES = (".csv", ".html", ".json", ".md", ".py", ".txt", ".yaml")
 # Modules that may change at any time are no part of the reference.
 INTERNAL = tuple(
@@ -117,10 +119,27 @@ def test_named_tests_exist(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_named_code_exists(page):
     """Dotted names that begin with a subpackage's name can be imported."""
+    check_names(code_spans(page))
+
+
+def test_new_names_of_the_upgrade_exist():
+    rows = re.findall(r"^\| .* \| (.*) \|$", UPGRADING.read_text(), re.M)
+    names = re.findall(r"`([\w.]+)`", " ".join(rows))
+    assert "runs.folder.product_of" in names
+    check_names(names)
+
+
+def test_the_upgrade_lists_every_module_that_moved():
+    rows = re.findall(r"^\| `([\w.]+)` \| `([\w.]+)` \|$", UPGRADING.read_text(), re.M)
+    moved = {f"torchreid_occ.{old}": f"torchreid_occ.{new}" for old, new in rows}
+    assert moved.items() >= MOVED.items()
+
+
+def check_names(names):
     modules = pkgutil.iter_modules(torchreid_occ.__path__)
     packages = {module.name for module in modules if module.ispkg}
-    for span in code_spans(page):
-        name = span.removeprefix("torchreid_occ.")
+    for dotted in names:
+        name = dotted.removeprefix("torchreid_occ.")
         if not re.fullmatch(r"\w+(\.\w+)+", name) or name.endswith(FILES):
             continue
         first, second, *_ = name.split(".")
