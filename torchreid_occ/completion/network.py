@@ -11,6 +11,7 @@ from torchreid_occ.utils.checks import check_choice
 
 KINDS = ("spatial", "autoencoder", "temporal_autoencoder", "temporal")
 FILLS = ("zero", "white")
+AUTOENCODERS = ("equal", "triple")
 NUM_DILATED = 4
 
 
@@ -61,6 +62,8 @@ class STCnet(nn.Module):
         mask_channel: Whether the spatial generator sees the mask as a fourth channel.
         scale: Factor of the similarities in the temporal attention.
         aggregate: See `torchreid_occ.ops.patch_attention`.
+        autoencoder: Width of the encoder of Spa+AE: 'equal' gives it the parameters of Spa+Tem,
+            'triple' three times the channels.
 
     Shape:
         frame, previous, following: `(B, 3, H, W)`, sides multiples of 4; mask: `(B, 1, H, W)`, 1
@@ -83,9 +86,11 @@ class STCnet(nn.Module):
         scale: float = 1.0,
         # Paper silent [V7]: overlaps are averaged.
         aggregate: str = "overlap",
+        autoencoder: str = "equal",
     ) -> None:
         super().__init__()
         check_choice("kind", kind, KINDS)
+        check_choice("autoencoder", autoencoder, AUTOENCODERS)
         check_choice("fill", fill, FILLS)
         self.fill, self.mask_channel = fill, mask_channel
         encoder: _EncoderOptions = {"dilations": tuple(dilations), "batch_norm": batch_norm}
@@ -95,7 +100,10 @@ class STCnet(nn.Module):
         )
         self.temporal: nn.Module | None = None
         if kind == "autoencoder":
-            self.temporal = _Autoencoder(width, encoder, decoder)
+            # Differs from paper [V16]: "to control for the total number of parameters" and "three
+            # times the filters" contradict each other: 12.0 M of the former, 32.8 M of the latter.
+            wide = 3 * width if autoencoder == "triple" else _equal_width(width, encoder, decoder)
+            self.temporal = _Autoencoder(wide, 2 * width, encoder, decoder)
         elif kind != "spatial":
             attention: _AttentionOptions = {"scale": scale, "aggregate": aggregate}
             self.temporal = TemporalGenerator(
@@ -230,17 +238,45 @@ class TemporalGenerator(nn.Module):
 
 
 class _Autoencoder(nn.ModuleList):
-    """AE of Table 1: a second generator of the same size that reads the completed frame alone."""
+    """AE of Table 1: a second generator that reads the completed frame alone.
 
-    def __init__(self, width: int, encoder: _EncoderOptions, decoder: _DecoderOptions) -> None:
-        super().__init__(
-            [Encoder(3, 3 * width, **encoder), Decoder(3 * 4 * width, 2 * width, **decoder)]
-        )
+    Args:
+        width: Channels of the encoder's first convolution.
+        decoded: Channels after the first deconvolution.
+        encoder: Options of the `Encoder`.
+        decoder: Options of the `Decoder`.
+    """
+
+    def __init__(
+        self, width: int, decoded: int, encoder: _EncoderOptions, decoder: _DecoderOptions
+    ) -> None:
+        super().__init__([Encoder(3, width, **encoder), Decoder(4 * width, decoded, **decoder)])
 
     def forward(self, frame: Tensor, _previous: Tensor, _following: Tensor) -> Tensor:
         encoder, decoder = self
         refined: Tensor = decoder(encoder(frame))
         return refined
+
+
+def _equal_width(width: int, encoder: _EncoderOptions, decoder: _DecoderOptions) -> int:
+    """Returns the width at which an autoencoder's parameters are nearest the temporal generator's.
+
+    Args:
+        width: That of the temporal generator.
+        encoder: Options of each `Encoder`.
+        decoder: Options of each `Decoder`.
+    """
+
+    def parameters(network: nn.Module) -> int:
+        return sum(parameter.numel() for parameter in network.parameters())
+
+    with torch.device("meta"):
+        wanted = parameters(TemporalGenerator(width, encoder, decoder, None))
+        found = {
+            wide: parameters(_Autoencoder(wide, 2 * width, encoder, decoder))
+            for wide in range(width, 3 * width + 1)
+        }
+    return min(found, key=lambda wide: abs(found[wide] - wanted))
 
 
 def _initialise(layer: nn.Module) -> None:

@@ -1,7 +1,8 @@
 """VRSTC's re-ID network: the papers' baseline with non-local blocks inside two stages."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
@@ -12,6 +13,7 @@ from torchreid_occ.models.clip_model import ClipOutput
 from torchreid_occ.models.layers.non_local import NonLocal
 from torchreid_occ.utils.checks import check_choice
 
+PIXELS = 64 * 256 * 128  # of the frames that are processed at a time
 STAGES = (2, 3)  # res3 and res4
 # Paper silent [V8]: only the numbers of blocks are printed.
 FIRST = {"odd": 1, "even": 0}
@@ -40,18 +42,57 @@ class VRSTC(Baseline):
         self.non_local = nn.ModuleDict({f"{s}_{i}": block for (s, i), block in non_local.items()})
 
     def forward_clip(self, clip: Tensor) -> ClipOutput:
-        """Returns logits and features."""
-        maps, num_frames = clip.flatten(0, 1), clip.shape[1]
+        """Returns logits and features.
+
+        In eval mode without gradients few frames are processed at a time, so that memory holds one
+        map of each frame of a clip, and not one of each layer.
+        """
+        num_frames = clip.shape[1]
+        if self.training or torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return self._forward_parts([clip.flatten(0, 1)], num_frames)
+        few = max(1, PIXELS // (clip.shape[3] * clip.shape[4]))
+        outputs = [
+            self._forward_parts([*some.flatten(0, 1).split(few)], num_frames)
+            for some in clip.split(max(1, few // num_frames))
+        ]
+        return ClipOutput(*map(torch.cat, zip(*outputs, strict=True)))
+
+    def _forward_parts(self, parts: list[Tensor], num_frames: int) -> ClipOutput:
+        """Computes logits and features of clips.
+
+        Args:
+            parts: The frames of one clip, cut anywhere, or those of several clips as one part. The
+                list is emptied of them, which frees their memory.
+            num_frames: Frames of a clip.
+        """
+        for layers, block in self._steps():
+            for index in range(len(parts)):
+                for layer in layers:
+                    parts[index] = layer(parts[index])
+            if block is not None:
+                known = block.keys(parts, num_frames)
+                for index in range(len(parts)):
+                    parts[index] = block.attend(parts[index], known)
+        means = torch.cat([part.mean((2, 3), keepdim=True) for part in parts])
+        return ClipOutput(*self.head(means, num_frames))
+
+    def _steps(self) -> Iterator[tuple[list[nn.Module], NonLocal | None]]:
+        """Yields the layers up to each non-local block and the block, at last those after it."""
+        layers: list[nn.Module] = []
         for number, stage in enumerate(self.backbone.stages, start=1):
             if number not in STAGES:
-                maps = stage(maps)
+                layers.append(stage)
                 continue
             *_, blocks = stage.children()
             for index, block in enumerate(blocks.children()):
-                maps = block(maps)
-                if f"{number}_{index}" in self.non_local:
-                    maps = self.non_local[f"{number}_{index}"](maps, num_frames)
-        return ClipOutput(*self.head(maps, num_frames))
+                layers.append(block)
+                name = f"{number}_{index}"
+                if name in self.non_local:
+                    non_local = self.non_local[name]
+                    assert isinstance(non_local, NonLocal)
+                    yield layers, non_local
+                    layers = []
+        yield layers, None
 
 
 @register_model("vrstc")
@@ -64,6 +105,7 @@ def vrstc(
     last_stride: int = 1,
     positions: str = "odd",
     scaled_attention: bool = False,
+    max_key_frames: int = 0,
     neck: bool = False,
 ) -> VRSTC:
     """Builds VRSTC's re-ID network.
@@ -78,6 +120,7 @@ def vrstc(
         positions: After which residual blocks of res3 and res4, counted from 0, the non-local
             blocks sit, 'odd' or 'even'.
         scaled_attention: See `NonLocal`.
+        max_key_frames: See `NonLocal`.
         neck: See `Baseline`.
 
     Raises:
@@ -93,5 +136,5 @@ def vrstc(
             raise ValueError(f'Received backbone "{backbone}", but expected a ResNet')
         for index in range(FIRST[positions], len(blocks), 2):
             channels = trunk.channels[stage - 1]
-            non_local[stage, index] = NonLocal(channels, scaled_attention)
+            non_local[stage, index] = NonLocal(channels, scaled_attention, max_key_frames)
     return VRSTC(trunk, num_classes, non_local, neck)

@@ -95,6 +95,15 @@ def test_the_autoencoder_reads_no_neighbours(inputs):
     assert torch.equal(net(*inputs).final, net(frame, mask, following, previous).final)
 
 
+def test_the_autoencoder_has_the_parameters_it_controls_for():
+    with torch.device("meta"):
+        wanted = parameters(STCnet().temporal)
+        equal = parameters(STCnet("autoencoder").temporal)
+        triple = parameters(STCnet("autoencoder", autoencoder="triple").temporal)
+    assert equal == pytest.approx(wanted, rel=0.01)
+    assert triple == 32_776_835
+
+
 def test_scale_sharpens_the_attention(inputs):
     nets = [STCnet(width=4, scale=scale) for scale in (1.0, 10.0)]
     nets[1].load_state_dict(nets[0].state_dict())
@@ -120,6 +129,7 @@ def test_a_mask_over_everything_leaves_the_neighbours(inputs):
     [
         ({"kind": "both"}, "'spatial', 'autoencoder'"),
         ({"fill": "grey"}, "'zero', 'white'"),
+        ({"autoencoder": "double"}, "'equal', 'triple'"),
         ({"dilations": (2, 4)}, "four numbers"),
         ({"deconv_kernel": 5}, r"\[3, 4\]"),
     ],

@@ -1,3 +1,8 @@
+import importlib
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from clip_model_tester import ClipModelTester
@@ -5,11 +10,17 @@ from clip_model_tester import ClipModelTester
 from torchreid_occ.completion.guider import IdGuider
 from torchreid_occ.models import build_model
 from torchreid_occ.models.layers.non_local import NonLocal
+from torchreid_occ.utils.memory import added_mebibytes
+
+vrstc = importlib.import_module("torchreid_occ.models.vrstc")  # the package exports the builder
 
 
 class TestVrstc(ClipModelTester):
     name = "vrstc"
-    variants = ({}, {"positions": "even", "scaled_attention": True, "neck": True})
+    variants = (
+        {},
+        {"positions": "even", "scaled_attention": True, "neck": True, "max_key_frames": 2},
+    )
     constant = ("key.bias",)  # a softmax ignores what is added to all similarities of a query
 
 
@@ -54,6 +65,63 @@ def test_non_local_is_attention_over_space_and_time():
     found = (query @ key.transpose(1, 2)).softmax(2) @ value
     found = found.transpose(1, 2).unflatten(2, (3, 4, 2)).transpose(1, 2).flatten(0, 1)
     torch.testing.assert_close(block(maps, 3), maps + block.output(found))
+
+
+def test_a_clip_read_in_parts_gives_the_same_feature(monkeypatch):
+    torch.manual_seed(0)
+    model = build_model("vrstc", 5, backbone="resnet18_x0_5").eval()
+    for block in model.non_local.values():
+        torch.nn.init.ones_(block.output[1].weight)
+    clips = torch.randn(3, 10, 3, 32, 16)
+    seen = []
+    model.non_local["2_1"].query.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    with torch.inference_mode():
+        expected = model(clips)
+        for frames, lengths in ((4, 3 * [4, 4, 2]), (20, [20, 10])):
+            monkeypatch.setattr(vrstc, "PIXELS", frames * 32 * 16)
+            seen.clear()
+            torch.testing.assert_close(model(clips), expected)
+            assert [len(maps) for maps in seen] == lengths
+
+
+def test_keys_are_pooled_over_time_in_clips_longer_than_the_limit():
+    torch.manual_seed(0)
+    block, limited = NonLocal(6).eval(), NonLocal(6, max_key_frames=3).eval()
+    torch.nn.init.ones_(block.output[1].weight)
+    limited.load_state_dict(block.state_dict())
+    maps = torch.randn(2 * 3, 6, 4, 2)
+    assert torch.equal(limited(maps, 3), block(maps, 3))
+    maps = torch.randn(2 * 5, 6, 4, 2)  # windows of two frames and one of a single frame
+    found = limited.keys([maps], 5)
+    clips = maps.unflatten(0, (2, 5))
+    windows = [clips[:, :2].amax(1), clips[:, 2:4].amax(1), clips[:, 4]]
+    expected = block.keys([torch.stack(windows, 1).flatten(0, 1)], 3)
+    torch.testing.assert_close(found, expected)
+    assert found.keys.shape == (2, 1, 3 * 2, 3)
+    assert limited(maps, 5).shape == maps.shape
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
+def test_attention_of_a_long_clip_never_holds_all_pairs():
+    command = "import runpy, sys; runpy.run_path(sys.argv[1], run_name='memory')['measure']()"
+    done = subprocess.run(
+        [sys.executable, "-c", command, __file__],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    pairs = (40 * 32 * 16) ** 2 / 4 * 4 / 2**20
+    assert float(done.stdout) < pairs / 2
+
+
+def measure():
+    """Prints the mebibytes that a non-local block of res3 takes for 40 frames."""
+    block = NonLocal(512).eval()
+    maps = torch.randn(40, 512, 32, 16)
+    with torch.inference_mode():
+        block(maps[:2], 2)
+        print(added_mebibytes(lambda: block(maps, 40)))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 1), (5, 3)])
