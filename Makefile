@@ -1,4 +1,4 @@
-# `make demo` and `make test` do all set-up themselves; PYTHON chooses the interpreter.
+# Every target installs what it needs first; PYTHON chooses the interpreter.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -15,7 +15,7 @@ install: .venv/installed
 demo: install
 	$(BIN)/torchreid-occ demo
 
-# Each takes as many runs at once as JOBS says, with its share of the cores.
+# JOBS runs at a time share the cores.
 JOBS ?= 2
 COMPARE := $(BIN)/torchreid-occ compare --pretrain configs/pretrain/occwalk_small.yaml \
 	--seeds 200 201 202 --splits 200 201 202 --jobs $(JOBS)
@@ -27,8 +27,8 @@ compare-systems: install
 	$(COMPARE) --suite configs/compare/systems/*.yaml --folder log/systems \
 		--phases discarded completed joint
 
-# A process for each core, each with one thread; what a module's tests share is made once. Whole
-# runs, few and long, come first in the order of folders: reordered, they would wait to the end.
+# One process per core, each with one thread. `loadscope` keeps a module's fixtures in one process.
+# Integration tests, few and long, come first in the order of folders; reordered, they would run last.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadscope \
 	--no-loadscope-reorder
 

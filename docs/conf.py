@@ -25,7 +25,7 @@ exclude_patterns = ["_build"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 
-# Packages gather in `__all__` what their modules define: it is documented there.
+# Names in a package's `__all__` are documented by the modules that define them.
 autodoc_default_options = {"members": True, "show-inheritance": True, "ignore-module-all": True}
 autodoc_member_order = "bysource"
 add_module_names = False  # a heading names the module
@@ -45,7 +45,7 @@ html_show_sourcelink = False
 
 
 def setup(app):
-    """Registers what autodoc asks on its way."""
+    """Connects the two hooks of autodoc."""
     app.connect("autodoc-process-docstring", head_with_name)
     app.connect("autodoc-skip-member", leave_out_fields)
 
@@ -57,5 +57,5 @@ def head_with_name(app, what, name, obj, options, lines):
 
 
 def leave_out_fields(app, what, name, obj, skip, options):
-    """Leaves out the fields of NamedTuples, which their class's docstring tells of."""
+    """Leaves out the fields of NamedTuples, which the class's docstring describes."""
     return True if type(obj).__name__ == "_tuplegetter" else None

@@ -28,14 +28,14 @@ def visit_inline(writer, node):
 
 
 def visit_block(writer, node):
-    r"""Writes an equation of its own, with the number that the paper gives it by `\tag`."""
+    r"""Writes a displayed equation with the paper's number, given by `\tag`."""
     number = "".join(f'<span class="eqno">({tag})</span>' for tag in TAG.findall(node.astext()))
     writer.body.append(f'<div class="math">{drawing(node, inline=False)}{number}</div>\n')
     raise nodes.SkipNode
 
 
 def drawing(node, inline):
-    """The `svg` element of an equation; one that ziamath can't read is a warning."""
+    """Returns the `svg` element of an equation; warns of one that ziamath can't read."""
     latex = TAG.sub("", node.astext())
     try:
         equation = ziamath.Latex(latex, size=EM, color="currentColor", inline=inline)
