@@ -13,12 +13,26 @@ from torchreid_occ.utils.progress import progress
 # Pillow knows dozens more, of which some start other programs (EPS) or are barely maintained.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 
+_ORIENTATION = 0x0112  # EXIF's tag
+# How the stored pixels become upright, by the tag's value; 1 is upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
 
 def read_image(path: StrPath, mode: str = "RGB") -> Image.Image:
     """Reads and fully decodes an image file.
 
-    Sixteen-bit grey is scaled to eight bits; transparency is dropped, which leaves the stored
-    colours (as torchreid and OpenCV do).
+    The image is upright: the orientation that its EXIF data names is applied, as OpenCV and
+    browsers do (phones store the pixels as their sensor reads them). Sixteen-bit grey is scaled to
+    eight bits; transparency is dropped, which leaves the stored colours (as torchreid and OpenCV
+    do).
 
     Args:
         path: The image file.
@@ -31,7 +45,9 @@ def read_image(path: StrPath, mode: str = "RGB") -> Image.Image:
     try:
         with Image.open(path, formats=FORMATS) as image:
             image.load()
-            return _to_eight_bits(image).convert(mode)
+            exif = image.info.get("exif")  # Pillow applies TIFF's tag itself
+            pixels = _to_eight_bits(image).convert(mode)
+            return pixels if exif is None else _upright(pixels, exif)
     except FileNotFoundError:
         raise FileNotFoundError(f'There is no image "{path}".') from None
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, EOFError, ...
@@ -66,6 +82,18 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
     if "transparency" in image.info:
         return image.convert("RGBA")  # a palette's transparency does not convert to RGB directly
     return image
+
+
+def _upright(image: Image.Image, content: bytes) -> Image.Image:
+    """Applies the orientation of EXIF data; data that cannot be parsed names none."""
+    exif = Image.Exif()
+    try:
+        exif.load(content)
+        orientation = exif.get(_ORIENTATION)
+    except Exception:  # SyntaxError, struct.error, ValueError, ...; the pixels are sound
+        return image
+    method = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+    return image if method is None else image.transpose(method)
 
 
 def _fault(path: StrPath, error: Exception) -> str:

@@ -37,6 +37,14 @@ def test_every_kind_gives_the_same_pixels_in_natural_order(folder, kind):
     assert np.array_equal(pixels_of(tracklet), PIXELS)
 
 
+def test_frames_by_path_are_upright_as_arrays_are(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    for number, pixels in enumerate(PIXELS):
+        Image.fromarray(np.rot90(pixels, -1)).save(tmp_path / f"{number}.png", exif=exif)
+    assert np.array_equal(pixels_of(tmp_path), PIXELS)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
 def test_all_values_of_a_pixel_come_back_from_a_tensor(dtype):
     values = torch.arange(256).reshape(1, 1, 16, 16).expand(1, 3, 16, 16)

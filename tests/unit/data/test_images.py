@@ -1,6 +1,7 @@
 import io
 import time
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -52,6 +53,81 @@ def test_grey_and_transparent_become_rgb(tmp_path, mode, colour):
     image = read_image(tmp_path / "a.png")
     assert image.mode == "RGB"
     assert (np.asarray(image) == 70).all()
+
+
+QUARTERS = np.uint8([[[250, 0, 0], [0, 250, 0], [0, 0, 250]], [[9, 9, 9], [90, 90, 90], [250] * 3]])
+# How a viewer shows stored pixels, by EXIF's orientation (TIFF 6.0, page 36).
+SHOWN = {
+    1: lambda stored: stored,
+    2: lambda stored: stored[:, ::-1],
+    3: lambda stored: stored[::-1, ::-1],
+    4: lambda stored: stored[::-1],
+    5: lambda stored: stored.transpose(1, 0, 2),
+    6: lambda stored: np.rot90(stored, -1),
+    7: lambda stored: np.rot90(stored, 2).transpose(1, 0, 2),
+    8: lambda stored: np.rot90(stored),
+}
+LOSSLESS = {"jpg": {"quality": 100, "subsampling": 0}, "webp": {"lossless": True}}
+
+
+def oriented(path, orientation, mode="RGB", **others):
+    """Saves the quarters, 8 pixels each, with an orientation; returns the stored pixels."""
+    image = Image.fromarray(QUARTERS.repeat(8, 0).repeat(8, 1)).convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = LOSSLESS.get(path.suffix[1:], {})
+    image.save(path, exif=exif, **options, **others)
+    return np.asarray(image.convert("RGB"))
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+@pytest.mark.parametrize("orientation", SHOWN)
+def test_an_image_is_upright(tmp_path, suffix, orientation):
+    path = tmp_path / f"a.{suffix}"
+    shown = SHOWN[orientation](oriented(path, orientation))
+    found = np.asarray(read_image(path))
+    np.testing.assert_allclose(found, shown, atol=2)
+    if suffix != "tif":  # OpenCV 5.0 fails at TIFF files that are turned by a quarter
+        np.testing.assert_allclose(found, cv2.imread(str(path))[..., ::-1], atol=2)
+    grey = np.asarray(read_image(path, "L"))  # as foreground maps are read
+    assert grey.shape == shown.shape[:2]
+    assert np.abs(grey - shown.mean(2))[shown.std(2) == 0].max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_grey_and_print_colours_are_upright(tmp_path, mode):
+    shown = SHOWN[6](oriented(tmp_path / "a.jpg", 6, mode))
+    np.testing.assert_allclose(np.asarray(read_image(tmp_path / "a.jpg")), shown, atol=6)
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_an_orientation_that_does_not_exist_turns_nothing(tmp_path, orientation):
+    stored = oriented(tmp_path / "a.jpg", orientation)
+    np.testing.assert_allclose(np.asarray(read_image(tmp_path / "a.jpg")), stored, atol=2)
+
+
+@pytest.mark.parametrize(
+    "exif", [b"Exif\0\0nonsense", b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff"]
+)
+def test_damaged_exif_data_do_not_spoil_an_image(tmp_path, exif):
+    stored = Image.fromarray(QUARTERS.repeat(8, 0).repeat(8, 1))
+    stored.save(tmp_path / "a.jpg", exif=exif, **LOSSLESS["jpg"])
+    found = np.asarray(read_image(tmp_path / "a.jpg"))
+    np.testing.assert_allclose(found, np.asarray(stored), atol=2)
+
+
+def test_an_orientation_in_xmp_alone_turns_nothing(tmp_path):
+    """Pillow would apply it; OpenCV and browsers do not."""
+    packet = b'<x:xmpmeta xmlns:x="adobe:ns:meta/" tiff:Orientation="6"></x:xmpmeta>'
+    stored = Image.fromarray(QUARTERS.repeat(8, 0).repeat(8, 1))
+    stored.save(tmp_path / "a.jpg", xmp=packet, **LOSSLESS["jpg"])
+    assert read_image(tmp_path / "a.jpg").size == stored.size
+
+
+def test_a_jpeg_without_exif_data_is_decoded_as_pillow_does(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(_noise("JPEG"))
+    with Image.open(tmp_path / "a.jpg") as image:
+        np.testing.assert_array_equal(np.asarray(read_image(tmp_path / "a.jpg")), np.asarray(image))
 
 
 def _noise(format):

@@ -60,6 +60,15 @@ def test_a_crop_of_an_image(tmp_path):
     assert image_query(path).frames == [str(path)]
 
 
+def test_a_box_is_in_the_pixels_that_a_viewer_shows(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.rot90(pixels)).save(tmp_path / "phone.png", exif=exif)
+    (crop,) = image_query(tmp_path / "phone.png", (4, 6, 10, 20)).frames
+    np.testing.assert_array_equal(crop, pixels[6:26, 4:14])
+
+
 def test_a_folder_in_the_order_of_its_frames(tmp_path):
     for name in ("10.png", "9.png"):
         Image.new("RGB", (4, 8)).save(tmp_path / name)
