@@ -1,26 +1,12 @@
 """Checkpoints of this package from checkpoints that a paper's authors released."""
 
-from collections.abc import Callable
 from typing import Any
-
-import numpy as np
-import torch
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.config import config_of, plain
 from torchreid_occ.models import build_model
 from torchreid_occ.models.released import RELEASED
 from torchreid_occ.utils.checkpoint import save_checkpoint, weights_by_name
-
-# The released code saves its rank-1 as a numpy scalar, under numpy's old or new name.
-_SCALAR: Any = np.float64(0).__reduce__()[0]
-_NUMPY_SCALARS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
-    (_SCALAR, "numpy.core.multiarray.scalar"),
-    (_SCALAR, "numpy._core.multiarray.scalar"),
-    np.dtype,
-    type(np.dtype(np.float32)),
-    type(np.dtype(np.float64)),
-]
 
 
 def convert_checkpoint(name: str, source: StrPath, target: StrPath) -> dict[str, Any]:
@@ -41,7 +27,7 @@ def convert_checkpoint(name: str, source: StrPath, target: StrPath) -> dict[str,
     released = RELEASED[name]
     config = config_of(released.CONFIG)
     try:
-        weights = released.convert(read_released(source))
+        weights = released.convert(weights_by_name(source))
         num_classes = len(weights[f"{released.CLASSIFIER}.bias"])
         options, size = plain(config.model.options), (config.data.height, config.data.width)
         build_model(name, num_classes, False, *size, **options).load_state_dict(weights)
@@ -51,17 +37,3 @@ def convert_checkpoint(name: str, source: StrPath, target: StrPath) -> dict[str,
     content = {"state_dict": weights, "config": plain(config), "num_classes": num_classes}
     save_checkpoint(content, target)
     return content
-
-
-def read_released(path: StrPath) -> dict[str, torch.Tensor]:
-    """Reads the weights of a checkpoint of the released code.
-
-    Args:
-        path: The checkpoint.
-
-    Raises:
-        FileNotFoundError: If there is no such checkpoint.
-        ValueError: If it is damaged.
-    """
-    with torch.serialization.safe_globals(_NUMPY_SCALARS):
-        return weights_by_name(path)
