@@ -70,7 +70,7 @@ def export_model(checkpoint: StrPath, file_format: str, out: StrPath) -> float:
         "checkpoint": file_hash(checkpoint),
         "feature_dim": model.feature_dim,
         "clip_len": config.video.test_clip_len,
-        **{key: data[key] for key in ("height", "width", "norm_mean", "norm_std")},
+        **{key: data[key] for key in FRAME_KEYS},
     }
     write, read = FORMATS[file_format]
     size = (data.height, data.width)
@@ -144,6 +144,7 @@ def _onnx_reader(content: bytes) -> Features:
     return lambda clips: torch.from_numpy(session.run(None, {"clips": clips.numpy()})[0])
 
 
+FRAME_KEYS = ("height", "width", "interpolation", "norm_mean", "norm_std")
 FORMATS = {
     "onnx": Format(_onnx_file, _onnx_reader),
     "torch_export": Format(_torch_export_file, _torch_export_reader),

@@ -20,10 +20,17 @@ from torchreid_occ.utils.checkpoint import load_checkpoint
 
 
 class LoadedGenerator(NamedTuple):
-    """A completion network, and height and width of the frames it was trained on."""
+    """A completion network, and the frames it was trained on.
+
+    Attributes:
+        network: The network.
+        size: Height and width of the frames.
+        interpolation: How they were resized.
+    """
 
     network: STCnet
     size: tuple[int, int]
+    interpolation: str
 
 
 def load_generator(path: StrPath) -> LoadedGenerator:
@@ -38,14 +45,16 @@ def load_generator(path: StrPath) -> LoadedGenerator:
     state = load_checkpoint(path)
     try:
         weights = state["models"]["generator"]["state_dict"]
-        own = config_of(state["config"], origin=str(path)).completion
+        config = config_of(state["config"], origin=str(path))
+        own = config.completion
         generator = STCnet(**plain(own.generator))
         generator.load_state_dict(weights)
     except Exception as error:  # options of another network may raise any error
         raise ValueError(
             f"{path} holds no completion network ({error}): name what task 'train_completion' made."
         ) from error
-    return LoadedGenerator(generator.eval(), (own.height, own.width))
+    size = own.height, own.width
+    return LoadedGenerator(generator.eval(), size, config.data.interpolation)
 
 
 def load_guider(path: StrPath) -> IdGuider:

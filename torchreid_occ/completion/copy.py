@@ -99,6 +99,7 @@ def complete_frames(
     size: tuple[int, int],
     workers: int = 2,
     use_gpu: bool = False,
+    interpolation: str = "bilinear",
 ) -> None:
     """Makes a copy whose occluded thirds are completed by a network.
 
@@ -110,6 +111,7 @@ def complete_frames(
         size: Height and width of the frames it works on.
         workers: Worker processes that read images.
         use_gpu: Whether the generator is on the GPU.
+        interpolation: How frames are resized to `size`, 'bilinear' or 'bicubic'.
 
     Raises:
         ValueError: If the folder holds a copy of other data, or one made differently.
@@ -121,7 +123,8 @@ def complete_frames(
         tracklets, occluded = plan.tracklets[subset], plan.occluded[subset]
         touched = [index for index, flags in enumerate(occluded) if flags.any()]
         left = [index for index in touched if not _tracklet_folder(folder, subset, index).is_dir()]
-        loader = item_loader(_Inputs(tracklets, occluded, left, size), workers)
+        inputs = _Inputs(tracklets, occluded, left, size, interpolation)
+        loader = item_loader(inputs, workers)
         for index, batch in progress(loader, f"completing {subset}", unit="tracklet"):
             arguments = [part.cuda() if use_gpu else part for part in batch]
             completed = generator(*arguments).final.cpu()
@@ -143,8 +146,10 @@ class _Inputs(Dataset[tuple[int, _Arguments]]):
         occluded: Sequence[Flags],
         indices: Sequence[int],
         size: tuple[int, int],
+        interpolation: str,
     ) -> None:
         self.tracklets, self.occluded, self.indices, self.size = tracklets, occluded, indices, size
+        self.interpolation = interpolation
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -156,7 +161,7 @@ class _Inputs(Dataset[tuple[int, _Arguments]]):
         occluded = np.asarray(flags.any(1))
         places = [(number, *neighbours(occluded, number)) for number in numbers]
         read = {
-            place: read_frame(paths[place], self.size)
+            place: read_frame(paths[place], self.size, self.interpolation)
             for place in {place for trio in places for place in trio}
         }
         frame, previous, following = (

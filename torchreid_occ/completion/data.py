@@ -9,13 +9,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler
-from torchvision.transforms.v2 import functional as F
 
 from torchreid_occ._types import Batch, Item
 from torchreid_occ.completion.thirds import THIRDS, Flags, third_mask
 from torchreid_occ.data.clips import ItemKey
 from torchreid_occ.data.images import read_image
 from torchreid_occ.data.samplers import EpochSampler
+from torchreid_occ.data.transforms import resize_image
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class ItemOptions:
         max_masked: The most thirds of a frame to complete, 1 to 3.
         max_gap: The most frames on either side that are passed over for the neighbours, as if the
             occlusion lasted that long; the number is drawn for each item.
+        interpolation: How frames are resized, 'bilinear' or 'bicubic'.
 
     Raises:
         ValueError: If there are fewer thirds than `max_masked`, or it is below 1.
@@ -40,6 +41,7 @@ class ItemOptions:
     # Paper silent [V14]: Section 5.2 masks one third; several never occur, so 1 is the default.
     max_masked: int = 1
     max_gap: int = 0
+    interpolation: str = "bilinear"
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_masked <= len(THIRDS):
@@ -92,7 +94,9 @@ class CompletionItems(Dataset[dict[str, Any]]):
         masked[rng.permutation(len(THIRDS))[:count]] = True
         gap = int(rng.integers(0, options.max_gap, endpoint=True))
         places = (frame, *neighbours(pass_over(self.occluded[index], frame, gap), frame))
-        img, previous, following = (read_frame(paths[place], size) for place in places)
+        img, previous, following = (
+            read_frame(paths[place], size, options.interpolation) for place in places
+        )
         return {
             "img": img,
             "mask": third_mask(masked, size),
@@ -132,18 +136,18 @@ def pass_over(occluded: npt.NDArray[np.bool_], frame: int, count: int) -> npt.ND
     return occluded if passed.all() else passed
 
 
-def read_frame(path: str, size: tuple[int, int]) -> Tensor:
+def read_frame(path: str, size: tuple[int, int], interpolation: str = "bilinear") -> Tensor:
     """Reads a frame, scaled to a size and to [-1, 1].
 
     Args:
         path: The image file.
         size: Height and width.
+        interpolation: How it is resized, 'bilinear' or 'bicubic'.
 
     Shape:
         Result: ``(3, H, W)``.
     """
-    frame = F.pil_to_tensor(F.resize(read_image(path), list(size)))
-    return frame.float() / 127.5 - 1
+    return resize_image(read_image(path), size, interpolation).float() / 127.5 - 1
 
 
 def to_pixels(frame: Tensor) -> npt.NDArray[np.uint8]:

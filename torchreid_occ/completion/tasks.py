@@ -121,7 +121,14 @@ def train_completion(config: CfgNode, resume: bool = False) -> dict[str, Any]:
         tracklets = tracklets_of(_dataset(config))
         _, occluded = _occluded(config, read_scores(own.scores, tracklets))
         torchreid.utils.set_random_seed(train.seed)
-        options = ItemOptions(own.height, own.width, train.seed, own.max_masked, own.max_gap)
+        options = ItemOptions(
+            own.height,
+            own.width,
+            train.seed,
+            own.max_masked,
+            own.max_gap,
+            config.data.interpolation,
+        )
         datamanager = CompletionDataManager(
             CompletionItems(tracklets["train"], occluded["train"], options),
             CompletionItems(tracklets["query"], occluded["query"], options),
@@ -170,9 +177,9 @@ def copy_dataset(config: CfgNode, resume: bool = False) -> dict[str, Any]:
         plan = CopyPlan(folder, source, data.root, occluded, made_by)
         if own.checkpoint:
             gpu = use_gpu(config)
-            network, size = load_generator(own.checkpoint)
+            network, size, interpolation = load_generator(own.checkpoint)
             network = network.cuda() if gpu else network
-            complete_frames(plan, network, size, data.workers, gpu)
+            complete_frames(plan, network, size, data.workers, gpu, interpolation)
         else:
             discard_frames(plan)
         results["copy"] = {"folder": str(folder), **made_by}

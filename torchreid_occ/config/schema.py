@@ -61,7 +61,13 @@ KEYS = {
     ),
     "model.load_weights": Key("", "checkpoint of this very model"),
     "model.start_from": Key(
-        "", "checkpoint whose weights are taken where name and shape match", only_for="clip"
+        "", "checkpoint of another model, some of whose weights are taken", only_for="clip"
+    ),
+    "model.start_parts": Key(
+        [],
+        "beginnings of the names of the weights that model.start_from takes, all of which must "
+        "fit; if empty, weights are taken where name and shape match",
+        only_for="clip",
     ),
     "model.options": Key({}, "keyword arguments of the model's builder"),
     # Datasets and what is read of them.
@@ -73,6 +79,14 @@ KEYS = {
     "data.split_id": Key(0, "which split of the datasets", minimum=0),
     "data.height": Key(256, "height of the frames", minimum=1),
     "data.width": Key(128, "width of the frames", minimum=1),
+    # Paper silent [R23]: released codes take bicubic, as configs/base does; the default is
+    # torchreid's.
+    "data.interpolation": Key(
+        "bilinear",
+        "how frames are resized, in training and at test",
+        choices=("bilinear", "bicubic"),
+        only_for="clip",
+    ),
     "data.combineall": Key(False, "train on query and gallery, too"),
     "data.transforms": Key(["random_flip"], "augmentations of the training frames"),
     "data.norm_mean": Key([0.485, 0.456, 0.406], "mean of each channel", length=3),
@@ -96,6 +110,15 @@ KEYS = {
     "sampler.num_instances": Key(4, "clips of an identity in a batch", minimum=1),
     "sampler.num_cams": Key(1, "cameras in a batch of RandomDomainSampler"),
     "sampler.num_datasets": Key(1, "datasets in a batch of RandomDatasetSampler"),
+    # Paper silent [S7]: both are RRU-STIM's released batches, on in its recipe.
+    "sampler.across_cameras": Key(
+        False,
+        "RandomIdentitySampler takes the clips of an identity from different cameras where it can",
+        only_for="clip",
+    ),
+    "sampler.min_frames": Key(
+        0, "training tracklets with fewer frames are left out", minimum=0, only_for="clip"
+    ),
     # Clips.
     "video.seq_len": Key(4, "frames of a training clip", minimum=1),
     "video.train_sampling": Key(
@@ -105,6 +128,13 @@ KEYS = {
         only_for="clip",
     ),
     "video.stride": Key(8, "distance of frames in a strided clip", minimum=1, only_for="clip"),
+    # Paper silent [R22]: printed training times fit epochs of cut tracklets, see docs/fidelity.md.
+    "video.train_cut": Key(
+        0,
+        "where not 0: training tracklets are cut into items of this many frames",
+        minimum=0,
+        only_for="clip",
+    ),
     "video.test_clip_len": Key(
         64, "frames of a test clip; 0 takes whole tracklets", minimum=0, only_for="clip"
     ),

@@ -16,8 +16,10 @@ from torchreid_occ.data.samplers import ProcessShare, build_epoch_sampler
 from torchreid_occ.data.supervision import Supervision, supervision_of
 from torchreid_occ.data.supervision_choice import choose_supervision
 from torchreid_occ.data.tracklets import (
+    cut_tracklets,
     hold_out_identities,
     join_sources,
+    leave_out_short,
     load_dataset,
     tracklets_of,
 )
@@ -38,6 +40,12 @@ class ClipOptions:
         keypoints: JSON file of key points for the sources without supervision of their own.
         foreground: Folder of foreground maps for the sources without supervision of their own.
         dataset_options: ``{dataset name: {constructor argument: value}}``.
+        interpolation: How frames are resized: ``'bilinear'`` or ``'bicubic'``.
+        across_cameras: Whether ``RandomIdentitySampler`` takes the clips of an identity from
+            different cameras where it can.
+        min_frames: Training tracklets with fewer frames are left out.
+        train_cut: Where not 0, frames of the items that training tracklets are cut into, see
+            :func:`~torchreid_occ.data.tracklets.cut_tracklets`.
         val_identities: How many training identities are held out to choose a checkpoint on; None
             leaves the number to :func:`~torchreid_occ.data.tracklets.hold_out_identities`.
     """
@@ -50,6 +58,10 @@ class ClipOptions:
     keypoints: str = ""
     foreground: str = ""
     dataset_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    interpolation: str = "bilinear"
+    across_cameras: bool = False
+    min_frames: int = 0
+    train_cut: int = 0
     val_identities: int | None = 0
 
 
@@ -124,7 +136,9 @@ class ClipDataManager:
             raise ValueError("There is nothing to train on: set data.sources to names of datasets.")
         self.height, self.width = height, width
         self.use_gpu = use_gpu and torch.cuda.is_available()
-        self.transform_te = ClipTransform(height, width, (), norm_mean, norm_std)
+        frames = height, width, _names(transforms), norm_mean, norm_std
+        interpolation = options.interpolation
+        self.transform_te = ClipTransform(*frames, training=False, interpolation=interpolation)
         self._batch_size_test, self._test_clip_len = batch_size_test, options.test_clip_len
         self._workers = workers
 
@@ -134,9 +148,10 @@ class ClipDataManager:
         _check_presence(tracklets, self.targets, "query")
 
         joined = join_sources([tracklets[name]["train"] for name in self.sources])
-        train, held_out = hold_out_identities(
+        remaining, held_out = hold_out_identities(
             joined.tracklets, options.val_identities, options.seed
         )
+        train = _training_items(remaining, options)
         self.train_dataset = train
         self._sampler = build_epoch_sampler(
             train,
@@ -146,13 +161,14 @@ class ClipDataManager:
             num_cams,
             num_datasets,
             options.seed,
+            options.across_cameras,
         )
         self._clips = TrainClips(
             train,
             seq_len,
             options.train_sampling,
             options.stride,
-            ClipTransform(height, width, _names(transforms), norm_mean, norm_std, training=True),
+            ClipTransform(*frames, training=True, interpolation=interpolation),
             options.seed,
             self._choose_supervision(datasets, joined.dsetids, options),
             options.supervision,
@@ -255,6 +271,14 @@ class ClipDataManager:
         """Builds a loader of every frame of tracklets in test clips."""
         clips = TestClips(tracklets, self._test_clip_len, self.transform_te)
         return every_frame_loader(clips, self._batch_size_test, self._workers, self.use_gpu)
+
+
+def _training_items(tracklets: Sequence[Item], options: ClipOptions) -> list[Item]:
+    """Returns what the sampler draws from: long enough tracklets, or the pieces of them."""
+    items = list(tracklets)
+    if options.min_frames:
+        items = leave_out_short(items, options.min_frames)
+    return cut_tracklets(items, options.train_cut) if options.train_cut else items
 
 
 def _names(names: str | Iterable[str] | None) -> list[str]:

@@ -4,6 +4,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -55,6 +56,7 @@ def build_epoch_sampler(
     num_cams: int,
     num_datasets: int,
     seed: int,
+    across_cameras: bool = False,
 ) -> EpochSampler:
     """Builds one of torchreid's training samplers by name and checks its arguments.
 
@@ -66,9 +68,12 @@ def build_epoch_sampler(
         num_cams: Cameras in a batch (``RandomDomainSampler``); 0 takes all.
         num_datasets: Datasets in a batch (``RandomDatasetSampler``); 0 takes all.
         seed: Seed of the run, not negative.
+        across_cameras: Whether ``RandomIdentitySampler`` takes the clips of an identity from
+            different cameras where it can, see :class:`CrossCameraSampler`.
 
     Raises:
-        ValueError: If the name is unknown, or the tracklets cannot fill one batch.
+        ValueError: If the name is unknown, ``across_cameras`` is set for another sampler, or the
+            tracklets cannot fill one batch.
     """
     check_choice("train_sampler", name, torchreid.data.sampler.AVAI_SAMPLERS)
     if name == "RandomIdentitySampler":
@@ -77,22 +82,75 @@ def build_epoch_sampler(
         _check_groups(tracklets, 2, "camera", "sampler.num_cams", num_cams, batch_size)
     elif name == "RandomDatasetSampler":
         _check_groups(tracklets, 3, "dataset", "sampler.num_datasets", num_datasets, batch_size)
-    with _seeded_global_state(seed, 0):  # some draw once to learn their length
-        sampler = torchreid.data.sampler.build_train_sampler(
-            tracklets,
-            name,
-            batch_size=batch_size,
-            num_instances=num_instances,
-            num_cams=num_cams,
-            num_datasets=num_datasets,
+    if across_cameras and name != "RandomIdentitySampler":
+        raise ValueError(
+            "sampler.across_cameras is for RandomIdentitySampler, but sampler.train_sampler is "
+            f"{name!r}: set it to False."
         )
-    sampler = EpochSampler(sampler, seed)
+    drawn: Iterable[int]
+    if across_cameras:
+        drawn = CrossCameraSampler(tracklets, batch_size, num_instances)
+    else:
+        with _seeded_global_state(seed, 0):  # some draw once to learn their length
+            drawn = torchreid.data.sampler.build_train_sampler(
+                tracklets,
+                name,
+                batch_size=batch_size,
+                num_instances=num_instances,
+                num_cams=num_cams,
+                num_datasets=num_datasets,
+            )
+    sampler = EpochSampler(drawn, seed)
     if len(sampler) < batch_size:
         raise ValueError(
             f"An epoch of {len(sampler)} clips does not fill one batch of {batch_size}: lower "
             "train.batch_size."
         )
     return sampler
+
+
+class CrossCameraSampler:
+    """Draws identities and clips like ``RandomIdentitySampler``, but across cameras.
+
+    The tracklets of an identity are shuffled, then ordered so that cameras alternate, and cut into
+    groups for a batch; those that fill no group are left out of the epoch. An identity with fewer
+    tracklets than a group needs gives some of them again.
+
+    Draws from NumPy's global random state, which :class:`EpochSampler` seeds.
+
+    Args:
+        tracklets: torchreid tuples ``(img_paths, pid, camid, dsetid)``.
+        batch_size: Clips in a batch.
+        num_instances: Clips of an identity in a batch.
+    """
+
+    def __init__(self, tracklets: Sequence[Item], batch_size: int, num_instances: int) -> None:
+        self.num_identities, self.num_instances = batch_size // num_instances, num_instances
+        self.cameras = [camid for _, _, camid, _ in tracklets]
+        self.indices: defaultdict[int, list[int]] = defaultdict(list)
+        for index, (_, pid, *_) in enumerate(tracklets):
+            self.indices[pid].append(index)
+
+    def __iter__(self) -> Iterator[int]:
+        groups = {pid: self._groups(indices) for pid, indices in self.indices.items()}
+        while len(groups) >= self.num_identities:
+            chosen = np.random.choice([*groups], self.num_identities, replace=False).tolist()
+            for pid in chosen:
+                yield from groups[pid].pop()
+                if not groups[pid]:
+                    del groups[pid]
+
+    def _groups(self, indices: Sequence[int]) -> list[list[int]]:
+        """Cuts the tracklets of an identity into groups for a batch, in random order."""
+        missing = self.num_instances - len(indices)
+        again = np.random.choice(indices, missing).tolist() if missing > 0 else []
+        by_camera: defaultdict[int, list[int]] = defaultdict(list)
+        for index in np.random.permutation([*indices, *again]).tolist():
+            by_camera[self.cameras[index]].append(index)
+        rounds = zip_longest(*by_camera.values())
+        ordered = [index for turn in rounds for index in turn if index is not None]
+        size = self.num_instances
+        return [ordered[i : i + size] for i in range(0, len(ordered) - size + 1, size)]
 
 
 class ProcessShare(Sampler[ItemKey]):

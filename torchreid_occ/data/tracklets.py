@@ -12,6 +12,7 @@ from torchvision.transforms.functional import pil_to_tensor
 from torchreid_occ._types import Item, StrPath
 from torchreid_occ.data.datasets import dataset_class
 from torchreid_occ.data.datasets.base import SUBSETS, absence_message
+from torchreid_occ.utils.logs import logger
 
 # Arguments that the data manager or torchreid's own data managers pass.
 _MANAGED = {"self", "root", "split_id", "transform", "k_tfm", "mode", "combineall", "verbose"}
@@ -169,6 +170,51 @@ def hold_out_identities(
     remaining = [tracklet for tracklet in tracklets if tracklet[1] not in chosen]
     kept = (pid for pid in pids if pid not in chosen)
     return HeldOut(_relabel(remaining, kept), held_out)
+
+
+def leave_out_short(tracklets: Sequence[Item], min_frames: int) -> list[Item]:
+    """Leaves out training tracklets with few frames, and numbers the remaining pids from 0.
+
+    Args:
+        tracklets: Training tracklets.
+        min_frames: Tracklets with fewer frames are left out.
+
+    Raises:
+        ValueError: If no tracklet is long enough.
+    """
+    kept = [item for item in tracklets if len(item[0]) >= min_frames]
+    if tracklets and not kept:
+        raise ValueError(
+            f"None of {len(tracklets)} training tracklets has {min_frames} frames: lower "
+            "sampler.min_frames."
+        )
+    if len(kept) < len(tracklets):
+        logger.info(
+            "%d of %d training tracklets have fewer than %d frames and are left out.",
+            len(tracklets) - len(kept),
+            len(tracklets),
+            min_frames,
+        )
+    return _relabel(kept, sorted({pid for _, pid, *_ in kept}))
+
+
+def cut_tracklets(tracklets: Sequence[Item], length: int) -> list[Item]:
+    """Cuts training tracklets into items of a number of frames, which a sampler draws from.
+
+    The frames that are left at the end stay with the last item, as in the released video codes of
+    RFCnet's authors; a shorter tracklet stays as it is.
+
+    Args:
+        tracklets: Training tracklets.
+        length: Frames of an item; the last of a tracklet has up to ``2 * length - 1``.
+    """
+    cut: list[Item] = []
+    for paths, pid, camid, dsetid in tracklets:
+        ends = [*range(length, len(paths) - length + 1, length), len(paths)]
+        starts = [0, *ends[:-1]]
+        pieces = (paths[start:end] for start, end in zip(starts, ends, strict=True))
+        cut += [(piece, pid, camid, dsetid) for piece in pieces]
+    return cut
 
 
 def _relabel(tracklets: Iterable[Item], pids: Iterable[int]) -> list[Item]:

@@ -9,8 +9,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torchvision import tv_tensors
-from torchvision.transforms import v2
+from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional as F
+
+from torchreid_occ.utils.checks import check_choice
 
 TRANSFORMS = (
     "random_flip",
@@ -20,6 +22,7 @@ TRANSFORMS = (
     "random_erase_frames",
     "random_paint_frames",
 )
+INTERPOLATIONS = ("bilinear", "bicubic")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -57,9 +60,11 @@ class ClipTransform:
         norm_mean: Mean of each channel; ImageNet's if None.
         norm_std: Standard deviation of each channel; ImageNet's if None.
         training: False leaves the augmentations out.
+        interpolation: How frames are resized, one of ``INTERPOLATIONS``; foreground maps are
+            resized bilinearly.
 
     Raises:
-        ValueError: If a name is not one of ``TRANSFORMS``.
+        ValueError: If a name is not one of ``TRANSFORMS`` or ``INTERPOLATIONS``.
     """
 
     def __init__(
@@ -70,12 +75,15 @@ class ClipTransform:
         norm_mean: Sequence[float] | None = None,
         norm_std: Sequence[float] | None = None,
         training: bool = False,
+        interpolation: str = "bilinear",
     ) -> None:
+        check_choice("interpolation", interpolation, INTERPOLATIONS)
         unknown = [name for name in transforms if name not in TRANSFORMS]
         if unknown:
             # torchreid's random_patch pastes from earlier images, so a seed cannot repeat it.
             raise ValueError(f"Unknown transforms {unknown}: expected names of {list(TRANSFORMS)}.")
         self.height, self.width = height, width
+        self.interpolation = interpolation
         chosen = set(transforms) if training else set()
         self._enlarged = "random_crop" in chosen
         steps: list[nn.Module] = []
@@ -119,7 +127,9 @@ class ClipTransform:
             # Of the CPU alone: torch.manual_seed formats a stack trace for each kind of device.
             torch.default_generator.manual_seed(seed)
             size = self._draw_size()
-            sample: dict[str, Any] = {"img": tv_tensors.Image(_stack(frames, size))}
+            sample: dict[str, Any] = {
+                "img": tv_tensors.Image(_stack(frames, size, self.interpolation))
+            }
             if keypoints is not None:
                 sample["lines"] = _lines_to_points(keypoints, size)
             if foregrounds is not None:
@@ -189,16 +199,31 @@ class _FrameByFrame(nn.Module):
         return sample
 
 
-def _stack(images: Sequence[Image.Image], size: list[int]) -> Tensor:
+def resize_image(image: Image.Image, size: Sequence[int], interpolation: str) -> Tensor:
+    """Resizes an image to height and width, and returns its pixels.
+
+    Args:
+        image: The image.
+        size: Height and width.
+        interpolation: One of ``INTERPOLATIONS``.
+
+    Shape:
+        Result: :math:`(C, H, W)`, eight bits.
+    """
+    pixels: Tensor = F.pil_to_tensor(F.resize(image, list(size), InterpolationMode(interpolation)))
+    return pixels
+
+
+def _stack(images: Sequence[Image.Image], size: list[int], interpolation: str) -> Tensor:
     """Resizes each image on its own, as frames of a tracklet may differ in size."""
-    return torch.stack([F.pil_to_tensor(F.resize(image, size)) for image in images])
+    return torch.stack([resize_image(image, size, interpolation) for image in images])
 
 
 def _stack_foregrounds(foregrounds: Sequence[Image.Image | None], size: list[int]) -> Any:
     maps = torch.zeros(len(foregrounds), 1, *size)
     known = {t: image for t, image in enumerate(foregrounds) if image is not None}
     if known:
-        maps[[*known]] = _stack([*known.values()], size).float() / 255
+        maps[[*known]] = _stack([*known.values()], size, "bilinear").float() / 255
     return tv_tensors.Mask(maps)
 
 

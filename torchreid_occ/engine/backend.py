@@ -13,7 +13,7 @@ from yacs.config import CfgNode
 
 from torchreid_occ._torchreid import torchreid
 from torchreid_occ.engine.evaluation import TargetResult
-from torchreid_occ.utils.checkpoint import load_matching_weights, load_weights
+from torchreid_occ.utils.checkpoint import load_matching_weights, load_parts, load_weights
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.processes import process_count
 from torchreid_occ.utils.weights import WeightsUnavailable
@@ -160,13 +160,15 @@ class Backend(ABC):
             num_classes, own.pretrained if pretrained is None else pretrained
         )
         if own.start_from:
-            new = load_matching_weights(built.model, own.start_from)
-            parts = sorted({name.split(".")[0] for name in new})
-            logger.info(
-                "Weights from %s; new are %d tensors of %s.", own.start_from, len(new), parts
-            )
+            if own.start_parts:
+                taken = load_parts(built.model, own.start_from, own.start_parts)
+            else:
+                taken = load_matching_weights(built.model, own.start_from)
+            logger.info("Weights of %s: %s.", own.start_from, taken)
         if own.load_weights:
-            load_weights(built.model, own.load_weights)
+            logger.info(
+                "Weights of %s: %s.", own.load_weights, load_weights(built.model, own.load_weights)
+            )
         return built
 
     def build_engine(self, datamanager: Any, model: nn.Module, metadata: dict[str, Any]) -> Any:

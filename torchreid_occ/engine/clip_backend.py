@@ -75,6 +75,10 @@ class ClipBackend(Backend):
                     keypoints=config.data.keypoints,
                     foreground=config.data.foreground,
                     dataset_options=plain(config.data.options),
+                    interpolation=config.data.interpolation,
+                    across_cameras=config.sampler.across_cameras,
+                    min_frames=config.sampler.min_frames,
+                    train_cut=config.video.train_cut,
                     val_identities=held_out,
                 ),
             )

@@ -12,6 +12,7 @@ from torchvision.models.resnet import BasicBlock
 
 from torchreid_occ.utils.checkpoint import load_weights
 from torchreid_occ.utils.checks import check_choice
+from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.weights import WeightsUnavailable, torchvision_weights
 
 PIXELS = 8 * 256 * 128  # of the frames that a stage processes at a time on a CPU
@@ -200,7 +201,8 @@ def build_backbone(
     ]
     backbone = Backbone(stages, spec.channels, strides)
     if isinstance(pretrained, str):
-        load_weights(backbone, pretrained, part="backbone.")
+        taken = load_weights(backbone, pretrained, part="backbone.")
+        logger.info("Weights of %s: %s.", pretrained, taken)
     return backbone
 
 

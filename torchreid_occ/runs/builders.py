@@ -54,4 +54,11 @@ def build_test_transform(config: CfgNode) -> ClipTransform:
         config: The configuration of the model that reads them.
     """
     data = config.data
-    return ClipTransform(data.height, data.width, (), data.norm_mean, data.norm_std)
+    return ClipTransform(
+        data.height,
+        data.width,
+        (),
+        data.norm_mean,
+        data.norm_std,
+        interpolation=data.interpolation,
+    )

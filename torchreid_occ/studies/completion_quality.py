@@ -54,6 +54,7 @@ class OccludedTracklets(Dataset[OccludedTracklet]):
         hidden: Maps the path of a frame to the pixels of the person that are covered, `(H, W)` of
             bool at any size.
         size: Height and width of the frames.
+        interpolation: How they are resized, 'bilinear' or 'bicubic'.
     """
 
     def __init__(
@@ -63,13 +64,14 @@ class OccludedTracklets(Dataset[OccludedTracklet]):
         occluded: Sequence[Flags],
         hidden: Callable[[str], npt.NDArray[np.bool_]],
         size: tuple[int, int],
+        interpolation: str = "bilinear",
     ) -> None:
         self.items = [
             (item[0], without[0], flags)
             for item, without, flags in zip(tracklets, clean, occluded, strict=True)
             if flags.any()
         ]
-        self.hidden, self.size = hidden, size
+        self.hidden, self.size, self.interpolation = hidden, size, interpolation
 
     def __len__(self) -> int:
         return len(self.items)
@@ -82,8 +84,8 @@ class OccludedTracklets(Dataset[OccludedTracklet]):
         closer = np.abs(sides - numbers[:, None]).argmin(1)
         nearest = sides[np.arange(len(sides)), closer]
         return OccludedTracklet(
-            torch.stack([read_frame(path, self.size) for path in paths]),
-            torch.stack([read_frame(path, self.size) for path in clean]),
+            torch.stack([read_frame(path, self.size, self.interpolation) for path in paths]),
+            torch.stack([read_frame(path, self.size, self.interpolation) for path in clean]),
             torch.from_numpy(numbers),
             torch.stack([third_mask(flags[number], self.size) for number in numbers]),
             torch.stack([self._hidden(paths[number]) for number in numbers]),

@@ -103,14 +103,15 @@ def measure_completion(
         ValueError: If a checkpoint holds no such network, the networks read frames of different
             sizes, or the dataset has no ground truth.
     """
-    fillers, size = _fillers(checkpoints)
+    fillers, frames = _fillers(checkpoints)
     config = config_of(load_checkpoint(checkpoints[0])["config"])
     split = config.data.split_id if split is None else split
     known = load_true_dataset(config, root or config.data.root, split)["query"]
     rendered, clean = known.tracklets[:num_tracklets], known.clean[:num_tracklets]
     masks = known.visible, known.whole
     occluded = [share < 1 - HIDDEN for share in visible_shares(rendered, *masks)]
-    tracklets = OccludedTracklets(rendered, clean, occluded, partial(hidden_person, *masks), size)
+    hidden = partial(hidden_person, *masks)
+    tracklets = OccludedTracklets(rendered, clean, occluded, hidden, *frames)
     measured: Measured = defaultdict(list)
     found = measure_quality(tracklets, fillers, load_guider(extractor).tracklet_feature)
     for (name, _), row in found.items():
@@ -121,22 +122,26 @@ def measure_completion(
 
 def _fillers(
     checkpoints: Sequence[StrPath],
-) -> tuple[Mapping[tuple[str, int], Filler], tuple[int, int]]:
-    """Returns the fillers by name and seed, and the size of the frames they complete."""
+) -> tuple[Mapping[tuple[str, int], Filler], tuple[tuple[int, int], str]]:
+    """Returns the fillers by name and seed, and size and interpolation of what they complete."""
     fillers = {(name, 1): fill for name, fill in FILLERS.items()}
-    sizes: set[tuple[int, int]] = set()
+    known: set[tuple[tuple[int, int], str]] = set()
     seeds: Counter[str] = Counter()
     for path in checkpoints:
-        generator, own = load_generator(path)
-        if sizes - {own}:
-            raise ValueError(f"{path} completes frames of {own}, the others of {sizes.pop()}.")
-        sizes.add(own)
+        generator, size, interpolation = load_generator(path)
+        own = size, interpolation
+        if known - {own}:
+            raise ValueError(
+                f"{path} completes frames of {size}, {interpolation}, the others of "
+                "{}, {}.".format(*known.pop())
+            )
+        known.add(own)
         run = Path(path).absolute().parents[1].name
         seeds[run] += 1
         fillers[f"{run} spatial", seeds[run]] = by_generator(generator, "spatial")
         if generator.temporal is not None:
             fillers[f"{run} temporal", seeds[run]] = by_generator(generator, "temporal")
-    return fillers, sizes.pop()
+    return fillers, known.pop()
 
 
 def _cell(seeds: Sequence[Mapping[str, float]], quantity: str, digits: int) -> str:

@@ -63,6 +63,7 @@ class TrueClips(Dataset[tuple[int, TrueClip]]):
         width: Width of the frames the model reads.
         clip_len: Frames in a clip, the last of a tracklet being shorter; 0 keeps tracklets whole.
         norm: Mean and standard deviation of each channel.
+        interpolation: How frames are resized.
     """
 
     def __init__(
@@ -72,10 +73,11 @@ class TrueClips(Dataset[tuple[int, TrueClip]]):
         width: int,
         clip_len: int,
         norm: tuple[Sequence[float], Sequence[float]],
+        interpolation: str = "bilinear",
     ) -> None:
         self.known = known
         self.tracklets = known.tracklets
-        self.transform = ClipTransform(height, width, (), *norm)
+        self.transform = ClipTransform(height, width, (), *norm, interpolation=interpolation)
         self.clips = [
             (index, start, stop)
             for index, (paths, *_) in enumerate(known.tracklets)
@@ -154,4 +156,4 @@ def true_clips(
     known, data = load_true_dataset(config, root, split), config.data
     size = data.height, data.width, config.video.test_clip_len
     norm = list(data.norm_mean), list(data.norm_std)
-    return [TrueClips(known[part], *size, norm) for part in parts]
+    return [TrueClips(known[part], *size, norm, data.interpolation) for part in parts]

@@ -2,15 +2,17 @@
 
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.utils.files import replacing
+from torchreid_occ.utils.safe_loading import load_checkpoint as load_checkpoint
 
 _NAME = "model.pth.tar-{}"  # torchreid's name for the checkpoint of an epoch
 
@@ -64,35 +66,28 @@ def save_checkpoint(state: object, path: StrPath) -> None:
         ) from error
 
 
-def load_checkpoint(path: StrPath, needed: Iterable[str] = ()) -> Any:
-    """Reads a checkpoint onto the CPU.
+class Taken(NamedTuple):
+    """What was loaded from a checkpoint, by the names of the weights, sorted.
 
-    Args:
-        path: The file.
-        needed: Keys that the content must have.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged, holds more than tensors and plain Python, or lacks one
-            of the keys.
+    Attributes:
+        loaded: Weights that the model took.
+        ignored: Weights of the checkpoint that it did not take.
+        new: Weights of the model that stay as they were.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no checkpoint {path}.")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a broken pickle may raise any error: IndexError, struct.error
-        reason = next(iter(str(error).splitlines()), "it ends early")
-        raise ValueError(
-            f"{path} is damaged or no checkpoint of tensors and plain Python ({reason})."
-        ) from error
-    missing = {*needed} - (content.keys() if isinstance(content, dict) else set())
-    if missing:
-        raise ValueError(f"{path} is no checkpoint of this package: it lacks {sorted(missing)}.")
-    return content
+
+    loaded: list[str]
+    ignored: list[str]
+    new: list[str]
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.loaded)} loaded{_of_parts(self.loaded)}; {len(self.ignored)} of the "
+            f"checkpoint ignored{_of_parts(self.ignored)}; {len(self.new)} of the model "
+            f"new{_of_parts(self.new)}"
+        )
 
 
-def load_weights(model: nn.Module, path: StrPath, part: str = "") -> None:
+def load_weights(model: nn.Module, path: StrPath, part: str = "") -> Taken:
     """Loads weights into a model; all of its weights must be there, with their shapes.
 
     The classifier keeps its weights where the numbers of identities differ, as in a transfer.
@@ -102,31 +97,56 @@ def load_weights(model: nn.Module, path: StrPath, part: str = "") -> None:
         path: A checkpoint of ours, of torchreid (``state_dict``), or a bare state dict.
         part: Prefix of the names of the weights to load, which is removed; others are ignored.
 
+    Returns:
+        What was loaded.
+
     Raises:
         ValueError: If names or shapes differ, listing the first of them.
     """
-    weights = weights_by_name(path)
-    weights = {name[len(part) :]: weights[name] for name in weights if name.startswith(part)}
+    found = weights_by_name(path)
+    weights = {name[len(part) :]: found[name] for name in found if name.startswith(part)}
     own = model.state_dict()
     transferred = {
         name
         for name in own.keys() & weights.keys()
         if "classifier" in name and own[name].shape != weights[name].shape
     }
-    problems = [f"{name} is missing" for name in own.keys() - weights.keys()]
-    problems += [f"{name} is unknown" for name in weights.keys() - own.keys()]
-    problems += [
-        f"{name} is {tuple(weights[name].shape)} instead of {tuple(own[name].shape)}"
-        for name in (own.keys() & weights.keys()) - transferred
-        if own[name].shape != weights[name].shape
-    ]
-    if problems:
-        shown = "; ".join(sorted(problems)[:5])
-        raise ValueError(f"{path} does not fit the model in {len(problems)} places: {shown}.")
+    _check_fit(path, weights, own, weights.keys() - transferred, own.keys())
     model.load_state_dict({**weights, **{name: own[name] for name in transferred}})
+    taken = {f"{part}{name}" for name in own.keys() - transferred}
+    return Taken(sorted(taken), sorted(found.keys() - taken), sorted(transferred))
 
 
-def load_matching_weights(model: nn.Module, path: StrPath) -> list[str]:
+def load_parts(model: nn.Module, path: StrPath, parts: Sequence[str]) -> Taken:
+    """Loads the weights of named parts of a model from the checkpoint of another model.
+
+    Args:
+        model: The model.
+        path: As for `load_weights`.
+        parts: Beginnings of the names of the weights to load, up to a dot: ``stem`` takes
+            ``stem.conv1.weight``. All weights of these parts must be there, with their shapes.
+
+    Returns:
+        What was loaded.
+
+    Raises:
+        ValueError: If the model has no such part, or its weights do not fit.
+    """
+    found, own = weights_by_name(path), model.state_dict()
+    unknown = [part for part in parts if not any(_within(name, part) for name in own)]
+    if unknown:
+        raise ValueError(
+            f"model.start_parts are {[*parts]}, but the model has no {unknown}, only "
+            f"{sorted({_part(name) for name in own})}."
+        )
+    theirs = {name for name in found if any(_within(name, part) for part in parts)}
+    ours = {name for name in own if any(_within(name, part) for part in parts)}
+    _check_fit(path, found, own, theirs, ours)
+    model.load_state_dict({**own, **{name: found[name] for name in ours}})
+    return Taken(sorted(ours), sorted(found.keys() - ours), sorted(own.keys() - ours))
+
+
+def load_matching_weights(model: nn.Module, path: StrPath) -> Taken:
     """Loads the weights of a checkpoint whose names and shapes are the model's; ignores others.
 
     Args:
@@ -134,7 +154,7 @@ def load_matching_weights(model: nn.Module, path: StrPath) -> list[str]:
         path: As for `load_weights`.
 
     Returns:
-        Names of the model's weights that were not loaded, sorted.
+        What was loaded.
 
     Raises:
         ValueError: If none matches.
@@ -148,7 +168,8 @@ def load_matching_weights(model: nn.Module, path: StrPath) -> list[str]:
     if not matching:
         raise ValueError(f"{path} has no weights that fit the model: {sorted(own)[:3]}, ...")
     model.load_state_dict({**own, **matching})
-    return sorted(own.keys() - matching.keys())
+    taken = matching.keys()
+    return Taken(sorted(taken), sorted(weights.keys() - taken), sorted(own.keys() - taken))
 
 
 def weights_by_name(path: StrPath) -> dict[str, Tensor]:
@@ -164,6 +185,43 @@ def weights_by_name(path: StrPath) -> dict[str, Tensor]:
     content = load_checkpoint(path)
     weights = content.get("state_dict", content) if isinstance(content, dict) else None
     named = isinstance(weights, dict) and all(isinstance(name, str) for name in weights)
-    if not weights or not named or not all(map(torch.is_tensor, weights.values())):
+    if not weights or not named or not all(map(_is_array, weights.values())):
         raise ValueError(f"{path} holds no weights by name, as a state dict does.")
-    return {name.removeprefix("module."): tensor for name, tensor in weights.items()}
+    return {name.removeprefix("module."): torch.as_tensor(w) for name, w in weights.items()}
+
+
+def _is_array(value: object) -> bool:
+    return torch.is_tensor(value) or (isinstance(value, np.ndarray) and value.dtype.kind in "biuf")
+
+
+def _check_fit(
+    path: StrPath,
+    weights: Mapping[str, Tensor],
+    own: Mapping[str, Tensor],
+    given: Collection[str],
+    wanted: Collection[str],
+) -> None:
+    """Checks that the weights given are those wanted, with their shapes."""
+    given, wanted = set(given), set(wanted)
+    problems = [f"{name} is missing" for name in wanted - weights.keys()]
+    problems += [f"{name} is unknown" for name in given - own.keys()]
+    problems += [
+        f"{name} is {tuple(weights[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in wanted & given
+        if own[name].shape != weights[name].shape
+    ]
+    if problems:
+        shown = "; ".join(sorted(problems)[:5])
+        raise ValueError(f"{path} does not fit the model in {len(problems)} places: {shown}.")
+
+
+def _within(name: str, part: str) -> bool:
+    return name == part or name.startswith(f"{part}.")
+
+
+def _part(name: str) -> str:
+    return name.split(".")[0]
+
+
+def _of_parts(names: Sequence[str]) -> str:
+    return f" ({', '.join(sorted(set(map(_part, names))))})" if names else ""

@@ -203,6 +203,39 @@ def test_held_out_identities_are_served_as_validation(build):
     assert sum(map(len, frames)) == 4 * 5
 
 
+def test_cut_tracklets_find_their_supervision(build, tmp_path):
+    lines = {
+        f"Toy_{pid}_{camid}_{t}.png": [t / 10] * 4
+        for pid in range(4)
+        for camid in (0, 1)
+        for t in range(5)
+    }
+    (tmp_path / "k.json").write_text(json.dumps(lines))
+    options = {"keypoints": str(tmp_path / "k.json"), "supervision": ("keypoints",)}
+    manager = build(train_cut=2, train_sampling="consecutive", transforms=[], **options)
+    assert [len(paths) for paths, *_ in manager.train_dataset] == [2, 3] * 8
+    assert (manager.num_train_pids, manager.num_train_cams) == (4, 2)
+    assert [len(paths) for paths, *_ in manager.test_dataset["toy"]["query"]] == [5, 3]
+    whole = {paths for paths, *_ in build().train_dataset}
+    for batch in manager.train_loader:
+        for paths, known in zip(batch["impath"], batch["keypoints"], strict=True):
+            frames = [int(path[-5]) for path in paths]
+            assert set(frames) <= {0, 1} or set(frames) <= {2, 3, 4}
+            assert any(set(paths) <= set(tracklet) for tracklet in whole)
+            np.testing.assert_allclose(known[:, 0], np.array(frames) / 10, rtol=1e-6)
+
+
+def test_options_of_batches_and_frames_reach_their_places(build):
+    manager = build(min_frames=5, across_cameras=True, interpolation="bicubic")
+    for batch in manager.train_loader:
+        assert {*batch["camid"][:2].tolist()} == {*batch["camid"][2:].tolist()} == {0, 1}
+    clips = manager.train_loader.dataset
+    assert clips.transform.interpolation == manager.transform_te.interpolation == "bicubic"
+    assert build().transform_te.interpolation == "bilinear"
+    with pytest.raises(ValueError, match="None of 8 training tracklets has 6 frames"):
+        build(min_frames=6)
+
+
 def test_supervision_of_the_dataset_comes_first(build, tmp_path):
     (tmp_path / "Toy" / "keypoints.json").write_text('{"Toy_0_0_0.png": [0.1, 0.1, 0.1, 0.1]}')
     (tmp_path / "k.json").write_text('{"Other_0_0_0.png": [0.3, 0.3, 0.3, 0.3]}')

@@ -110,6 +110,32 @@ def test_unknown_samplers_are_listed():
         build(tracklets([4, 4]), "Nope")
 
 
+def test_clips_of_an_identity_come_from_different_cameras():
+    cameras = [0, 0, 1, 1, 2, 2], [0, 1], [0, 0, 0, 0], [3]
+    data = [(("f.jpg",), pid, camid, 0) for pid, camids in enumerate(cameras) for camid in camids]
+    sampler = build_epoch_sampler(data, "RandomIdentitySampler", 4, 2, 1, 1, 1, True)
+    assert not isinstance(sampler.sampler, torchreid.data.sampler.RandomIdentitySampler)
+    seen = set()
+    for epoch in range(20):
+        sampler.set_epoch(epoch)
+        numbers = [key.number for key in sampler]
+        pairs = [tuple(numbers[i : i + 2]) for i in range(0, len(numbers), 2)]
+        for batch in range(0, len(pairs), 2):
+            first, second = ({data[number][1] for number in pair} for pair in pairs[batch:][:2])
+            assert len(first) == len(second) == 1
+            assert first != second
+        for pair in pairs:
+            pid, camids = data[pair[0]][1], {data[number][2] for number in pair}
+            # Only identities with one camera give pairs from one.
+            assert len(camids) == min(2, len(set(cameras[pid])))
+            assert len(set(pair)) == (1 if pid == 3 else 2)
+        seen.update(numbers)
+    assert seen == set(range(len(data)))
+    assert list(sampler) == list(sampler)
+    with pytest.raises(ValueError, match="across_cameras is for RandomIdentitySampler, but samp"):
+        build_epoch_sampler(data, "RandomSampler", 4, 2, 1, 1, 1, True)
+
+
 CLIPS = [(0, 0, 4), (0, 4, 7), (1, 0, 4), (2, 0, 1), (3, 0, 4), (4, 0, 1), (5, 0, 3), (6, 0, 4)]
 
 

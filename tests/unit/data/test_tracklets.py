@@ -1,10 +1,17 @@
+import numpy as np
 import pytest
 
 from torchreid_occ._torchreid import torchreid
 from torchreid_occ.data.datasets import VIDEO_DATASETS
+from torchreid_occ.data.datasets.video.occluded_dukemtmcvidreid import (
+    OccludedDukeMTMCVidReID,
+)
+from torchreid_occ.data.samplers import build_epoch_sampler
 from torchreid_occ.data.tracklets import (
+    cut_tracklets,
     hold_out_identities,
     join_sources,
+    leave_out_short,
     load_dataset,
     tracklets_of,
 )
@@ -141,3 +148,58 @@ def test_hold_outs_that_cannot_work_say_what_to_set():
         hold_out_identities(one_camera, 4, seed=1)
     with pytest.raises(ValueError, match=r"hold out 10 of 10 .*fewer, or set test.select last"):
         hold_out_identities(TRACKLETS, 10, seed=1)
+
+
+def of_lengths(*lengths):
+    """A tracklet of each length, of pids 0, 1, 0, 1, ...; its frames are named by their numbers."""
+    return [
+        (tuple(f"{index}_{t}" for t in range(length)), index % 2, index % 3, 5)
+        for index, length in enumerate(lengths)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("length", "pieces"),
+    [(1, [1]), (31, [31]), (32, [32]), (33, [33]), (63, [63]), (64, [32, 32]), (95, [32, 63])],
+)
+def test_the_frames_left_at_the_end_stay_with_the_last_piece(length, pieces):
+    assert [len(paths) for paths, *_ in cut_tracklets(of_lengths(length), 32)] == pieces
+
+
+def test_cutting_loses_no_frame_and_keeps_labels():
+    tracklets = of_lengths(7, 100, 32, 1, 50)
+    cut = cut_tracklets(tracklets, 16)
+    assert len(cut) == 1 + 6 + 2 + 1 + 3
+    for paths, *labels in tracklets:
+        pieces = [piece for piece, *own in cut if own == labels and piece[0] in paths]
+        assert tuple(frame for piece in pieces for frame in piece) == paths
+    assert sum(len(paths) for paths, *_ in cut) == sum(len(paths) for paths, *_ in tracklets)
+    assert all(type(paths) is tuple for paths, *_ in cut)
+
+
+def test_a_cut_epoch_is_as_long_as_printed_training_times_imply():
+    # RFCnet, Tables 8 and 9: about 260 to 450 steps; FIDELITY's count of cut tracklets is 241.
+    identities, tracklets, frames = OccludedDukeMTMCVidReID.paper_statistics.train
+    assert (identities, tracklets, frames) == (702, 1702, 292343)
+    lengths = np.random.default_rng(0).exponential(1, tracklets)
+    lengths = np.floor(lengths * frames / lengths.sum()).astype(int).clip(1)
+    lengths[: frames - lengths.sum()] += 1
+    assert lengths.sum() == frames
+    whole = [(range(n), i % identities, i // identities, 0) for i, n in enumerate(lengths)]
+    cut = cut_tracklets(whole, 32)
+    # A tracklet of n frames gives n // 32 items, so at most 31 of its frames give none.
+    assert (frames - 31 * tracklets) / 32 <= len(cut) <= frames / 32
+    steps = {
+        name: len(build_epoch_sampler(items, "RandomIdentitySampler", 32, 4, 1, 1, 1)) // 32
+        for name, items in (("whole", whole), ("cut", cut))
+    }
+    assert steps == {"whole": 87, "cut": 240}
+
+
+def test_short_tracklets_are_left_out_with_their_identities():
+    tracklets = [(("a",) * 7, 0, 0, 0), (("b",) * 8, 1, 0, 0), (("c",) * 9, 2, 1, 0)]
+    kept = leave_out_short(tracklets, 8)
+    assert kept == [(("b",) * 8, 0, 0, 0), (("c",) * 9, 1, 1, 0)]
+    assert leave_out_short(tracklets, 7) == tracklets
+    with pytest.raises(ValueError, match=r"None of 3 training tracklets has 10 .* sampler\.min_"):
+        leave_out_short(tracklets, 10)

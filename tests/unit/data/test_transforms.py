@@ -34,6 +34,25 @@ def test_without_augmentation_equals_torchreids_steps():
         np.testing.assert_allclose(result.permute(1, 2, 0), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_frames_are_resized_as_chosen_and_foreground_maps_bilinearly(interpolation):
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 41, 3), dtype=np.uint8)
+    frame, mask = Image.fromarray(pixels), Image.fromarray(pixels[..., 0])
+    transform = ClipTransform(HEIGHT, WIDTH, interpolation=interpolation, **PLAIN)
+    img, _, foreground = transform([frame], None, [mask])
+    resized = frame.resize((WIDTH, HEIGHT), Image.Resampling[interpolation.upper()])
+    np.testing.assert_allclose(
+        img[0].permute(1, 2, 0), np.asarray(resized, np.float32) / 255, atol=1e-6
+    )
+    bilinear = np.asarray(mask.resize((WIDTH, HEIGHT), Image.BILINEAR), np.float32) / 255
+    np.testing.assert_allclose(foreground[0, 0], bilinear, atol=1e-6)
+
+
+def test_other_interpolations_are_refused():
+    with pytest.raises(ValueError, match=r"\"nearest\", but expected to be one of .*'bicubic'"):
+        ClipTransform(HEIGHT, WIDTH, interpolation="nearest")
+
+
 def test_crosses_masks_and_lines_move_together():
     transform = ClipTransform(HEIGHT, WIDTH, ("random_flip", "random_crop"), training=True, **PLAIN)
     rows, columns = (20, 40), (8, 21)

@@ -85,6 +85,25 @@ def test_automatic_weights_draw_as_a_model_without_weights(monkeypatch):
     assert all(map(torch.equal, *weights))
 
 
+def test_named_parts_are_taken_and_the_log_says_which(tmp_path, caplog):
+    first = backend_of(load_config(None, SMALL)).build_model(3, False).model
+    path = tmp_path / "weights.pth"
+    torch.save({"state_dict": first.state_dict()}, path)
+    settings = [*SMALL, "model.start_from", str(path), "model.start_parts"]
+    torch.manual_seed(7)
+    taken = backend_of(load_config(None, [*settings, "['backbone']"]))
+    with caplog.at_level("INFO", "torchreid_occ"):
+        second = taken.build_model(3, False).model
+    assert all(
+        torch.equal(value, second.state_dict()[name]) == (not name.startswith("classifier"))
+        for name, value in first.state_dict().items()
+        if name.startswith(("backbone", "classifier.w"))
+    )
+    assert "(classifier, neck)" in caplog.text
+    with pytest.raises(ValueError, match=r"start_parts are \['stem'\], but the model has no"):
+        backend_of(load_config(None, [*settings, "['stem']"])).build_model(3, False)
+
+
 def test_results_without_a_selected_checkpoint_are_those_of_the_last():
     last, selected = {"a": {"mAP": 0.5}, "b": {"mAP": 0.2}}, {"a": {"mAP": 0.7}, "b": {"mAP": 0.1}}
     found = results_by_target({"last": last})

@@ -53,5 +53,5 @@ def test_networks_of_different_sizes_are_refused(tmp_path):
         trained = {**config, "task": "train_completion", "completion": own}
         save_checkpoint({"config": trained, "models": models}, path)
         paths.append(path)
-    with pytest.raises(ValueError, match=r"frames of \(64, 16\), the others of \(32, 16\)"):
+    with pytest.raises(ValueError, match=r"\(64, 16\), bilinear, the others of \(32, 16\), bilin"):
         measure_completion(paths, tmp_path / "extractor.pth")

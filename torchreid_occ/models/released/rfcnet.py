@@ -15,6 +15,7 @@ CONFIG = {
             "position": "official_topleft",
         },
     },
+    "data": {"interpolation": "bicubic"},
 }
 
 CLASSIFIER = "classifier"

@@ -10,7 +10,13 @@ from torchreid_occ.models.released.rename import rename
 
 CONFIG = {
     "model": {"name": "rru_stim", "options": {"activation": "leaky"}},
-    "data": {"height": 299, "width": 299, "norm_mean": [0.5] * 3, "norm_std": [0.5] * 3},
+    "data": {
+        "height": 299,
+        "width": 299,
+        "interpolation": "bicubic",
+        "norm_mean": [0.5] * 3,
+        "norm_std": [0.5] * 3,
+    },
 }
 CLASSIFIER = "classifier.4"
 _NAMES = {
