@@ -30,7 +30,9 @@ def test_a_run_leaves_all_that_its_numbers_can_be_traced_by(finished):
         assert list(result["cmc"]) == ["1", "5", "10", "20"]
     assert results["pretrained"] is False
     assert results["seed"] == 1
-    assert results["seconds"] > 0
+    assert results["seconds"] > results["training_seconds"] > 0
+    assert results["inference"]["frames"] > 0
+    assert results["inference"]["frames_per_second"] > 0
     assert results["versions"]["torch"] == torch.__version__.split("+")[0]
     assert results["versions"]["commit"]
     assert results["hardware"]["cores"] == os.cpu_count()

@@ -17,7 +17,10 @@ from nightly.audit import watch
 
 # Files and keys of their content that differ between two runs of the same work.
 _OWN_FILES = ("run.log", "events.out.tfevents.*", ".*.lock", "gallery.sqlite", "index-*.faiss")
-_OWN_KEYS = {"seconds", "estimated_training_seconds", "save_dir", "folder", "commit"}
+_OWN_KEYS = {
+    *("seconds", "training_seconds", "estimated_training_seconds", "inference"),
+    *("save_dir", "folder", "commit"),
+}
 _MOST_KILLS = 4  # of one job before it may finish
 
 

@@ -147,6 +147,7 @@ def train_completion(config: CfgNode, resume: bool = False) -> dict[str, Any]:
         )
         results["completion"] = done["last"]
         results["epochs"] = engine.epoch + 1
+        results["training_seconds"] = round(engine.training_seconds, 1)
         results["unoccluded_training_frames"] = datamanager.num_frames
         results["parameters"] = count_parameters(engine.generator)
     return results

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from yacs.config import CfgNode
 
 from torchreid_occ._torchreid import torchreid
-from torchreid_occ.engine.evaluation import TargetResult
+from torchreid_occ.engine.evaluation import Inference, TargetResult
 from torchreid_occ.utils.checkpoint import load_matching_weights, load_parts, load_weights
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.processes import process_count
@@ -40,12 +40,16 @@ class Outcome(NamedTuple):
         epochs: Epochs that were trained.
         selected_epoch: Epoch of the best validated checkpoint, None without validation.
         seconds: Seconds spent on training and testing.
+        training_seconds: Seconds of training alone.
+        inference: The extraction of features in the last test.
     """
 
     targets: dict[str, dict[str, TargetResult]]
     epochs: int
     selected_epoch: int | None
     seconds: float
+    training_seconds: float
+    inference: Inference
 
 
 class Backend(ABC):

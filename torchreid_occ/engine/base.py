@@ -70,6 +70,8 @@ class CheckpointedEngine(torchreid.engine.Engine):
         results: Of the last test, by target.
         step: Training steps done.
         best: The best validated checkpoint.
+        training_seconds: Seconds of training alone, those before a resume included: without tests,
+            data set-up and checkpoints.
     """
 
     results: dict[str, Any]
@@ -88,6 +90,7 @@ class CheckpointedEngine(torchreid.engine.Engine):
         self.metadata = metadata or {}
         self.step = 0
         self._started = time.perf_counter()
+        self.training_seconds = 0.0
         self.best: Best = {"epoch": 0, "mAP": -1.0}
         self.writer: SummaryWriter | None = None
 
@@ -157,7 +160,9 @@ class CheckpointedEngine(torchreid.engine.Engine):
             self.epoch += 1
             seed_everything(self.seed, self.epoch)
             self.datamanager.set_epoch(self.epoch)
+            start = time.perf_counter()
             self.train(print_freq, fixbase_epoch, open_layers)
+            self.training_seconds += time.perf_counter() - start
             done, last = self.epoch + 1, self._has_finished()
             due = eval_freq > 0 and done % eval_freq == 0 and done >= start_eval
             improved = (due or last) and self._select(done)
@@ -254,6 +259,7 @@ class CheckpointedEngine(torchreid.engine.Engine):
             "epoch": self.epoch + 1,
             "step": self.step,
             "seconds": self.seconds,
+            "training_seconds": self.training_seconds,
             "best": dict(self.best),
             "scaler": self.precision.scaler.state_dict(),
             "models": models,
@@ -292,10 +298,13 @@ class CheckpointedEngine(torchreid.engine.Engine):
         path = latest_checkpoint(save_dir)
         if path is None:
             return 0
-        state: dict[str, Any] = load_checkpoint(path, needed=self.state().keys())
+        # Checkpoints of 0.1.0 do not have the seconds of training alone.
+        needed = self.state().keys() - {"training_seconds"}
+        state: dict[str, Any] = load_checkpoint(path, needed=needed)
         self.load_state(state)
         self.epoch = state["epoch"] - 1
         self._started = time.perf_counter() - state["seconds"]
+        self.training_seconds = state.get("training_seconds", state["seconds"])
         logger.info("Resumed after epoch %d from %s.", state["epoch"], path)
         return self.epoch + 1
 

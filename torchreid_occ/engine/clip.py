@@ -161,6 +161,7 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
             description: What is extracted, for the progress bar.
         """
         tracklets = _tracklets(loader)
+        self.extracted_frames += sum(len(paths) for paths, *_ in tracklets)
         parts = gather_objects(self.features_of(self._own_share(loader), description))
         features = torch.empty(len(tracklets), parts[0].shape[1])
         for rank, part in enumerate(parts[: len(tracklets)]):

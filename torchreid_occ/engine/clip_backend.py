@@ -143,6 +143,8 @@ class ClipBackend(Backend):
             epochs=engine.epoch + 1 if train.max_iter else train.max_epoch,
             selected_epoch=engine.best["epoch"] or None,
             seconds=engine.seconds,
+            training_seconds=engine.training_seconds,
+            inference=engine.inference,
         )
 
 

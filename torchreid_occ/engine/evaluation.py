@@ -1,5 +1,6 @@
 """The test protocol of all engines: torchreid's, with the results of every target kept."""
 
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, TypedDict
 
@@ -62,6 +63,23 @@ class TargetResult(TypedDict, total=False):
     average_precisions: list[float | None]
 
 
+class Inference(NamedTuple):
+    """The extraction of features in a test, of all targets' queries and galleries.
+
+    Attributes:
+        frames: Number of frames.
+        seconds: Seconds, reading the frames included.
+    """
+
+    frames: int
+    seconds: float
+
+    @property
+    def frames_per_second(self) -> float:
+        """Frames a second."""
+        return self.frames / self.seconds if self.seconds else 0.0
+
+
 class LearnedMetric(Protocol):
     """A fitted distance."""
 
@@ -85,10 +103,14 @@ class EvaluationMixin(torchreid.engine.Engine):
     Attributes:
         results: Of the last test, by target.
         distances: Of the last test, by target, if they were to be kept.
+        inference: Of the last test.
+        extracted_frames: Number of frames whose features have been extracted so far.
     """
 
     results: dict[str, TargetResult]
     distances: dict[str, Distances]
+    inference = Inference(0, 0.0)
+    extracted_frames = 0
 
     def test(
         self,
@@ -108,6 +130,7 @@ class EvaluationMixin(torchreid.engine.Engine):
             Rank-1 of the last target.
         """
         self.results, self.distances = {}, {}
+        self.inference = Inference(0, 0.0)
         self._keep_distances = keep_distances
         return super().test(dist_metric=dist_metric, **options)
 
@@ -126,8 +149,13 @@ class EvaluationMixin(torchreid.engine.Engine):
         ranks: Sequence[int] = (1, 5, 10, 20),
         rerank: bool = False,
     ) -> tuple[float, float]:
+        start, before = time.perf_counter(), self.extracted_frames
         query = self.extract(query_loader, f"{dataset_name} query")
         gallery = self.extract(gallery_loader, f"{dataset_name} gallery")
+        self.inference = Inference(
+            self.inference.frames + self.extracted_frames - before,
+            self.inference.seconds + time.perf_counter() - start,
+        )
         distmat = distance_matrix(query, gallery, dist_metric, normalize_feature, rerank)
         ranking = Distances(distmat, query.pids, gallery.pids, query.camids, gallery.camids)
         if self._keep_distances:
@@ -171,6 +199,7 @@ class EvaluationMixin(torchreid.engine.Engine):
         features, pids, camids = [], [], []
         for batch in progress(loader, description, unit="batch"):
             clips, batch_pids, batch_camids = self.parse_data_for_eval(batch)
+            self.extracted_frames += clips.shape[:-3].numel()
             if self.use_gpu:
                 clips = clips.cuda()
             features.append(self.extract_features(clips).cpu())

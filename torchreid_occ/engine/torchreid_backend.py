@@ -21,11 +21,23 @@ from torchreid_occ.utils.logs import printed_lines_logged
 from torchreid_occ.utils.weights import WeightsUnavailable
 
 
-class TorchreidSoftmaxEngine(EvaluationMixin, torchreid.engine.VideoSoftmaxEngine):
+class _Timed(EvaluationMixin):
+    """Measures the seconds of training alone."""
+
+    training_seconds = 0.0
+
+    def train(self, *arguments: Any, **options: Any) -> None:
+        """Trains one epoch, see torchreid's ``Engine.train``."""
+        start = time.perf_counter()
+        super().train(*arguments, **options)
+        self.training_seconds += time.perf_counter() - start
+
+
+class TorchreidSoftmaxEngine(_Timed, torchreid.engine.VideoSoftmaxEngine):
     """torchreid's softmax engine for video; trains frame by frame and averages features."""
 
 
-class TorchreidTripletEngine(EvaluationMixin, torchreid.engine.VideoTripletEngine):
+class TorchreidTripletEngine(_Timed, torchreid.engine.VideoTripletEngine):
     """torchreid's triplet + softmax engine for video."""
 
 
@@ -163,6 +175,8 @@ class TorchreidBackend(Backend):
             epochs=self.config.train.max_epoch,
             selected_epoch=None,
             seconds=time.perf_counter() - start,
+            training_seconds=engine.training_seconds,
+            inference=engine.inference,
         )
 
     def _torchreid_model(self, num_classes: int, pretrained: bool) -> nn.Module:

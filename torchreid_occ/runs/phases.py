@@ -132,7 +132,8 @@ def finished_trainings(config: CfgNode) -> dict[str | None, Results] | None:
 
     Returns:
         The content of each ``results.json``, by phase and in order; by None if there are no phases.
-        The seconds of a phase include those of the phases it was made from.
+        The seconds of a phase, also those of training alone, include those of the phases it was
+        made from.
     """
     if not config.phases:
         done = finished_run(config)
@@ -149,8 +150,18 @@ def finished_trainings(config: CfgNode) -> dict[str | None, Results] | None:
     seconds = {
         name: sum(finished[part]["seconds"] for part in made_from[name]) for name in finished
     }
+    trained: dict[str, float] = {}
+    for name in finished:
+        sources = [finished[part] for part in made_from[name]]
+        parts = [part for part in sources if part.keys() & {"targets", "completion"}]
+        if all("training_seconds" in part for part in parts):  # not in results of 0.1.0
+            trained[name] = round(sum(part["training_seconds"] for part in parts), 1)
     return {
-        name: {**results, "seconds": round(seconds[name], 1)}
+        name: {
+            **results,
+            "seconds": round(seconds[name], 1),
+            **({"training_seconds": trained[name]} if name in trained else {}),
+        }
         for name, results in finished.items()
         if "targets" in results
     }

@@ -98,6 +98,12 @@ def run_experiment(
             "cost": cost._asdict(),
             "seed": config.train.seed,
             "seconds": round(done.seconds, 1),
+            "training_seconds": round(done.training_seconds, 1),
+            "inference": {
+                "frames": done.inference.frames,
+                "seconds": round(done.inference.seconds, 3),
+                "frames_per_second": round(done.inference.frames_per_second, 1),
+            },
             "versions": versions(),
             "hardware": {**hardware(use_gpu(config)), "processes": process_count()},
             "config": plain(config),

@@ -63,7 +63,8 @@ def summarise(runs: Runs, frames_per_second: Mapping[str, float]) -> Summary:
                     **{name: _spread(values) for name, values in found.items()},
                     "parameters": cost["parameters"],
                     "gmacs_per_clip": cost["gmacs_per_clip"],
-                    "training_seconds": statistics.mean(run["seconds"] for run in seeds),
+                    "training_seconds": statistics.mean(map(_training_seconds, seeds)),
+                    "test_seconds": _test_seconds(seeds),
                     "frames_per_second": frames_per_second[model],
                 }
             )
@@ -93,14 +94,16 @@ def summary_table(summary: Summary) -> str:
     """
     first = summary[0]["model"]
     titles = ["tested on", "model", "mAP", f"over {first}", *(f"rank-{rank}" for rank in RANKS)]
-    titles += ["parameters", "GMACs a clip", "training, s", "frames/s"]
+    titles += ["parameters", "GMACs a clip", "training, s", "test, s", "frames/s"]
     rows = []
     for row in summary:
         cells = [row["tested on"], row["model"], _percent(row["mAP"])]
         cells += [_percent(row["gain"], "+") if "gain" in row else ""]
         cells += [_percent(row[f"rank-{rank}"]) for rank in RANKS]
         cells += [f"{row['parameters'] / 1e6:.2f} M", f"{row['gmacs_per_clip']:.2f}"]
-        cells += [f"{row['training_seconds']:.0f}", f"{row['frames_per_second']:.0f}"]
+        test = row["test_seconds"]
+        cells += [f"{row['training_seconds']:.0f}", "" if test is None else f"{test:.1f}"]
+        cells += [f"{row['frames_per_second']:.0f}"]
         rows.append(cells)
     return markdown_table(titles, rows)
 
@@ -196,6 +199,19 @@ def _targets(runs: Runs) -> list[str]:
 def _tested_on(target: str, runs: Runs) -> list[tuple[str, list[Results]]]:
     """Returns the rows that were tested on a target, with their seeds."""
     return [(row, seeds) for row, seeds in runs.items() if target in seeds[0]["targets"]]
+
+
+def _training_seconds(run: Results) -> float:
+    """Returns the seconds of training alone; of results of 0.1.0, with tests."""
+    seconds: float = run.get("training_seconds", run["seconds"])
+    return seconds
+
+
+def _test_seconds(seeds: list[Results]) -> float | None:
+    """Returns the mean seconds of extracting features; None for results of 0.1.0."""
+    if not all("inference" in run for run in seeds):
+        return None
+    return statistics.mean(run["inference"]["seconds"] for run in seeds)
 
 
 def _spread(values: list[float]) -> Spread:

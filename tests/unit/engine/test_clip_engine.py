@@ -1,5 +1,7 @@
 """Training by the clip engine: checkpoints, resume, selection, stops."""
 
+import time
+
 import pytest
 import torch
 from small_engine import Criterion, FrameMean, Manager, engine
@@ -77,6 +79,44 @@ def test_seconds_before_a_resume_count(tmp_path):
     continued = engine()
     continued.run(tmp_path, max_epoch=2)
     assert 1000 < continued.seconds < 1060
+
+
+def test_seconds_of_training_alone_are_kept_over_a_resume(tmp_path):
+    first = engine()
+    first.run(tmp_path, max_epoch=1)
+    path = checkpoint_path(tmp_path, 1)
+    saved = load_checkpoint(path)
+    assert saved["training_seconds"] == first.training_seconds
+    assert 0 < first.training_seconds < first.seconds
+    save_checkpoint({**saved, "training_seconds": 500.0, "seconds": 1000.0}, path)
+    finished = engine()
+    finished.run(tmp_path, max_epoch=1)  # only tests
+    assert finished.training_seconds == 500.0
+    continued = engine()
+    continued.run(tmp_path, max_epoch=2)
+    assert 500 < continued.training_seconds < 500 + continued.seconds - 1000
+
+
+def test_a_checkpoint_without_seconds_of_training_is_continued(tmp_path):
+    engine().run(tmp_path, max_epoch=1)
+    path = checkpoint_path(tmp_path, 1)
+    saved = load_checkpoint(path)
+    del saved["training_seconds"]
+    save_checkpoint({**saved, "seconds": 1000.0}, path)
+    continued = engine()
+    continued.run(tmp_path, max_epoch=2)
+    assert 1000 < continued.training_seconds < continued.seconds
+
+
+def test_the_frames_and_seconds_of_a_test_are_counted(tmp_path):
+    built = engine(validations=[0.5, 0.1])
+    start = time.perf_counter()
+    built.run(tmp_path, max_epoch=2, eval_freq=1)
+    # Four frames in each query and gallery of two targets, of the last test alone.
+    assert built.inference.frames == 2 * 2 * 4
+    assert 0 < built.inference.seconds < time.perf_counter() - start
+    frames, seconds = built.inference
+    assert built.inference.frames_per_second == frames / seconds
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_weights_are_spoiled(tmp_path):

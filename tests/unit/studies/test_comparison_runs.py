@@ -23,6 +23,7 @@ def finish(config, mean=0.5, target="somewhere"):
         results = {"seconds": 10.0, "config": plain(phase)}
         if phase.task == "train":
             results["targets"] = {target: {"last": found}}
+            results["training_seconds"] = 6.0
         folder = Path(phase.data.save_dir)
         folder.mkdir(exist_ok=True)
         (folder / "results.json").write_text(json.dumps(results))
@@ -96,6 +97,8 @@ def test_phases_are_rows_and_include_the_seconds_of_their_sources(suite, tmp_pat
     assert means(named) == {"suite/second": [0.1, 0.2], "suite/third": [0.1, 0.2]}
     seconds = {row: seeds[0]["seconds"] for row, seeds in named.items()}
     assert seconds == {"suite/second": 10.0, "suite/third": 40.0}
+    training = {row: seeds[0]["training_seconds"] for row, seeds in named.items()}
+    assert training == {"suite/second": 6.0, "suite/third": 12.0}
     for phase in ("fourth", "scored"):
         with pytest.raises(
             ValueError, match=r"the phases that train are \['first', 'second', 'third'\]"
