@@ -203,7 +203,7 @@ def _tested_on(target: str, runs: Runs) -> list[tuple[str, list[Results]]]:
 
 def _training_seconds(run: Results) -> float:
     """Returns the seconds of training alone; of results of 0.1.0, with tests."""
-    seconds: float = run.get("training_seconds", run["seconds"])
+    seconds: float = run["training_seconds" if "training_seconds" in run else "seconds"]
     return seconds
 
 
