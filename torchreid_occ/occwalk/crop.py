@@ -1,5 +1,8 @@
 """A walk as the crops of a camera's person detector, before occluders are painted."""
 
+from functools import cached_property
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
@@ -12,6 +15,50 @@ from torchreid_occ.occwalk.walker import Walker
 # A walk turns and changes distance no more than within this many frames, so that a camera sees no
 # person from all sides.
 LONGEST_BEND = 24
+
+
+class Path(NamedTuple):
+    """Where a walker is in the crops of a tracklet.
+
+    Attributes:
+        heading: Direction of walking in radians, 0 towards the camera. Shape ``(T,)``.
+        cadence: Its walk cycles a frame, by those of the identity.
+        shift: Wobble of the box, in canvas pixels. Shape ``(T, 2)``.
+        unit: Pixels per body height. Shape ``(T,)``.
+        ground: Image point below the walker. Shape ``(T, 2)``.
+    """
+
+    heading: Floats
+    cadence: float
+    shift: Floats
+    unit: Floats
+    ground: Floats
+
+
+def draw_path(
+    rng: np.random.Generator, camera: Camera, length: int, canvas: tuple[int, int]
+) -> Path:
+    """Draws the path of a tracklet.
+
+    Args:
+        rng: Draws what differs between tracklets.
+        camera: The camera.
+        length: Number of frames.
+        canvas: Height and width of the pictures.
+    """
+    height, width = canvas
+    bend = min(length, LONGEST_BEND)
+    turn = (
+        camera.headings[rng.integers(2)]
+        + rng.normal(0, HEADING_SPREAD)
+        + rng.uniform(-1, 1) * (bend / length) * np.arange(length)
+    )
+    heading = np.radians(turn)
+    cadence = rng.uniform(0.92, 1.08)
+    shift = height * camera.jitter * (_wander(rng, length, 2) + rng.normal(0, 1.2, 2))
+    scale = rng.normal(0.87, 0.025) * np.exp(camera.jitter * _wander(rng, length, 1)[:, 0])
+    place = width * (0.5 + rng.normal(0, 0.02)), height * rng.normal(0.945, 0.01)
+    return Path(heading, cadence, shift, scale * height, place + shift)
 
 
 class CroppedWalk:
@@ -33,27 +80,18 @@ class CroppedWalk:
         length: int,
         canvas: tuple[int, int],
     ) -> None:
-        height, width = canvas
+        height, _ = canvas
         self._camera, self._canvas = camera, canvas
-        time = np.arange(length)
-        bend = min(length, LONGEST_BEND)
-        turn = (
-            camera.headings[rng.integers(2)]
-            + rng.normal(0, HEADING_SPREAD)
-            + rng.uniform(-1, 1) * (bend / length) * time
-        )
-        heading = np.radians(turn)
-        cadence = identity.gait.cadence * rng.uniform(0.92, 1.08)
-        self.shift = height * camera.jitter * (_wander(rng, length, 2) + rng.normal(0, 1.2, 2))
-        scale = rng.normal(0.87, 0.025) * np.exp(camera.jitter * _wander(rng, length, 1)[:, 0])
-        self.unit = scale * height
-        place = width * (0.5 + rng.normal(0, 0.02)), height * rng.normal(0.945, 0.01)
-        ground = place + self.shift
-        self.walker = Walker(
-            identity, rng.random() + cadence * time, heading, camera.pitch, camera.light,
-            ground, self.unit, canvas,
+        path = draw_path(rng, camera, length, canvas)
+        heading, self.shift, self.unit, self._ground = (
+            path.heading, path.shift, path.unit, path.ground,
         )  # fmt: skip
-        self.bodies = [self.walker.labels(frame) for frame in range(length)]
+        cadence = identity.gait.cadence * path.cadence
+        self.walker = Walker(
+            identity, rng.random() + cadence * np.arange(length), heading, camera.pitch,
+            camera.light, self._ground, self.unit, canvas,
+        )  # fmt: skip
+        self._length = length
         # The panorama moves at walking speed, and is zoomed as the walker approaches or leaves.
         speed = 1.8 * identity.gait.stride * cadence * self.unit.mean()
         rows, columns = camera.panorama.shape[:2]
@@ -65,8 +103,12 @@ class CroppedWalk:
             axis=1,
         )
         progress = np.linspace(-0.5, 0.5, length)
-        self._zoom = np.exp(0.012 * bend * np.cos(heading) * progress)
-        self._ground = ground
+        self._zoom = np.exp(0.012 * min(length, LONGEST_BEND) * np.cos(heading) * progress)
+
+    @cached_property
+    def bodies(self) -> list[Pixels]:
+        """The labels of the body in each frame; 0 is the background."""
+        return [self.walker.labels(frame) for frame in range(self._length)]
 
     def bounds(self) -> WalkBounds:
         """Returns where the body is, by which occluders are placed."""
@@ -101,6 +143,8 @@ class CroppedWalk:
         shade = np.zeros(self._canvas, np.uint8)
         cv2.ellipse(shade, centre, (int(0.19 * unit), int(0.035 * unit)), 0, 0, 360, 60, -1)
         top = max(0, centre[1] - int(0.04 * unit))
+        if top >= len(picture):  # the feet are so far below the frame that the shadow is, too
+            return
         strip, dark = picture[top:], shade[top:]
         cv2.subtract(strip, cv2.merge([dark, dark, dark]), dst=strip)
 

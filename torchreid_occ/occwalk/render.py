@@ -55,7 +55,21 @@ def render_tracklet(spec: TrackletSpec, preset: Preset, seed: int) -> RenderedTr
         spec: The tracklet to render.
         preset: Size of the frames.
         seed: Seed of the rendering.
+
+    Raises:
+        RuntimeError: If it fails, which is a fault of the renderer; names seed and tracklet.
     """
+    try:
+        return _rendered(spec, preset, seed)
+    except (ArithmeticError, AssertionError, LookupError, ValueError, cv2.error) as error:
+        raise RuntimeError(
+            f"OccWalk could not render tracklet {spec.folder} (number {spec.uid}) of "
+            f"{preset.name}, seed {seed}: {type(error).__name__}: {error}. Any seed should render: "
+            "this is a fault of torchreid_occ, not of your data. Please report this line."
+        ) from error
+
+
+def _rendered(spec: TrackletSpec, preset: Preset, seed: int) -> RenderedTracklet:
     cv2.setNumThreads(1)  # pictures are small, and tracklets are rendered in parallel
     canvas = SUPERSAMPLING * preset.height, SUPERSAMPLING * preset.width
     camera = make_camera(seed, spec.camid, *canvas)
