@@ -1,6 +1,7 @@
 """Links detections over time by ByteTrack, as the library `trackers` implements it."""
 
 import numpy as np
+import numpy.typing as npt
 
 from torchreid_occ.footage.boxes import UNLINKED, Boxes
 from torchreid_occ.footage.video import Video
@@ -10,20 +11,25 @@ _REFERENCE_RATE = 30  # frames per second in which the library counts its buffer
 # SORT's value, above the library's default 0.1: two tracklets of one person harm re-identification
 # less than two people in one tracklet.
 _MIN_OVERLAP = 0.3
+# The paper's lower threshold: detections below it are background. The library has none and would
+# continue tracks with them.
+_LOWEST_SCORE = 0.1
 
 
 def link(detections: Boxes, video: Video, min_score: float, max_gap: float) -> Boxes:
     """Links the detections of each person over frames by motion and overlap.
 
-    ByteTrack suits partly occluded people: their low-scoring detections can continue a track,
-    although they cannot start one. Appearance is not used. A track begins with its second
-    detection, which confirms the first.
+    ByteTrack (Zhang et al., ECCV 2022) suits partly occluded people: their low-scoring detections
+    can continue a track, although they cannot start one; those below 0.1, the paper's threshold,
+    are left out. Appearance is not used. A track begins with its second detection, which confirms
+    the first.
 
     Args:
         detections: Boxes without tracks.
         video: The video of the detections; its times bound how far people may have moved.
         min_score: Lowest score of a detection that starts a track.
-        max_gap: Seconds without a detection after which a track ends.
+        max_gap: Seconds from a detection to the next of its track, at most; see
+            `Video.frames_within`.
 
     Returns:
         The detections that belong to a track; track ids count from 1.
@@ -49,8 +55,12 @@ def link(detections: Boxes, video: Video, min_score: float, max_gap: float) -> B
     )
     track = np.full(len(detections), UNLINKED)
     ends = np.searchsorted(detections.frame, np.arange(1, len(video.times) + 2))
-    for time, first, end in zip(video.times, ends[:-1], ends[1:], strict=True):
-        rows = np.arange(first, end)
+    strong = detections.score >= min(min_score, _LOWEST_SCORE)
+    reach = _reach(video.times, video.frames_within(max_gap))
+    for number, time in enumerate(video.times):
+        rows = np.arange(ends[number], ends[number + 1])
+        rows = rows[strong[rows]]
+        tracker.maximum_time_without_update = reach[number]
         found = roboflow.Detections(
             xyxy=detections.corners[rows],
             confidence=detections.score[rows],
@@ -61,7 +71,18 @@ def link(detections: Boxes, video: Video, min_score: float, max_gap: float) -> B
             track[found.data["row"]] = found.tracker_id
     if (track == UNLINKED).all():
         raise ValueError(
-            f"None of {len(detections)} detections is followed by one that overlaps it by "
-            f"{_MIN_OVERLAP:.0%}: check that they belong to this video and cover every frame."
+            f"None of {len(detections)} detections is followed within {max_gap:g} s (max_gap) by "
+            f"one that overlaps it by {_MIN_OVERLAP:.0%}: check that they belong to this video and "
+            "cover every frame."
         )
     return detections.with_(track=track + (track != UNLINKED))[track != UNLINKED]
+
+
+def _reach(times: npt.NDArray[np.float64], frames: int) -> npt.NDArray[np.float64]:
+    """Returns how many seconds before each frame a track may have been seen last.
+
+    That is halfway between the earliest frame that counts, `frames` before, and the one before it.
+    """
+    reach = np.full(len(times), np.inf)
+    reach[frames + 1 :] = times[frames + 1 :] - (times[: -frames - 1] + times[1:-frames]) / 2
+    return reach

@@ -43,13 +43,11 @@ def split_at_gaps(boxes: Boxes, video: Video, max_gap: float) -> Boxes:
     Args:
         boxes: Tracks.
         video: The video of the tracks.
-        max_gap: Longest gap in seconds within a track.
+        max_gap: Longest gap in seconds within a track, see `Video.frames_within`.
     """
     order = np.lexsort((boxes.frame, boxes.track))
     boxes = boxes[order]
-    seconds = np.diff(video.times[boxes.frame - 1])
-    # Consecutive frames are no gap, however low the frame rate.
-    gap = (seconds > max_gap) & (np.diff(boxes.frame) > 1)
+    gap = np.diff(boxes.frame) > video.frames_within(max_gap)
     begins = np.concatenate([[True], (np.diff(boxes.track) != 0) | gap])
     part = np.cumsum(begins) - 1
     by_start = np.argsort(boxes.frame[begins], kind="stable")

@@ -1,5 +1,6 @@
 """Reads videos frame by frame: the number of frames, their times and their pixels."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,17 @@ class Video(NamedTuple):
     def frame_rate(self) -> float:
         """Frames per second, from the median time between frames."""
         return 1 / float(np.median(np.diff(self.times))) if len(self.times) > 1 else 1.0
+
+    def frames_within(self, gap: float) -> int:
+        """Returns how many frames after a box its track may continue.
+
+        A gap is counted in steps of this video with half a step of tolerance, so that neither
+        rounding nor a camera that stalls ends a track. The next frame is always within.
+
+        Args:
+            gap: Longest gap in seconds.
+        """
+        return max(1, math.floor(min(gap * self.frame_rate + 0.5, len(self.times))))
 
 
 def scan_video(path: StrPath, frame_rate: float | None = None) -> Video:

@@ -55,6 +55,21 @@ def test_a_low_frame_rate_is_no_gap():
     assert frames_by_track(split_at_gaps(boxes, slow, max_gap=1.0)) == {1: [*range(1, 11)]}
 
 
+@pytest.mark.parametrize("times", [np.arange(10) / 10, np.arange(10) * 5.0, np.arange(10) / 300])
+def test_consecutive_frames_are_no_gap_and_a_missed_one_is(times):
+    boxes = boxes_from_rows(track(1, [1, 2, 3, 5, 6]))
+    video = VIDEO._replace(times=times)
+    assert frames_by_track(split_at_gaps(boxes, video, 0)) == {1: [1, 2, 3], 2: [5, 6]}
+    assert len(frames_by_track(split_at_gaps(boxes, video, 2 * (times[1] - times[0])))) == 1
+
+
+def test_a_stall_counts_as_a_step():
+    video = VIDEO._replace(times=np.arange(10) / 10 + 9 * (np.arange(10) >= 4))
+    boxes = boxes_from_rows(track(1, [1, 2, 3, 6, 7]))
+    assert len(frames_by_track(split_at_gaps(boxes, video, 0.3))) == 1
+    assert len(frames_by_track(split_at_gaps(boxes, video, 0.2))) == 2
+
+
 def test_short_tracks_are_dropped_and_the_others_renumbered():
     boxes = boxes_from_rows(track(1, [1, 2]) + track(2, [1, 2, 3]) + track(3, [4, 5, 6, 7]))
     assert frames_by_track(long_enough(boxes, 3)) == {1: [1, 2, 3], 2: [4, 5, 6, 7]}
