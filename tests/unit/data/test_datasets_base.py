@@ -11,6 +11,7 @@ from torchreid_occ.data.datasets.base import (
     TrackletDataset,
     frames_in,
     natural_key,
+    natural_order,
     relabel,
 )
 from torchreid_occ.data.supervision import supervision_of
@@ -61,6 +62,21 @@ def test_natural_order():
         "f10.png",
         "x.png",
     ]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [],
+        ["0001C1T0001F010.jpg", "0001C1T0001F002.jpg", "0001C1T0001F001.jpg"],
+        ["f10.png", "f2a.png", "f2.png"],  # of one length, not of one shape
+        ["f10a", "f2ab"],
+        ["a\nb", "a", "a1", "a"],
+        ["x٣", "x1", "x2"],  # digits of another script
+    ],
+)
+def test_natural_order_is_that_of_the_key(names):
+    assert natural_order(iter(names)) == sorted(names, key=natural_key)
 
 
 def test_frames_are_the_visible_images_in_natural_order(tmp_path):

@@ -78,9 +78,9 @@ def test_torchreids_gallery_lacks_the_queries_and_some_have_no_match(root):
 
 @pytest.mark.filterwarnings("ignore:.*cannot be matched")
 def test_published_counts_follow_the_protocol(root):
-    with pytest.warns(UserWarning, match=r"gallery has 3 identities.*636 identities, 11310 track"):
+    with pytest.warns(UserWarning, match=r"gallery has 3 identities.*635 identities, 11310 track"):
         Mars(root, verbose=False)
-    with pytest.warns(UserWarning, match=r"gallery has 2 identities.*622 identities, 9330 track"):
+    with pytest.warns(UserWarning, match=r"gallery has 2 identities.*621 identities, 9330 track"):
         Mars(root, gallery="torchreid", verbose=False)
 
 

@@ -1,9 +1,10 @@
+import h5py
 import numpy as np
 import pytest
 from scipy.io import savemat
 
 from torchreid_occ.data.datasets import matlab
-from torchreid_occ.data.datasets.matlab import read_matrix
+from torchreid_occ.data.datasets.matlab import MatrixName, read_matrices, read_matrix
 
 
 def test_whole_numbers_are_read(tmp_path):
@@ -25,6 +26,43 @@ def test_damaged_and_missing_files_are_named(tmp_path):
         read_matrix(tmp_path / "a.mat", "rows")
     with pytest.raises(FileNotFoundError, match="absent"):
         read_matrix(tmp_path / "absent.mat", "rows")
+
+
+def write_hdf5(path, name, values, kind, **attributes):
+    """A file as MATLAB 7.3 writes it: HDF5 behind a header, matrices transposed."""
+    with h5py.File(path, "w", userblock_size=512) as file:
+        file.create_dataset(name, data=np.asarray(values).T)
+        file[name].attrs["MATLAB_class"] = np.bytes_(kind)
+        file[name].attrs.update(attributes)
+    with path.open("r+b") as file:
+        text = b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(116)
+        file.write(text + bytes(8) + b"\x00\x02IM")
+
+
+def test_files_of_version_7_3_are_read_with_rows_as_rows(tmp_path):
+    write_hdf5(tmp_path / "a.mat", "rows", [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], "double")
+    assert read_matrix(tmp_path / "a.mat", "rows").tolist() == [[1, 2, 3], [4, 5, 6]]
+    with pytest.raises(ValueError, match=r"a\.mat is no MATLAB file with the matrix query"):
+        read_matrix(tmp_path / "a.mat", "query")
+
+
+@pytest.mark.parametrize(
+    ("kind", "attributes"), [("char", {}), ("cell", {}), ("double", {"MATLAB_empty": 1})]
+)
+def test_what_is_no_matrix_in_version_7_3_is_refused(tmp_path, kind, attributes):
+    write_hdf5(tmp_path / "a.mat", "rows", np.array([[65, 66]], np.uint16), kind, **attributes)
+    with pytest.raises(ValueError, match=f"TypeError: rows is of class {kind}"):
+        read_matrix(tmp_path / "a.mat", "rows")
+
+
+def test_several_matrices_are_read_at_once_and_the_one_at_fault_is_named(tmp_path):
+    savemat(tmp_path / "a.mat", {"rows": np.array([[1, 2]], np.uint16), "text": "x"})
+    write_hdf5(tmp_path / "b.mat", "rows", [[3], [4]], "int32")
+    names = [MatrixName(tmp_path / file, "rows") for file in ("a.mat", "b.mat")]
+    assert [rows.tolist() for rows in read_matrices(names)] == [[[1, 2]], [[3], [4]]]
+    names.insert(1, MatrixName(tmp_path / "a.mat", "text"))
+    with pytest.raises(ValueError, match=r"a\.mat is no MATLAB file with the matrix text: Val"):
+        read_matrices(names)
 
 
 def test_a_parser_that_dies_takes_nobody_with_it(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ import os
 import re
 import warnings
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, SupportsIndex, TypeAlias, TypeVar
 
@@ -20,6 +20,7 @@ ListedTracklet: TypeAlias = tuple[tuple[str, ...], int, int]
 Listed: TypeAlias = tuple[tuple[str, ...] | str, int, int]
 Subsets: TypeAlias = tuple[Sequence[Listed], Sequence[Listed], Sequence[Listed]]
 
+_ONE_DIGIT = str.maketrans("123456789", "0" * 9)
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
 
@@ -53,11 +54,23 @@ def natural_key(name: str) -> tuple[list[str | int], str]:
     return parts, name
 
 
+def natural_order(names: Iterable[str]) -> list[str]:
+    """Sorts names by `natural_key`.
+
+    Names with digits in the same places, as the frames of a tracklet mostly have, are in this order
+    when sorted as text, which is many times faster.
+    """
+    names = list(names)
+    shapes = "\n".join(names).translate(_ONE_DIGIT)
+    one_shape = shapes == "\n".join([shapes.partition("\n")[0]] * len(names))
+    return sorted(names) if one_shape else sorted(names, key=natural_key)
+
+
 def subfolders(folder: StrPath) -> list[Path]:
     """Returns the visible folders inside a folder, in natural order."""
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if entry.is_dir() and entry.name[0] != "."]
-    return [Path(folder, name) for name in sorted(names, key=natural_key)]
+    return [Path(folder, name) for name in natural_order(names)]
 
 
 def list_frames(folder: StrPath) -> tuple[str, ...]:
@@ -68,7 +81,7 @@ def list_frames(folder: StrPath) -> tuple[str, ...]:
             for entry in entries
             if entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.name[0] != "."
         ]
-    return tuple(f"{folder}/{name}" for name in sorted(names, key=natural_key))
+    return tuple(f"{folder}/{name}" for name in natural_order(names))
 
 
 def frames_in(folder: StrPath) -> tuple[str, ...]:

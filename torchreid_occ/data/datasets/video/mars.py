@@ -1,8 +1,12 @@
 """MARS."""
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
 
 from torchreid_occ._registry import register_dataset
 from torchreid_occ._types import StrPath
@@ -12,19 +16,16 @@ from torchreid_occ.data.datasets.base import (
     Statistics,
     Subsets,
     TrackletDataset,
-    natural_key,
+    natural_order,
     relabel,
 )
-from torchreid_occ.data.datasets.matlab import read_matrix
+from torchreid_occ.data.datasets.matlab import MatrixName, read_matrices
 from torchreid_occ.utils.checks import check_choice
 
 JUNK = -1
 DISTRACTORS = 0
 # Paper silent [D3]: the video papers search query and gallery tracklets.
-GALLERIES = {
-    "all": Counts(identities=636, tracklets=11310),
-    "torchreid": Counts(identities=622, tracklets=9330),
-}
+GALLERIES = ("all", "torchreid")
 
 
 @register_dataset("mars")
@@ -43,8 +44,9 @@ class Mars(TrackletDataset):
     `<https://github.com/liangzheng06/MARS-evaluation>`_
 
     Dataset statistics:
-        - identities: 625 (train) + 636 (test), with one of the latter standing for all distractors.
-        - tracklets: 8298 (train) + 1980 (query) + 9330 (the other test tracklets).
+        - identities: 625 (train) + 634 (test); the published 636 count distractors and junk as one
+          each.
+        - tracklets: 8298 (train) + 1980 (query) + 9330 (the other test tracklets, without junk).
         - cameras: 6.
 
     Folders below root::
@@ -79,6 +81,20 @@ class Mars(TrackletDataset):
         "bbox_train",
         "bbox_test",
     )
+    matrices_dir = "info"
+    matrices: ClassVar[dict[str, MatrixName]] = {
+        "train": MatrixName("tracks_train_info.mat", "track_train_info"),
+        "test": MatrixName("tracks_test_info.mat", "track_test_info"),
+        "query": MatrixName("query_IDX.mat", "query_IDX"),
+    }
+    published = Statistics(
+        train=Counts(identities=625, tracklets=8298), query=Counts(identities=626, tracklets=1980)
+    )
+    # Both galleries hold the distractors as one identity.
+    published_galleries: ClassVar[dict[str, Counts]] = {
+        "all": Counts(identities=635, tracklets=11310),
+        "torchreid": Counts(identities=621, tracklets=9330),
+    }
     _junk_pids = (DISTRACTORS,)  # many people, so no identity to train on
 
     def __init__(
@@ -86,48 +102,60 @@ class Mars(TrackletDataset):
     ) -> None:
         check_choice("gallery", gallery, GALLERIES)
         self.queries_in_gallery = gallery == "all"
-        self.paper_statistics = Statistics(
-            train=Counts(identities=625, tracklets=8298),
-            query=Counts(identities=626, tracklets=1980),
-            gallery=GALLERIES[gallery],
-        )
+        self.paper_statistics = self.published._replace(gallery=self.published_galleries[gallery])
         super().__init__(root, split_id, **kwargs)
 
     def read(self, split_id: int) -> Subsets:
         """Lists the tracklets of the .mat files; ``query_IDX`` counts from 1."""
-        train = self._tracklets("train")
-        test = self._tracklets("test")
-        info = self.dataset_dir / "info"
-        queries = (read_matrix(info / "query_IDX.mat", "query_IDX").ravel() - 1).tolist()
+        folder = self.dataset_dir / self.matrices_dir
+        files = [MatrixName(folder / file, key) for file, key in self.matrices.values()]
+        with ThreadPoolExecutor(1) as pool:
+            matrices = pool.submit(read_matrices, files)  # while the first names are read
+            names = self.frame_names("train")
+            rows, test_rows, query_rows = matrices.result()
+        train = self._tracklets("train", rows, names)
+        del names  # a hundred megabytes
+        test = self._tracklets("test", test_rows, self.frame_names("test"))
+        queries = (query_rows.ravel() - 1).tolist()
         if not set(queries) <= test.keys():
             raise ValueError(
-                f"{self.dataset_dir}/info/query_IDX.mat marks tracklets that "
-                "tracks_test_info.mat does not have."
+                f"{folder / self.matrices['query'].path} marks tracklets that "
+                f"{self.matrices['test'].path} does not have."
             )
         gallery = test.keys() if self.queries_in_gallery else sorted(test.keys() - set(queries))
         return relabel(train.values()), [test[i] for i in queries], [test[i] for i in gallery]
 
-    def _tracklets(self, part: str) -> dict[int, ListedTracklet]:
+    def frame_names(self, part: str) -> list[str]:
+        """Returns the file names of the frames that the rows of 'train' or 'test' count."""
+        return (self.dataset_dir / "info" / f"{part}_name.txt").read_text().split()
+
+    def folder(self, part: str, pid: int) -> str:
+        """Returns the folder of a person's frames in 'train' or 'test'."""
+        return f"{self.dataset_dir}/bbox_{part}/{pid:04d}"
+
+    def _tracklets(
+        self, part: str, rows: npt.NDArray[np.int64], names: list[str]
+    ) -> dict[int, ListedTracklet]:
         """Returns the tracklets by row, without junk and without empty ones."""
-        source = f"tracks_{part}_info.mat"
-        rows = read_matrix(self.dataset_dir / "info" / source, f"track_{part}_info")
-        names = (self.dataset_dir / "info" / f"{part}_name.txt").read_text().split()
+        file = self.dataset_dir / self.matrices_dir / self.matrices[part].path
         tracklets = {}
         for row, (start, end, pid, camera) in enumerate(rows.tolist()):
             if pid == JUNK:
                 continue
-            where = f"{self.dataset_dir}/info/{source}, row {row + 1}"
+            where = f"{file}, row {row + 1}"
             frames = names[start - 1 : end]
             if not frames:
                 warnings.warn(f"{where} has no frames and is skipped.", stacklevel=2)
                 continue
-            if {name[:6] for name in frames} != {f"{pid:04d}C{camera}"} or end > len(names):
+            person = f"{pid:04d}C{camera}"
+            # All have the same beginning if the first and the last in the order of text have.
+            if not min(frames)[:6] == max(frames)[:6] == person or end > len(names):
                 raise ValueError(
-                    f"{where}: frames {start} to {end} of {part}_name.txt should be of person "
-                    f"{pid} in camera {camera}, but are {frames[0]} to {frames[-1]}. The files in "
-                    "info do not belong together."
+                    f"{where}: frames {start} to {end} of the {part} names should be of person "
+                    f"{pid} in camera {camera}, but are {frames[0]} to {frames[-1]}. The matrices "
+                    "and the name lists do not belong together."
                 )
-            folder = f"{self.dataset_dir}/bbox_{part}/{pid:04d}"
-            paths = tuple(f"{folder}/{name}" for name in sorted(frames, key=natural_key))
+            folder = f"{self.folder(part, pid)}/"
+            paths = tuple([folder + name for name in natural_order(frames)])
             tracklets[row] = (paths, pid, camera - 1)
         return tracklets
