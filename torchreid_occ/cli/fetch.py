@@ -27,10 +27,21 @@ def run(arguments: argparse.Namespace) -> None:
     Args:
         arguments: The parsed command line.
     """
-    from torchreid_occ.data.download import fetch, unpack
+    from torchreid_occ.data.download import DamagedArchive, fetch, unpack
 
     arguments.to.mkdir(parents=True, exist_ok=True)
-    paths = [fetch(arguments.url, arguments.to, arguments.sha256)]
+    before = {file: file.lstat().st_ino for file in arguments.to.iterdir()}
+    path = fetch(arguments.url, arguments.to, arguments.sha256)
+    was_there = before.get(path) == path.lstat().st_ino
+    if was_there:
+        print(f"{path} is already there.")
+    unpacked = []
     if arguments.unpack:
-        paths += unpack(paths[0], arguments.to)
-    print("\n".join(map(str, paths)))
+        try:
+            unpacked = unpack(path, arguments.to)
+        except DamagedArchive as error:
+            if was_there:
+                raise ValueError(f"{error} Remove it to have it downloaded again.") from error
+            path.unlink()
+            raise ValueError(f"{error} It was removed: check the link.") from error
+    print("\n".join(map(str, [path, *unpacked])))

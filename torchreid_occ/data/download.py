@@ -5,12 +5,15 @@ automatically.
 """
 
 import errno
+import gzip
+import lzma
 import os
 import re
 import shutil
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,17 +23,31 @@ import gdown
 import requests
 
 from torchreid_occ._types import StrPath
+from torchreid_occ.utils.file_kinds import text_kind
 from torchreid_occ.utils.files import file_hash
+from torchreid_occ.utils.logs import logger
 
 GOOGLE_DRIVE = ("drive.google.com", "docs.google.com")
 TIMEOUT = 60  # seconds without a response
+# Endings of names whose content is never text.
+BINARY = (
+    *(".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz", ".xz", ".txz", ".zst", ".7z", ".rar"),
+    *(".pth", ".pt", ".ckpt", ".onnx", ".safetensors", ".npy", ".npz", ".mat", ".h5", ".hdf5"),
+    *(".jpg", ".jpeg", ".png", ".mp4", ".avi", ".mkv", ".mov", ".pdf"),
+)
+PAGES = (".html", ".htm", ".xhtml", ".php", ".asp", ".aspx")
+
+
+class DamagedArchive(ValueError):  # noqa: N818
+    """An archive is none, is cut off, or fails its checksums."""
 
 
 def fetch(url: str, destination: StrPath, sha256: str | None = None) -> Path:
     """Downloads a file, with a progress bar; an existing file is only checked.
 
     An interrupted download is kept beside the destination and resumed by the next call. The file
-    gets its name once it is complete and checked.
+    gets its name once it is complete and checked; a web page in its place, such as a host's notice
+    of a quota, is refused, and one that an earlier call left under the name is replaced.
 
     Args:
         url: A link of Google Drive or any http(s) link.
@@ -41,7 +58,8 @@ def fetch(url: str, destination: StrPath, sha256: str | None = None) -> Path:
         Path of the file.
 
     Raises:
-        ValueError: If an argument is malformed or the file has another SHA-256.
+        ValueError: If an argument is malformed, the file has another SHA-256, or the host answered
+            with a page.
         ConnectionError: If the link cannot be downloaded; says how to resume.
     """
     if urlparse(url).scheme not in ("http", "https"):
@@ -51,13 +69,22 @@ def fetch(url: str, destination: StrPath, sha256: str | None = None) -> Path:
     destination = Path(destination)
     if destination.is_dir():
         destination /= _remote_name(url)
-    if destination.exists():
+    page = _in_place_of(destination) if destination.exists() else None
+    if page and page.startswith("a web page"):
+        logger.warning("%s is %s, and is downloaded again.", destination, page)
+    elif destination.exists():
         _check(destination, sha256, "Remove it to have it downloaded again.")
         return destination
     destination.parent.mkdir(parents=True, exist_ok=True)
     unchecked = destination.with_name(f"{destination.name}.unchecked")
     _download(url, output=str(unchecked), resume=True)
     try:
+        if page := _in_place_of(unchecked, destination.name):
+            raise ValueError(
+                f"{url} was answered with {page}, not with {destination.name}: open the link in a "
+                "browser, which may ask to sign in, to accept terms, or to wait for a quota. "
+                "Nothing was kept."
+            )
         _check(unchecked, sha256, "It was removed; check the link and the number.")
     except ValueError:
         unchecked.unlink()
@@ -77,7 +104,8 @@ def unpack(archive: StrPath, folder: StrPath) -> list[Path]:
 
     Raises:
         FileNotFoundError: If there is no such archive.
-        ValueError: If the archive cannot be read, or a member or link would leave the folder.
+        DamagedArchive: If the archive cannot be read.
+        ValueError: If a member or link would leave the folder.
         FileExistsError: If the folder already has one of the entries.
         OSError: If the disk has no room for the contents.
     """
@@ -94,7 +122,10 @@ def unpack(archive: StrPath, folder: StrPath) -> list[Path]:
         except Exception as error:  # decompressors raise zlib.error, LZMAError, RuntimeError, ...
             # Only errors of the operating system, such as a full disk, have an errno.
             kind = OSError if getattr(error, "errno", None) else ValueError
-            raise kind(f"{archive} cannot be unpacked into {folder}: {error}.") from error
+            kind = DamagedArchive if _means_damage(error) else kind
+            several = str(error).startswith("file could not be opened successfully")
+            reason = "it is neither a zip nor a tar archive" if several else error
+            raise kind(f"{archive} cannot be unpacked into {folder}: {reason}.") from error
         entries = sorted(Path(partial).iterdir())
         targets = [folder / entry.name for entry in entries]
         for target in targets:
@@ -113,6 +144,35 @@ def _download(url: str, **options: Any) -> Any:
             f"{url} could not be downloaded: {error}\nThe same call resumes it; to start over, "
             "remove the .part file beside the destination."
         ) from error
+
+
+def _in_place_of(path: Path, name: str = "") -> str | None:
+    """Says what text or page stands in place of a file of that name; None if the file may be it.
+
+    Args:
+        path: The file.
+        name: The name it is meant to have; its own if empty.
+    """
+    name = (name or path.name).lower()
+    binary = any(name.endswith(end) or f"{end}." in name for end in BINARY)
+    kind = text_kind(path) if path.stat().st_size else "an empty file"
+    if kind is None or name.endswith(PAGES):
+        return None
+    return kind if binary or kind.startswith("a web page") else None
+
+
+def _means_damage(error: Exception) -> bool:
+    return isinstance(
+        error,
+        (
+            EOFError,
+            gzip.BadGzipFile,
+            lzma.LZMAError,
+            tarfile.ReadError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ),
+    )
 
 
 def _remote_name(url: str) -> str:

@@ -73,6 +73,20 @@ def other_kind(path: StrPath) -> str | None:
     return _kind_of_text(path, head)
 
 
+def text_kind(path: StrPath) -> str | None:
+    """Says which kind of text a file is, such as a web page; None if it is none.
+
+    Args:
+        path: The file.
+    """
+    path = Path(path)
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if is_web_page(head):
+        return "a web page (HTML)"
+    return _kind_of_text(path, head) if head else None
+
+
 def is_safetensors(path: StrPath) -> bool:
     """Returns whether a file has the header of a safetensors file.
 

@@ -16,6 +16,7 @@ from torchreid_occ.cli import main
 from torchreid_occ.data.download import fetch, unpack
 
 CONTENT = bytes(range(256)) * 4000
+PAGE = b"<!DOCTYPE html><html><title>Quota exceeded</title></html>"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -26,6 +27,11 @@ class Handler(BaseHTTPRequestHandler):
         self.server.ranges.append(self.headers.get("Range"))
         if self.path == "/absent.zip":
             self.send_error(404)
+            return
+        if self.path in self.server.answers:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(self.server.answers[self.path])
             return
         start = int(re.sub(r"\D", "", self.headers.get("Range") or "0"))
         self.send_response(206 if start else 200)
@@ -43,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.ranges = []
+        server.ranges, server.answers = [], {}
         server.url = f"http://127.0.0.1:{server.server_port}"
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
@@ -80,6 +86,59 @@ def test_fetch_resumes_what_a_broken_connection_left(server, tmp_path):
     assert server.ranges[-1] == f"bytes={kept}-"
     assert target.read_bytes() == CONTENT
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("name", ["a.zip", "data.tar.gz", "model.pth.tar-60", "data", "a.mat"])
+@pytest.mark.parametrize(
+    "answer",
+    [PAGE, b"\xef\xbb\xbf\n<HTML>", b"<!-- x --><html>", b"<html " + bytes(200)],
+    ids=["page", "capitals", "comment", "binary"],
+)
+def test_a_page_in_place_of_the_file_is_refused(server, tmp_path, name, answer):
+    server.answers[f"/{name}"] = answer
+    with pytest.raises(ValueError, match=rf"answered with a web page \(HTML\), not with {name}"):
+        fetch(f"{server.url}/{name}", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    del server.answers[f"/{name}"]
+    assert fetch(f"{server.url}/{name}", tmp_path).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (b'{"error": "quota"}', "a JSON file"),
+        (b"Too many users have viewed or downloaded this file.", "a text file"),
+        (b"", "an empty file"),
+    ],
+)
+def test_a_text_in_place_of_an_archive_is_refused(server, tmp_path, answer, kind):
+    server.answers |= {"/a.zip": answer, "/splits.json": answer}
+    with pytest.raises(ValueError, match=f"answered with {kind}"):
+        fetch(f"{server.url}/a.zip", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert fetch(f"{server.url}/splits.json", tmp_path).read_bytes() == answer
+
+
+def test_a_page_that_is_meant_is_kept(server, tmp_path):
+    server.answers["/index.html"] = PAGE
+    assert fetch(f"{server.url}/index.html", tmp_path).read_bytes() == PAGE
+
+
+def test_a_page_of_an_earlier_call_is_replaced(server, tmp_path):
+    (tmp_path / "a.zip").write_bytes(PAGE)
+    assert fetch(f"{server.url}/a.zip", tmp_path).read_bytes() == CONTENT
+
+
+def test_an_archive_that_fails_its_check_is_not_there_next_time(server, tmp_path, capsys):
+    arguments = ["fetch", f"{server.url}/a.zip", "--to", str(tmp_path), "--unpack"]
+    with pytest.raises(SystemExit, match=r"a\.zip cannot be unpacked.* It was removed"):
+        main(arguments)
+    assert list(tmp_path.iterdir()) == []
+    server.answers["/a.zip"] = make_zip(tmp_path / "x", ["d/right"]).read_bytes()
+    main(arguments)
+    assert (tmp_path / "d" / "right").is_file()
+    main(arguments[:-1])
+    assert "a.zip is already there." in capsys.readouterr().out
 
 
 def test_a_file_with_another_hash_is_not_kept(server, tmp_path):
