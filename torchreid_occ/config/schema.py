@@ -221,6 +221,11 @@ KEYS = {
         choices=("cosine", "euclidean", "kissme", "xqda"),
         choices_by_engine={"torchreid": ("cosine", "euclidean")},
     ),
+    "test.metric_options": Key(
+        {},
+        "keyword arguments of a learned metric, such as num_components of kissme",
+        only_for="clip",
+    ),
     "test.normalize_feature": Key(False, "scale features to unit length"),
     "test.ranks": Key([1, 5, 10, 20], "ranks of the CMC that are shown and kept", minimum=1),
     "test.rerank": Key(False, "re-rank by k-reciprocal neighbours"),

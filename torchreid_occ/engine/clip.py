@@ -58,6 +58,7 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
             norm of all is at most clip_grad.
         clip_grad_by: 'value' or 'norm'.
         metadata: Plain values that every checkpoint carries.
+        metric_options: Arguments of a learned metric.
         precision: What the model trains in, one of ``PRECISIONS``.
         test_precision: What the model is tested in, one of ``PRECISIONS``.
         compile_test: Test a compiled form of the model, the first batches of which take minutes.
@@ -80,6 +81,7 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
         clip_grad: float = 0.0,
         clip_grad_by: str = "value",
         metadata: Mapping[str, Any] | None = None,
+        metric_options: Mapping[str, Any] | None = None,
         precision: str = "float32",
         test_precision: str = "float32",
         compile_test: bool = False,
@@ -89,7 +91,7 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
         self.network = model  # with several processes: the model that shares its gradients
         self.criterion = criterion
         self.features_of = TrackletFeatures(model, self.use_gpu, flip, test_precision, compile_test)
-        self.dist_metric = dist_metric
+        self.dist_metric, self.metric_options = dist_metric, metric_options or {}
         self.clip_grad, self.clip_grad_by = clip_grad, clip_grad_by
         self.register_model("model", model, optimizer, scheduler)
 
@@ -149,7 +151,7 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
             self.set_model_mode("eval")
             loader = self.datamanager.loader_of(self.datamanager.train_dataset)
             known = self.extract(loader, "training features")
-            learner = METRIC_LEARNERS[dist_metric]()
+            learner = METRIC_LEARNERS[dist_metric](**self.metric_options)
             dist_metric = learner.fit(known.features.numpy(), known.pids, known.camids)
         return super().test(dist_metric, keep_distances=keep_distances, **options)
 

@@ -20,6 +20,7 @@ from torchreid_occ.engine.backend import (
 )
 from torchreid_occ.engine.clip import ClipEngine
 from torchreid_occ.losses import CRITERIA, build_criterion
+from torchreid_occ.metrics import METRIC_LEARNERS
 from torchreid_occ.models import MODELS, ClipModel, build_model
 from torchreid_occ.utils.layout import lay_out_channels_last
 from torchreid_occ.utils.logs import printed_lines_logged
@@ -49,6 +50,7 @@ class ClipBackend(Backend):
         check_model_options(model)
         check_name("loss.name", loss.name, CRITERIA)
         check_options("loss.options", loss.options, CRITERIA[loss.name], ("num_classes",))
+        check_metric(self.config.test)
         read = build_criterion(loss.name, 1, **plain(loss.options)).supervision
         loaded = self.config.data.supervision
         missing = set(read) - set(loaded)
@@ -111,6 +113,7 @@ class ClipBackend(Backend):
             clip_grad=config.train.clip_grad,
             clip_grad_by=config.train.clip_grad_by,
             metadata=metadata,
+            metric_options=plain(config.test.metric_options),
             precision=config.train.precision,
             test_precision=config.test.precision,
             compile_test=config.test.compile,
@@ -180,3 +183,22 @@ def new_clip_model(config: CfgNode, num_classes: int, pretrained: bool | str = F
         width=config.data.width,
         **plain(config.model.options),
     )
+
+
+def check_metric(test: CfgNode) -> None:
+    """Checks ``test.metric_options`` against the learned metric they are for.
+
+    Args:
+        test: The part ``test`` of a configuration.
+
+    Raises:
+        KeyError: If there is no such option.
+        ValueError: If no metric is learned.
+    """
+    if test.dist_metric in METRIC_LEARNERS:
+        check_options("test.metric_options", test.metric_options, METRIC_LEARNERS[test.dist_metric])
+    elif test.metric_options:
+        raise ValueError(
+            f"test.metric_options has {sorted(test.metric_options)}, but test.dist_metric "
+            f"{test.dist_metric!r} is not learned: it is for {sorted(METRIC_LEARNERS)}."
+        )

@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.io import savemat
 
 from torchreid_occ._torchreid import torchreid
 from torchreid_occ.data.datasets.video import ILIDSVID, PRID2011, SDUVID
+from torchreid_occ.data.tracklets import load_dataset
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*differs from the published data")
 
@@ -170,6 +172,30 @@ def test_prid2011_splits_those_with_more_than_27_frames(prid):
     assert names == {"person_0001", "person_0003", "person_0004"}
     assert {camid for _, _, camid in people(dataset.query)} == {0}
     assert {camid for _, _, camid in people(dataset.gallery)} == {1}
+
+
+@pytest.mark.parametrize(("min_frames", "expected"), [(27, 5), (28, 3), (29, 2)])
+def test_prid2011_takes_those_with_enough_frames(prid, min_frames, expected):
+    with pytest.warns(UserWarning, match=f"ten random half splits of {expected} identities"):
+        load_dataset("prid2011", prid, options={"min_frames": min_frames})
+
+
+@pytest.mark.filterwarnings("ignore:.*ten random half splits")
+def test_prid2011_each_limit_has_its_own_splits(prid):
+    write_splits(prid, "prid2011/splits_prid2011.json", ["person_0003"], ["person_0004"])
+    assert len(PRID2011(prid, verbose=False).query) == 1
+    assert len(PRID2011(prid, min_frames=22, verbose=False).query) == 3
+    written = json.loads((prid / "prid2011/splits_prid2011_min22.json").read_text())
+    assert len(written[0]["train"] + written[0]["test"]) == 5
+
+
+def test_prid2011_only_the_published_limit_has_published_counts(prid):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*ten random half splits")
+        with pytest.warns(UserWarning, match="published: 89 identities"):
+            PRID2011(prid, verbose=False)
+        warnings.filterwarnings("error", message=".*differs from the published")
+        PRID2011(prid, min_frames=22, verbose=False)
 
 
 def test_prid2011_a_given_split_file_decides(prid):

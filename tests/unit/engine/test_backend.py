@@ -47,6 +47,12 @@ def test_weights_lie_in_memory_as_in_the_engine():
         (["model.options.backbon", "x"], KeyError, r"model.options has no \['backbon'\]"),
         (["loss.name", "softmax"], KeyError, "loss.name is 'softmax', but must be one of"),
         (["loss.options.x", "1"], KeyError, r"loss.options has no \['x'\]"),
+        (
+            ["test.dist_metric", "kissme", "test.metric_options.num", "9"],
+            KeyError,
+            r"test.metric_options has no \['num'\]: KISSME takes \['num_components', 'ridge'\]",
+        ),
+        (["test.metric_options.ridge", "0.1"], ValueError, "'cosine' is not learned: it is for"),
         (["loss.name", "rfcnet"], ValueError, r"add \['foreground', 'keypoints'\]"),
         ([*TORCHREID, "loss.name", "identity"], KeyError, r"must be one of \['softmax', 'triplet'"),
         ([*TORCHREID, "model.options.x", "1"], ValueError, "resnet18 takes none"),

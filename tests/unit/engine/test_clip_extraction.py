@@ -67,3 +67,8 @@ def test_a_learned_metric_is_fitted_to_the_training_tracklets(metric, monkeypatc
         built.test(dist_metric=name)
         scores[name] = built.results["target"]["mAP"]
     assert scores[metric] > scores["euclidean"] + 0.2
+    # Its options reach it: the component that varies most is noise.
+    if metric == "kissme":
+        built.metric_options = {"num_components": 1}
+        built.test(dist_metric=metric)
+        assert built.results["target"]["mAP"] < scores[metric] - 0.2

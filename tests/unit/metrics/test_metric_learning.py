@@ -57,6 +57,14 @@ def test_kissme_drops_what_varies_least(data):
     assert (np.abs(estimator.axes[:2]) < 0.5).all()
 
 
+def test_kissme_keeps_as_many_components_as_mars_own_evaluation():
+    rng = np.random.default_rng(0)
+    people = rng.normal(size=(150, 256)).repeat(2, axis=0)
+    features = people + rng.normal(size=people.shape)
+    estimator = KISSME().fit(features, np.arange(150).repeat(2), np.tile([0, 1], 150))
+    assert estimator.axes.shape == (256, 200)
+
+
 def test_xqda_keeps_what_tells_people_apart(data):
     features, pids, camids = data
     estimator = XQDA(regularization=0.01).fit(*data)
