@@ -1,18 +1,21 @@
 """Boxes of people in the frames of a video, and MOTChallenge's text format for them."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ._types import StrPath
+from torchreid_occ.footage.mot_columns import EXPECTED, MotTable, read_table, shown
+from torchreid_occ.utils.logs import logger
 
 UNLINKED = -1  # MOTChallenge's id of a detection that belongs to no track
-_COLUMNS = "frame,id,left,top,width,height,score"
+_PEOPLE = ("person", "pedestrian")
+PEDESTRIAN = 1  # MOTChallenge's class of people who walk or stand
 _MAX_NUMBER = 2**31
 
 
@@ -55,18 +58,6 @@ class Boxes:
         return replace(self, **columns)
 
 
-class _Row(NamedTuple):
-    """A box as a row of numbers."""
-
-    frame: int
-    track: int
-    left: float
-    top: float
-    right: float
-    bottom: float
-    score: float
-
-
 def boxes_from_rows(rows: Iterable[Sequence[float]]) -> Boxes:
     """Builds boxes from rows of numbers.
 
@@ -82,88 +73,160 @@ def boxes_from_rows(rows: Iterable[Sequence[float]]) -> Boxes:
 def read_mot(path: StrPath) -> Boxes:
     """Reads a text file in MOTChallenge's format, with its lines in any order.
 
-    A line is ``frame,id,left,top,width,height,score``, and further values are ignored. Frames count
-    from 1. The id is -1 in all lines (detections) or in none (tracks).
+    A line is ``frame,id,left,top,width,height,score``; `read_table` lists the dialects. Frames
+    count from 1. Ids of -1 are detections; in a file that has other ids, too, they are boxes that
+    a tracker gave no track, and left out. Ground truth marks rows that show no person to track,
+    which are left out: by a 0 among scores that are all 0 or 1, and, if all rows have nine values
+    (MOT16, MOT17, MOT20) or a header names classes, by a class that is no pedestrian. Of ten values
+    the last are never a class: MOT15 has world coordinates there.
 
     Args:
         path: The file.
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        ValueError: If it cannot be parsed or holds no boxes; names the line.
+        ValueError: If it cannot be parsed or holds no boxes of people; names the line.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file of detections {path}.")
-    rows: list[_Row] = []
-    lines: dict[tuple[int, int], int] = {}  # of a track in a frame
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.strip():
-                    continue
-                row = _parse_line(f"{path}, line {number}", line)
-                rows.append(row)
-                first = lines.setdefault((row.frame, row.track), number)
-                if row.track != UNLINKED and first != number:
-                    raise ValueError(
-                        f"{path}, line {number}: track {row.track} is already in frame "
-                        f"{row.frame}, in line {first}."
-                    )
+        table = read_table(path)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text: {error}.") from error
-    if not rows:
-        raise ValueError(f"{path} holds no boxes; expected lines of {_COLUMNS}.")
-    if len({row.track == UNLINKED for row in rows}) > 1:
-        raise ValueError(
-            f"{path} mixes detections (id -1) with tracks: give all lines an id, or none."
-        )
+    if not table.rows:
+        raise ValueError(f"{path} holds no boxes; expected lines of {EXPECTED}.")
+    values = np.array(
+        [
+            _parse_row(f"{path}, line {number}", row, table.columns)
+            for number, row in zip(table.lines, table.rows, strict=True)
+        ]
+    )
+    people = _people(path, table, values)
+    rows = values[people]
+    _check_unique(path, rows, np.array(table.lines)[people])
     return boxes_from_rows(rows)
 
 
-def mot_line(frame: int, corners: Iterable[float], score: float) -> str:
-    """Formats a detection as a line of MOTChallenge's format.
+def mot_line(frame: int, corners: Iterable[float], score: float, track: int = UNLINKED) -> str:
+    """Formats a box as a line of MOTChallenge's format.
 
     Args:
         frame: Number of the frame.
         corners: Left, top, right and bottom in pixels.
         score: Confidence of the detector.
+        track: Id of the track; -1 for a detection.
     """
     left, top, right, bottom = corners
     size = f"{right - left:.2f},{bottom - top:.2f}"
-    return f"{frame},{UNLINKED},{left:.2f},{top:.2f},{size},{score:.4f},-1,-1,-1\n"
+    return f"{frame},{track},{left:.2f},{top:.2f},{size},{score:.4f},-1,-1,-1\n"
 
 
-def _parse_line(where: str, line: str) -> _Row:
-    values = line.strip().split(",")
-    if len(values) < 7:
-        raise ValueError(f"{where}: {_shown(line)} has fewer values than {_COLUMNS}.")
-    frame = int(_number(where, "frame", values[0], whole=True))
-    track = int(_number(where, "id", values[1], whole=True))
-    left, top, width, height, score = (
-        _number(where, name, value)
-        for name, value in zip(_COLUMNS.split(",")[2:], values[2:7], strict=True)
-    )
+def _parse_row(where: str, row: Sequence[str], columns: Mapping[str, int]) -> tuple[float, ...]:
+    """Returns a row for `boxes_from_rows`."""
+
+    def value(name: str, whole: bool = False) -> float:
+        return _number(where, name, row[columns[name]], whole)
+
+    frame = value("frame", whole=True)
+    track = value("id", whole=True) if "id" in columns else UNLINKED
+    left, top = value("left"), value("top")
+    right = left + value("width") if "width" in columns else value("right")
+    bottom = top + value("height") if "height" in columns else value("bottom")
+    score = value("score") if "score" in columns else 1.0
     if frame < 1:
-        raise ValueError(f"{where}: the frame is {frame}, but frames count from 1.")
+        raise ValueError(f"{where}: the frame is {frame:g}, but frames count from 1.")
     if track < UNLINKED:
         raise ValueError(
-            f"{where}: the id is {track}, but expected -1 (a detection) or the id of a track."
+            f"{where}: the id is {track:g}, but expected -1 (a detection) or the id of a track."
         )
-    return _Row(frame, track, left, top, left + width, top + height, score)
+    return frame, track, left, top, right, bottom, score
+
+
+def _people(path: Path, table: MotTable, values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Returns which rows are people; says how many are not, and why.
+
+    Raises:
+        ValueError: If none is, or classes have numbers of an unknown meaning.
+    """
+    unlinked = values[:, 1] == UNLINKED
+    detections = bool(unlinked.all())
+    flag = values[:, 6]
+    # Scores that are all 0 or all 1 tell nothing; -1 is a tracker's, too.
+    flags = not detections and bool(np.isin(flag[~unlinked], (0, 1)).all())
+    other = _of_other_classes(path, table, flags) & ~(unlinked & (not detections))
+    flagged = ~unlinked & (flag == 0) & flags
+    if not (flag[~unlinked] != 0).any() and not other.any():
+        flagged[:] = False
+    dropped = {
+        "have the id -1 among others, and are of no track": unlinked & (not detections),
+        "are flagged 0, as ground truth marks what is not to be tracked": flagged,
+        "are of a class that is no pedestrian": other & ~flagged,
+    }
+    left_out = np.logical_or.reduce([*dropped.values()])
+    reasons = "; ".join(f"{mask.sum()} {reason}" for reason, mask in dropped.items() if mask.any())
+    if left_out.all():
+        raise ValueError(f"{path} holds no boxes of people: of {len(values)} rows {reasons}.")
+    if left_out.any():
+        logger.warning("%s: left out, of %d rows: %s.", path, len(values), reasons)
+    people: npt.NDArray[np.bool_] = ~left_out
+    return people
+
+
+def _of_other_classes(path: Path, table: MotTable, flags: bool) -> npt.NDArray[np.bool_]:
+    """Returns which rows are of a class other than people, where the file tells.
+
+    Args:
+        path: The file, for errors.
+        table: Its rows.
+        flags: Whether it may be ground truth: rows have ids, and all scores are 0 or 1.
+    """
+    nothing = np.zeros(len(table.rows), np.bool_)
+    if "class" not in table.columns:
+        return nothing
+    texts = [_text(row, table.columns["class"]).lower() for row in table.rows]
+    classes = np.array([_as_float(text) for text in texts])
+    if table.named and np.isnan(classes).all():
+        return ~np.isin(texts, _PEOPLE)
+    seen = np.array([_as_float(_text(row, table.columns.get("visibility"))) for row in table.rows])
+    share = (seen == -1) | ((seen >= 0) & (seen <= 1))
+    if flags and share.all() and ((classes >= 1) & (classes == np.round(classes))).all():
+        return classes != PEDESTRIAN
+    if table.named and len(set(texts)) > 1:
+        raise ValueError(
+            f"{path} has the classes {', '.join(sorted(set(texts))[:5])}, whose numbers differ "
+            "between data sets: keep the rows of people only, or name the class 'person'."
+        )
+    return nothing
+
+
+def _text(row: Sequence[str], place: int | None) -> str:
+    """Returns a value of a row; -1, which is unknown, where there is none."""
+    return row[place] if place is not None and place < len(row) else "-1"
+
+
+def _as_float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _check_unique(path: Path, rows: npt.NDArray[np.float64], lines: npt.NDArray[np.int64]) -> None:
+    """Raises ValueError if a track has two boxes in a frame."""
+    seen: dict[tuple[float, float], int] = {}
+    for (frame, track), line in zip(rows[:, :2].tolist(), lines.tolist(), strict=True):
+        first = seen.setdefault((frame, track), line)
+        if track != UNLINKED and first != line:
+            raise ValueError(
+                f"{path}, line {line}: track {track:g} is already in frame {frame:g}, in line "
+                f"{first}."
+            )
 
 
 def _number(where: str, name: str, text: str, whole: bool = False) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = _as_float(text)
     if not abs(value) < _MAX_NUMBER or (whole and value != int(value)):
         kind = "whole number" if whole else "number"
-        raise ValueError(f"{where}: the {name} is {_shown(text)}, but expected a {kind}.")
+        raise ValueError(f"{where}: the {name} is {shown(text)}, but expected a {kind}.")
     return value
-
-
-def _shown(text: str) -> str:
-    text = text.strip()
-    return repr(text if len(text) < 60 else f"{text[:60]}...")
