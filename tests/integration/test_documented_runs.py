@@ -5,10 +5,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from documentation import code_blocks, commands
 from support import REPOSITORY, TINY, pairs
+
+from torchreid_occ.losses import CRITERIA
+from torchreid_occ.models import MODELS
 
 pytestmark = pytest.mark.slow
 
@@ -23,8 +27,9 @@ def checkout(tmp_path_factory):
 
 def run_blocks(page):
     names = {"__name__": page.stem}
-    for code in code_blocks(page, "python"):
-        exec(compile(code, page.name, "exec"), names)
+    with patch.dict(MODELS), patch.dict(CRITERIA):  # definitions of a page are removed after it
+        for code in code_blocks(page, "python"):
+            exec(compile(code, page.name, "exec"), names)
     return names
 
 
