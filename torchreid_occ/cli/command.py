@@ -20,7 +20,7 @@ GROUPS = {
         "train", "compare", "demo", "report", "draw", "export",
     ),
     "From footage to an answer": ("tracklets", "annotate", "extract", "search"),
-    "Data and weights": ("occwalk", "fetch", "convert", "train-small-detector"),
+    "Data and weights": ("occwalk", "occlusion", "fetch", "convert", "train-small-detector"),
     "Studies": ("diagnose", "measure-completion"),
     "This machine, and torchreid's tree": ("doctor", "build-ops", "upstream"),
 }  # fmt: skip

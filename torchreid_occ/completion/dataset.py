@@ -8,8 +8,9 @@ from typing import Any, TypedDict
 from torchreid_occ._registry import register_dataset
 from torchreid_occ._types import Item, StrPath
 from torchreid_occ.data.datasets.base import SUBSETS, Listed, Subsets, TrackletDataset
-from torchreid_occ.data.ground_truth import GroundTruth, load_ground_truth
+from torchreid_occ.data.ground_truth import GroundTruth
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
+from torchreid_occ.data.truth_by_name import load_ground_truth
 from torchreid_occ.utils.documents import read_json
 
 MANIFEST = "manifest.json"

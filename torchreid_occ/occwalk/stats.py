@@ -1,4 +1,4 @@
-"""Occlusion statistics of a rendering beside the statistics of the dataset it is modelled on."""
+"""Occlusion statistics beside those that the paper prints of Occluded-DukeMTMC-VideoReID."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -47,22 +47,33 @@ def frame_shares(tracklets: list[Floats]) -> Floats:
 
 def describe(folder: Path) -> str:
     """Formats the paper's Tables 1 and 2, with the rendering's row below each row of the paper."""
-    splits = read_fractions(folder)
-    lines = [f"{folder.name}: tracklets and frames by split"]
+    return tables(folder.name, "OccWalk", read_fractions(folder))
+
+
+def tables(title: str, name: str, splits: Mapping[str, list[Floats]]) -> str:
+    """Formats the paper's Tables 1 and 2, with a dataset's row below each row of the paper.
+
+    Args:
+        title: The first line.
+        name: Name of the dataset in its rows.
+        splits: For each split the hidden fractions of each tracklet's frames. The paper's splits
+            are query and gallery; one that is missing has the paper's row alone.
+    """
+    lines = [f"{title}: tracklets and frames by split"]
     for split, tracklets in splits.items():
         frames = sum(map(len, tracklets))
         lines.append(f"  {split:<8}{len(tracklets):>6} tracklets {frames:>8} frames")
     lines += _table(
         "Table 1. Tracklets (%) by fraction of occluded frames (%)",
         ["0", *_ranges(FRACTION_EDGES)],
-        {split: (TRACKLET_SHARES[split], tracklet_shares(splits[split])) for split in FRAME_SHARES},
-        {"train": tracklet_shares(splits["train"])},
+        TRACKLET_SHARES,
+        {f"{split}, {name}": tracklet_shares(found) for split, found in splits.items()},
     )
     lines += _table(
         "Table 2. Occluded frames (%) by occluded fraction of the person (%)",
         _ranges(OCCLUSION_EDGES),
-        {split: (FRAME_SHARES[split], frame_shares(splits[split])) for split in FRAME_SHARES},
-        {"train": frame_shares(splits["train"])},
+        FRAME_SHARES,
+        {f"{split}, {name}": frame_shares(found) for split, found in splits.items()},
     )
     return "\n".join(lines)
 
@@ -75,19 +86,19 @@ Shares: TypeAlias = Floats | Sequence[float]
 
 
 def _table(
-    title: str,
-    columns: list[str],
-    compared: Mapping[str, tuple[Shares, Shares]],
-    alone: Mapping[str, Shares],
+    title: str, columns: list[str], paper: Mapping[str, Shares], found: Mapping[str, Shares]
 ) -> list[str]:
-    rows = [("", columns)]
-    for split, (paper, found) in compared.items():
-        rows += [(f"{split}, paper", _percent(paper)), (f"{split}, OccWalk", _percent(found))]
-    rows += [(f"{split}, OccWalk", _percent(found)) for split, found in alone.items()]
+    """Formats a table: a split's rows together, those that the paper has no row of at the end."""
+    order = [*FRAME_SHARES, *(row.partition(",")[0] for row in found)]
+    rows: dict[str, list[str]] = {"": columns}
+    for split in dict.fromkeys(order):
+        if split in FRAME_SHARES:
+            rows[f"{split}, paper"] = _percent(paper[split])
+        rows |= {row: _percent(own) for row, own in found.items() if row.startswith(f"{split},")}
     return [
         "",
         title,
-        *(f"  {name:<18}" + "".join(f"{cell:>8}" for cell in row) for name, row in rows),
+        *(f"  {name:<18}" + "".join(f"{cell:>8}" for cell in row) for name, row in rows.items()),
     ]
 
 

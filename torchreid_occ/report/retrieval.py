@@ -9,7 +9,8 @@ from yacs.config import CfgNode
 
 from torchreid_occ._types import Item, StrPath
 from torchreid_occ.config import merged, plain
-from torchreid_occ.data.ground_truth import GroundTruth, load_ground_truth
+from torchreid_occ.data.ground_truth import GroundTruth
+from torchreid_occ.data.truth_by_name import load_ground_truth
 from torchreid_occ.engine.evaluation import TargetResult
 from torchreid_occ.metrics import rank_lists
 from torchreid_occ.metrics.rank import RankedList

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import t as student
 
-from torchreid_occ.data.ground_truth import load_ground_truth
+from torchreid_occ.data.truth_by_name import load_ground_truth
 from torchreid_occ.runs.phases import Results
 from torchreid_occ.studies.comparison_runs import Runs
 from torchreid_occ.utils.tables import markdown_table

@@ -4,9 +4,9 @@ import pytest
 from torchreid_occ.data.ground_truth import (
     GroundTruth,
     ground_truth_of,
-    load_ground_truth,
     occlusion_labels,
 )
+from torchreid_occ.data.truth_by_name import load_ground_truth
 
 
 class Shares(GroundTruth):

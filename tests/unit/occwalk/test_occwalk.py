@@ -20,10 +20,10 @@ from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.data.ground_truth import (
     Twin,
     ground_truth_of,
-    load_ground_truth,
     occlusion_labels,
 )
 from torchreid_occ.data.images import read_image
+from torchreid_occ.data.truth_by_name import load_ground_truth
 from torchreid_occ.occwalk import PRESETS, VERSION, OccWalkTiny, OccWalkTinyClean, parallel
 from torchreid_occ.occwalk.build import build
 from torchreid_occ.occwalk.files import write_tracklet
