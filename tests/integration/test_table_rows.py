@@ -178,13 +178,31 @@ SAME = [
     {"rfcnet/table8.yaml#rfcnet_wo_lap", "rfcnet/figure12.yaml#lambda3_0_0"},
     {"rfcnet/figure7.yaml#fixed", "rfcnet/figure7.yaml#fixed_6"},
     {
-        "vrstc/table1.yaml#stcnet",
+        *("vrstc/table1.yaml#dukemtmcvidreid_stcnet", "headline/vrstc/table4.yaml#dukemtmcvidreid"),
         *("vrstc/figure4.yaml#lambda1_0_001", "vrstc/figure4.yaml#lambda2_0_1"),
     },
+    {"headline/vrstc/table5.yaml#ilidsvid", "vrstc/table1.yaml#stcnet"},
+    {"headline/vrstc/table3.yaml#mars", "vrstc/table1.yaml#mars_stcnet"},
+    {"headline/rfcnet/table5.yaml#rfcnet", "rfcnet/table9.yaml#rfcnet"},
+    *(
+        {f"headline/rru_stim/table3.yaml#{row}", f"rru_stim/table1.yaml#{same}"}
+        for row, same in (
+            ("ilidsvid", "rru_stim_lp"),
+            ("ilidsvid_baseline", "baseline"),
+            ("prid2011", "prid2011_rru_stim_lp"),
+            ("prid2011_baseline", "prid2011_baseline"),
+        )
+    ),
+    {"headline/trl_st2n/table2.yaml#mars_baseline", "trl_st2n/table1.yaml#g"},
     {
         *("trl_st2n/table1.yaml#gs_st2n", "trl_st2n/figure4.yaml#fusion"),
         *("trl_st2n/figure5.yaml#alpha_0_5", "trl_st2n/figure5.yaml#beta_0_5"),
+        "headline/trl_st2n/table2.yaml#mars",
     },
+    *(
+        {f"headline/trl_st2n/table3.yaml#{data}", f"trl_st2n/figure4.yaml#{data}_fusion"}
+        for data in ("prid2011", "ilidsvid", "sduvid")
+    ),
     {"rru_stim/table2.yaml#rru_stim_lp", "headline/rru_stim/table3.yaml#mars"},
     {"trl_st2n/table1.yaml#g_st2n", "trl_st2n/figure5.yaml#alpha_1_0"},
     {"trl_st2n/table1.yaml#s_st2n", "trl_st2n/figure5.yaml#alpha_0_0"},
