@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from hypothesis.strategies import SearchStrategy, binary, sampled_from
+from matlab_files import matlab_73
 from PIL import Image
 from scipy.io import savemat
 from small_videos import mot_lines
@@ -238,6 +239,8 @@ def _matrices():
         buffer = io.BytesIO()
         savemat(buffer, {"ls_set": wrong})
         files.append(buffer.getvalue())
+    hdf5 = {"ls_set": np.arange(12.0).reshape(2, 6)}
+    files += [matlab_73(hdf5, kind) for kind in ("double", "char")]
     return inputs.damaged(files) | sampled_from(files) | binary(max_size=200)
 
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
+from matlab_files import matlab_73
 
 from torchreid_occ.data.datasets.video import LSVID
 
@@ -20,12 +20,8 @@ def write_matrices(root, rows, queries=QUERIES):
     """Writes info_test.mat as published: MATLAB 7.3, columns first, doubles."""
     path = root / "LS-VID/test/data/info_test.mat"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(path, "w", userblock_size=512) as file:
-        for key, values in (("info_test", np.array(rows)), ("query", np.array([queries]).T)):
-            file.create_dataset(key, data=values.astype(np.float64).T)
-            file[key].attrs["MATLAB_class"] = np.bytes_("double")
-    with path.open("r+b") as file:
-        file.write(b"MATLAB 7.3 MAT-file".ljust(116) + bytes(8) + b"\x00\x02IM")
+    matrices = {"info_test": np.array(rows, float), "query": np.array([queries], float).T}
+    path.write_bytes(matlab_73(matrices))
 
 
 def rows_of(tracklets):

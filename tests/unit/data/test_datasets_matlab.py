@@ -1,6 +1,6 @@
-import h5py
 import numpy as np
 import pytest
+from matlab_files import matlab_73
 from scipy.io import savemat
 
 from torchreid_occ.data.datasets import matlab
@@ -28,19 +28,9 @@ def test_damaged_and_missing_files_are_named(tmp_path):
         read_matrix(tmp_path / "absent.mat", "rows")
 
 
-def write_hdf5(path, name, values, kind, **attributes):
-    """A file as MATLAB 7.3 writes it: HDF5 behind a header, matrices transposed."""
-    with h5py.File(path, "w", userblock_size=512) as file:
-        file.create_dataset(name, data=np.asarray(values).T)
-        file[name].attrs["MATLAB_class"] = np.bytes_(kind)
-        file[name].attrs.update(attributes)
-    with path.open("r+b") as file:
-        text = b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(116)
-        file.write(text + bytes(8) + b"\x00\x02IM")
-
-
 def test_files_of_version_7_3_are_read_with_rows_as_rows(tmp_path):
-    write_hdf5(tmp_path / "a.mat", "rows", [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], "double")
+    rows = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
+    (tmp_path / "a.mat").write_bytes(matlab_73({"rows": rows}))
     assert read_matrix(tmp_path / "a.mat", "rows").tolist() == [[1, 2, 3], [4, 5, 6]]
     with pytest.raises(ValueError, match=r"a\.mat is no MATLAB file with the matrix query"):
         read_matrix(tmp_path / "a.mat", "query")
@@ -50,14 +40,15 @@ def test_files_of_version_7_3_are_read_with_rows_as_rows(tmp_path):
     ("kind", "attributes"), [("char", {}), ("cell", {}), ("double", {"MATLAB_empty": 1})]
 )
 def test_what_is_no_matrix_in_version_7_3_is_refused(tmp_path, kind, attributes):
-    write_hdf5(tmp_path / "a.mat", "rows", np.array([[65, 66]], np.uint16), kind, **attributes)
+    text = {"rows": np.array([[65, 66]], np.uint16)}
+    (tmp_path / "a.mat").write_bytes(matlab_73(text, kind, **attributes))
     with pytest.raises(ValueError, match=f"TypeError: rows is of class {kind}"):
         read_matrix(tmp_path / "a.mat", "rows")
 
 
 def test_several_matrices_are_read_at_once_and_the_one_at_fault_is_named(tmp_path):
     savemat(tmp_path / "a.mat", {"rows": np.array([[1, 2]], np.uint16), "text": "x"})
-    write_hdf5(tmp_path / "b.mat", "rows", [[3], [4]], "int32")
+    (tmp_path / "b.mat").write_bytes(matlab_73({"rows": np.array([[3], [4]], np.int32)}, "int32"))
     names = [MatrixName(tmp_path / file, "rows") for file in ("a.mat", "b.mat")]
     assert [rows.tolist() for rows in read_matrices(names)] == [[[1, 2]], [[3], [4]]]
     names.insert(1, MatrixName(tmp_path / "a.mat", "text"))
