@@ -155,7 +155,9 @@ KEYS = {
     "train.fixbase_epoch": Key(0, "first epochs in which only open_layers train"),
     "train.open_layers": Key(["classifier"], "layers that train in the first epochs"),
     "train.staged_lr": Key(False, "other layers than new_layers have a lower learning rate"),
-    "train.new_layers": Key(["classifier"], "layers with the full learning rate"),
+    "train.new_layers": Key(
+        ["classifier"], "layers with the full learning rate; inside others by dotted names"
+    ),
     "train.base_lr_mult": Key(0.1, "factor of the lower learning rate"),
     "train.lr_scheduler": Key("single_step", "torchreid's name of the scheduler"),
     "train.stepsize": Key([40], "epochs (steps with max_iter) of the scheduler", minimum=1),

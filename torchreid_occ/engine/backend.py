@@ -283,7 +283,22 @@ def build_optimizer(config: CfgNode, model: nn.Module) -> Optimizer:
         new_layers=list(train.new_layers),
         base_lr_mult=train.base_lr_mult,
     )
+    if train.staged_lr:
+        _move_new_layers(optimizer, model, train.new_layers)
     return optimizer
+
+
+def _move_new_layers(optimizer: Optimizer, model: nn.Module, names: Iterable[str]) -> None:
+    """Gives layers inside others, such as 'auxiliary.fc', the learning rate of new layers.
+
+    torchreid finds the layers of the model itself alone.
+    """
+    modules = dict(model.named_modules())
+    inner = [modules[name] for name in names if "." in name and name in modules]
+    moved = {id(parameter) for module in inner for parameter in module.parameters()}
+    base, new = optimizer.param_groups
+    new["params"] += [each for each in base["params"] if id(each) in moved]
+    base["params"] = [each for each in base["params"] if id(each) not in moved]
 
 
 def build_scheduler(config: CfgNode, optimizer: Optimizer) -> LRScheduler:

@@ -8,6 +8,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 from torch.func import functional_call
+from torchvision.models.inception import InceptionAux
 from torchvision.models.resnet import BasicBlock
 
 from torchreid_occ.utils.checkpoint import load_weights
@@ -204,6 +205,25 @@ def build_backbone(
         taken = load_weights(backbone, pretrained, part="backbone.")
         logger.info("Weights of %s: %s.", pretrained, taken)
     return backbone
+
+
+def load_auxiliary_weights(head: InceptionAux) -> None:
+    """Gives an auxiliary head the ImageNet weights of Inception-v3's own.
+
+    Args:
+        head: The head; its last layer stays as it is.
+
+    Raises:
+        WeightsUnavailable: If the weights can neither be read nor downloaded.
+    """
+    prefix = "AuxLogits."
+    weights = {
+        key.removeprefix(prefix): value
+        for key, value in _imagenet_weights("inception_v3").items()
+        if key.startswith(prefix) and not key.startswith(f"{prefix}fc.")
+    }
+    last = {key: value for key, value in head.state_dict().items() if key.startswith("fc.")}
+    head.load_state_dict({**weights, **last})
 
 
 def _network(name: str, pretrained: bool) -> nn.Module:

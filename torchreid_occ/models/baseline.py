@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torchreid_occ._registry import register_model
 from torchreid_occ.models.backbones import Backbone, build_backbone
 from torchreid_occ.models.clip_model import ClipModel, ClipOutput
+from torchreid_occ.models.layers.initialise import initialise_classifier
 from torchreid_occ.models.layers.quality import FrameQuality
 
 
@@ -85,6 +86,7 @@ def baseline(
     backbone: str = "resnet50",
     last_stride: int = 1,
     neck: bool = True,
+    initial_classifier: str = "pytorch",
 ) -> Baseline:
     """Builds the papers' baseline.
 
@@ -96,5 +98,8 @@ def baseline(
         backbone: One of `BACKBONES`.
         last_stride: 1 removes the last down-sampling of a ResNet, 2 keeps it.
         neck: See `Baseline`.
+        initial_classifier: 'pytorch' or 'released', see `initialise_classifier`.
     """
-    return Baseline(build_backbone(backbone, pretrained, last_stride), num_classes, neck)
+    model = Baseline(build_backbone(backbone, pretrained, last_stride), num_classes, neck)
+    initialise_classifier(model.classifier, initial_classifier)
+    return model

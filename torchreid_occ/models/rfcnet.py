@@ -9,6 +9,7 @@ from torchreid_occ._registry import register_model
 from torchreid_occ.models.backbones import Backbone, build_backbone
 from torchreid_occ.models.baseline import Baseline
 from torchreid_occ.models.layers.foreground_mask import ForegroundMask
+from torchreid_occ.models.layers.initialise import initialise_classifier
 from torchreid_occ.models.layers.quality import FrameQuality
 from torchreid_occ.models.layers.rfc import ARRANGEMENTS, RFC, RfcOutput
 from torchreid_occ.utils.checks import check_choice
@@ -86,6 +87,7 @@ def rfcnet(
     arrangement: str = "S-T",
     foreground: bool = True,
     weigh_frames: bool = False,
+    initial_classifier: str = "pytorch",
     **options: Any,
 ) -> RFCnet:
     """Builds RFCnet, or any variant of the paper's Tables 8 and 9 and Fig. 7.
@@ -105,6 +107,7 @@ def rfcnet(
             the foreground map and complete nothing.
         foreground: Whether a foreground map weights the region features.
         weigh_frames: Whether frames are weighted by their quality, as in `qan` (not in the paper).
+        initial_classifier: 'pytorch' or 'released', see `initialise_classifier`.
         **options: See `RFC`.
 
     Raises:
@@ -121,7 +124,9 @@ def rfcnet(
         else:
             options.update(arrangement=arrangement, foreground=foreground)
             blocks[stage] = RFC(channels, *sizes[stage - 1], **options)
-    return RFCnet(trunk, blocks, num_classes, (height, width), weigh_frames)
+    model = RFCnet(trunk, blocks, num_classes, (height, width), weigh_frames)
+    initialise_classifier(model.classifier, initial_classifier)
+    return model
 
 
 def _check_blocks(stages: object, num_stages: int, arrangement: str, foreground: bool) -> None:

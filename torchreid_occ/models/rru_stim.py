@@ -6,8 +6,9 @@ from torch import Tensor, nn
 from torchvision.models.inception import InceptionAux
 
 from torchreid_occ._registry import register_model
-from torchreid_occ.models.backbones import Backbone, build_backbone
+from torchreid_occ.models.backbones import Backbone, build_backbone, load_auxiliary_weights
 from torchreid_occ.models.clip_model import ClipModel
+from torchreid_occ.models.layers.initialise import initialise_classifier
 from torchreid_occ.models.layers.integration import Integration, LstmMean, MapMean
 from torchreid_occ.models.layers.rru import RRU
 from torchreid_occ.models.layers.stim import STIM
@@ -110,7 +111,8 @@ class RruStim(ClipModel):
     def _auxiliary_logits(self, maps: Tensor, num_frames: int) -> Tensor | None:
         if self.auxiliary is None or not self.training:
             return None
-        # Paper silent [S5]: the released code averages over time and weighs the head by 1.
+        # Paper silent [S5]: as released, the head starts from Inception's own convolutions, reads
+        # the mean over time, and has a weight of 1.
         if self.auxiliary_of == "mean":
             return self.auxiliary(maps.unflatten(0, (-1, num_frames)).mean(1))
         return self.auxiliary(maps).unflatten(0, (-1, num_frames))
@@ -131,10 +133,13 @@ def rru_stim(
     integration: str = "stim",
     auxiliary: str = "mean",
     activation: str = "relu",
+    initial_classifier: str = "pytorch",
 ) -> RruStim:
     """Builds RRU-STIM, or any variant of the paper's Table 1.
 
-    Frames are normalised to [-1, 1], by a mean and a standard deviation of 0.5.
+    Frames are normalised to [-1, 1], by a mean and a standard deviation of 0.5. With ImageNet
+    weights of Inception-v3, the auxiliary head starts from those of Inception's own, but for its
+    last layer.
 
     Args:
         num_classes: Number of training identities.
@@ -150,6 +155,7 @@ def rru_stim(
         integration: 'stim', 'lstm' or 'average'.
         auxiliary: See `RruStim`.
         activation: See `RruStim`.
+        initial_classifier: 'pytorch' or 'released', see `initialise_classifier`.
 
     Raises:
         ValueError: If an option is not one of the allowed.
@@ -165,4 +171,10 @@ def rru_stim(
             trunk.channels[-1], *size, attention=attention, inputs=inputs, skip_first=skip_first
         )
     integrate = INTEGRATIONS[integration](trunk.channels[-1])
-    return RruStim(trunk, num_classes, unit, integrate, auxiliary, activation)
+    model = RruStim(trunk, num_classes, unit, integrate, auxiliary, activation)
+    initialise_classifier(model.classifier, initial_classifier)
+    if model.auxiliary is not None:
+        initialise_classifier(model.auxiliary.fc, initial_classifier)
+        if pretrained is True and backbone == "inception_v3":
+            load_auxiliary_weights(model.auxiliary)
+    return model

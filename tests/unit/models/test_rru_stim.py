@@ -1,9 +1,13 @@
 import pytest
 import torch
 from clip_model_tester import CarryingTester
+from support import REPOSITORY
+from torchvision.models.inception import InceptionAux
 
+from torchreid_occ.config import load_config
+from torchreid_occ.engine.backend import build_optimizer
 from torchreid_occ.losses import build_criterion
-from torchreid_occ.models import build_model
+from torchreid_occ.models import backbones, build_model
 from torchreid_occ.models.rru_stim import RruStimOutput
 
 SMALL = {"backbone": "resnet18_x0_5", "height": 64, "width": 32, "auxiliary": "none"}
@@ -60,6 +64,82 @@ def test_auxiliary_head(auxiliary):
     assert model.eval()._auxiliary_logits(maps, 2) is None
 
 
+def imagenet_auxiliary():
+    """Weights of the names and shapes of the auxiliary head in torchvision's file."""
+    head = InceptionAux(768, 1000)
+    generator = torch.Generator().manual_seed(0)
+    return {
+        f"AuxLogits.{name}": torch.rand(value.shape, generator=generator)
+        for name, value in head.state_dict().items()
+        if not name.endswith("num_batches_tracked")  # the file is older than these
+    }
+
+
+def test_the_auxiliary_head_starts_from_inceptions_own(monkeypatch):
+    weights = imagenet_auxiliary()
+    monkeypatch.setattr(backbones, "_imagenet_weights", lambda name: dict(weights))
+    monkeypatch.setattr(  # the trunk's weights are tested with the backbones
+        backbones, "_network", lambda name, _, new=backbones._network: new(name, False)
+    )
+    options = {"height": 107, "width": 107, "rru": False, "integration": "average"}
+    torch.manual_seed(1)
+    new = build_model("rru_stim", 3, **options)
+    torch.manual_seed(1)
+    model = build_model("rru_stim", 3, pretrained=True, **options)
+    found, fresh = model.auxiliary.state_dict(), new.auxiliary.state_dict()
+    taken = {name for name in found if f"AuxLogits.{name}" in weights and name[:3] != "fc."}
+    assert {name.split(".")[0] for name in taken} == {"conv0", "conv1"}
+    for name in found:
+        expected = weights[f"AuxLogits.{name}"] if name in taken else fresh[name]
+        assert torch.equal(found[name], expected), name
+    without = build_model("rru_stim", 3, pretrained=True, auxiliary="none", **options)
+    assert without.auxiliary is None
+
+
+def test_the_auxiliary_head_learns_at_the_rate_of_pretrained_layers_but_for_its_last():
+    config = load_config(REPOSITORY / "configs/rru_stim.yaml")
+    with torch.device("meta"):
+        model = build_model("rru_stim", 3, height=107, width=107)
+    optimizer = build_optimizer(config, model)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    rate = {
+        names[id(parameter)]: group["lr"]
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
+    assert rate.keys() == set(names.values())
+    assert {name for name in rate if name.startswith("auxiliary.") and rate[name] == 0.01} == {
+        "auxiliary.fc.weight",
+        "auxiliary.fc.bias",
+    }
+    assert rate["auxiliary.conv0.conv.weight"] == pytest.approx(0.001)
+    assert rate["backbone.stages.0.Conv2d_1a_3x3.conv.weight"] == pytest.approx(0.001)
+    assert rate["classifier.4.weight"] == rate["rru.spatial.0.weight"] == 0.01
+
+
+def test_the_classifier_is_drawn_as_released():
+    torch.manual_seed(0)
+    plain = build_model("rru_stim", 500, **SMALL)
+    torch.manual_seed(0)
+    model = build_model("rru_stim", 500, initial_classifier="released", **SMALL)
+    hidden, last = model.classifier[0], model.classifier[4]
+    assert last.weight.std().item() == pytest.approx(0.001, rel=0.05)
+    assert hidden.weight.std().item() == pytest.approx((2 / 512) ** 0.5, rel=0.05)  # fan-out
+    assert not hidden.bias.any()
+    assert not last.bias.any()
+    changed = {
+        name
+        for name, value in model.state_dict().items()
+        if not torch.equal(value, plain.state_dict()[name])
+    }
+    assert changed == {f"classifier.{n}.{part}" for n in (0, 4) for part in ("weight", "bias")}
+    for name, options in (("baseline", {}), ("rfcnet", {"height": 64, "width": 32})):
+        options |= {"backbone": "resnet18_x0_5", "initial_classifier": "released"}
+        classifier = build_model(name, 500, **options).classifier
+        assert classifier.weight.std().item() == pytest.approx(0.001, rel=0.05)
+        assert not classifier.bias.any()
+
+
 def test_terms_add_up(clip):
     model = build_model("rru_stim", 2, **SMALL)
     criterion = build_criterion("rru_stim", 2, lambda_auxiliary=0.4)
@@ -104,6 +184,7 @@ def test_terms_can_be_left_out(options):
         ({"integration": "max"}, "'stim', 'lstm', 'average'"),
         ({"auxiliary": "all"}, "'mean', 'frame', 'none'"),
         ({"activation": "elu"}, "'relu', 'leaky'"),
+        ({"initial_classifier": "zero"}, "'pytorch', 'released'"),
     ],
 )
 def test_unknown_options_are_refused(options, message):
