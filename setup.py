@@ -12,6 +12,7 @@ setup(
     package_data={
         "torchreid_occ": ["py.typed"],
         "torchreid_occ.configs": ["**/*.yaml"],
+        "torchreid_occ.footage": ["sheet.html"],
         "torchreid_occ.ops": ["csrc/*.h", "csrc/*/*"],  # compiled in place by ops.build
         "torchreid_occ.report": ["templates/*"],
         "torchreid_occ.search": ["page.html"],

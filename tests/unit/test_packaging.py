@@ -43,7 +43,7 @@ def test_every_module_and_every_file_is_in_it(wheel):
     wanted = below("torchreid_occ", "*.py") | {"torchreid_occ_command.py", "torchreid_occ/py.typed"}
     wanted |= {f"torchreid_occ/{name}" for name in below("configs", "*.yaml")}
     wanted |= below("torchreid_occ/ops/csrc", "*") | below("torchreid_occ/report/templates", "*")
-    wanted |= {"torchreid_occ/search/page.html"}
+    wanted |= {"torchreid_occ/search/page.html", "torchreid_occ/footage/sheet.html"}
     assert names == wanted
 
 

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,19 +15,23 @@ import numpy as np
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.data.datasets.base import subfolders
-from torchreid_occ.footage.boxes import Boxes, read_mot
+from torchreid_occ.footage.boxes import Boxes, mot_line, read_mot
 from torchreid_occ.footage.crops import write_crops
 from torchreid_occ.footage.detecting import detect
 from torchreid_occ.footage.detectors import HOG, build_detector
+from torchreid_occ.footage.image_sequence import find_sequence
 from torchreid_occ.footage.linking import link
+from torchreid_occ.footage.sheet import write_sheet
 from torchreid_occ.footage.tracks import long_enough, split_at_gaps, usable
-from torchreid_occ.footage.video import Video, scan_video
+from torchreid_occ.footage.video import Video, existing_video, scan_video, video_hash
 from torchreid_occ.utils.documents import read_json
 from torchreid_occ.utils.files import claim_folder, file_hash, write_text
 from torchreid_occ.utils.locks import try_lock
 from torchreid_occ.version import __version__
 
-MANIFEST, DETECTIONS = "manifest.json", "detections.txt"  # in the folder of unfinished work
+# In the folder of unfinished work; among the recordings, their names begin with the recording's.
+MANIFEST, DETECTIONS = "manifest.json", "detections.txt"
+TRACKS, SHEET = "tracks.txt", "sheet.html"
 GALLERY, RECORDINGS = "gallery", "recordings"  # in the dataset
 
 
@@ -81,11 +85,13 @@ def add_recording(
         gallery/<name>_0001/<camera>_<name>_0001/<name>_0001_000017.jpg    track 1, frame 17
         recordings/<name>.json             the video, the options, and the boxes of each tracklet
         recordings/<name>.detections.txt   detections of a detector, to reuse with other options
+        recordings/<name>.tracks.txt       the tracklets as MOTChallenge's text; ids are the tracks
+        recordings/<name>.sheet.html       a page to look through, with tracklets to doubt marked
 
     All of it appears once it is complete. A video that was added before is left as it is.
 
     Args:
-        video: The video.
+        video: The video, or a folder of images, see `scan_video`.
         dataset: Folder of the dataset; created if missing.
         source: Where boxes come from.
         options: Which tracks become tracklets.
@@ -101,9 +107,10 @@ def add_recording(
         ImportError: If the library that links detections is not installed.
         WeightsUnavailable: If the detector's weights are neither cached nor downloadable.
     """
-    video, dataset = Path(video).expanduser(), Path(dataset).expanduser()
+    video, dataset = existing_video(video), Path(dataset).expanduser()
     options = _checked(options, source)
-    name = _checked_name(name or re.sub(r"[^\w.-]+", "_", video.stem).strip("."))
+    title = find_sequence(video).name if video.is_dir() else video.stem
+    name = _checked_name(name or re.sub(r"[^\w.-]+", "_", title).strip("."))
     request = _request(video, source, options)
     if (dataset / "tracklets.csv").exists():
         raise ValueError(
@@ -150,8 +157,6 @@ def _checked_name(name: str) -> str:
 
 def _request(video: Path, source: BoxSource, options: TrackletOptions) -> dict[str, Any]:
     """Describes a recording by the content of its files, to recognise the same call again."""
-    if not video.is_file():
-        raise FileNotFoundError(f"There is no video {video}.")
     if source.weights and not source.detector:
         raise ValueError("weights belong to a detector: leave them out, or name a detector.")
     made_by: dict[str, str | float | None] = {"detector": source.detector}
@@ -161,12 +166,17 @@ def _request(video: Path, source: BoxSource, options: TrackletOptions) -> dict[s
         made_by[kind] = file_hash(path) if path else None
     if source.detector == HOG:
         made_by["min_height"] = options.min_height  # sets the size at which HOG sees frames
-    return {"video": file_hash(video), "source": made_by, "options": options._asdict()}
+    return {"video": video_hash(video), "source": made_by, "options": options._asdict()}
 
 
 @contextmanager
 def _workshop(folder: Path) -> Iterator[Path]:
-    """Locks a working folder; after an error it is kept only if it holds detections."""
+    """Locks a working folder.
+
+    After an error it is kept only if it holds detections; otherwise the folders that were made for
+    it are removed as well.
+    """
+    made = [above for above in (folder, *folder.parents) if not above.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -175,8 +185,12 @@ def _workshop(folder: Path) -> Iterator[Path]:
         try:
             yield folder
         except Exception:
-            if not (folder / DETECTIONS).exists():
+            found = folder / DETECTIONS
+            if not found.exists() or not found.stat().st_size:
                 shutil.rmtree(folder)
+                with suppress(OSError):  # another recording is in it
+                    for above in made[1:]:
+                        above.rmdir()
             raise
         shutil.rmtree(folder)
     finally:
@@ -216,6 +230,14 @@ def _make(
     shutil.rmtree(workshop / GALLERY, ignore_errors=True)
     places = {number: workshop / folder for number, folder in folders.items()}
     write_crops(video, tracks, places, options.margin)
+    lines = (
+        mot_line(frame, corners, score, track)
+        for frame, track, corners, score in zip(
+            tracks.frame.tolist(), tracks.track.tolist(), tracks.corners, tracks.score, strict=True
+        )
+    )
+    write_text(workshop / TRACKS, "".join(lines))
+    write_sheet(workshop / SHEET, name, tracks, video, places)
     manifest = {
         **request,
         "file": path.name,
@@ -223,6 +245,7 @@ def _make(
         "announced_frames": video.announced,
         "frame_rate": round(video.frame_rate, 3),
         "size": video.size,
+        "box": ["left", "top", "width", "height"],
         "versions": {"torchreid_occ": __version__, "opencv": cv2.__version__},
         "tracklets": {
             str(folder): _where(tracks[tracks.track == number], video)
@@ -248,10 +271,11 @@ def _boxes(
 
 def _where(track: Boxes, video: Video) -> dict[str, list[Any]]:
     """Returns the frames, times, boxes and scores of a tracklet, one value for each frame."""
+    boxes = np.concatenate([track.corners[:, :2], track.corners[:, 2:] - track.corners[:, :2]], 1)
     return {
         "frames": track.frame.tolist(),
         "seconds": video.times[track.frame - 1].round(3).tolist(),
-        "boxes": track.corners.round(2).tolist(),
+        "boxes": boxes.round(2).tolist(),
         "scores": track.score.round(4).tolist(),
     }
 
@@ -262,6 +286,7 @@ def _publish(workshop: Path, dataset: Path, name: str) -> None:
         (dataset / folder).mkdir(exist_ok=True)
     for person in subfolders(workshop / GALLERY):
         person.rename(dataset / GALLERY / person.name)
-    if (workshop / DETECTIONS).exists():
-        (workshop / DETECTIONS).rename(dataset / RECORDINGS / f"{name}.detections.txt")
+    for file in (DETECTIONS, TRACKS, SHEET):
+        if (workshop / file).exists():
+            (workshop / file).rename(dataset / RECORDINGS / f"{name}.{file}")
     (workshop / MANIFEST).rename(dataset / RECORDINGS / f"{name}.json")

@@ -5,12 +5,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from small_videos import FPS, FRAMES, SIZE, colour_of, corners, mot_lines, write_video
+from small_videos import FPS, FRAMES, SIZE, colour_of, corners, image, mot_lines, write_video
 
 from torchreid_occ.cli import main
 from torchreid_occ.data.datasets.video import TrackletFolder
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.footage import BoxSource, TrackletOptions, add_recording, recording
+from torchreid_occ.footage.boxes import read_mot
+from torchreid_occ.search.query import track_query
 
 OPTIONS = TrackletOptions(camera=3)
 
@@ -41,6 +43,8 @@ def test_a_recording_is_a_gallery_that_loads(add, tmp_path):
             for number in numbers
         ),
         "recordings/gate.json",
+        "recordings/gate.sheet.html",
+        "recordings/gate.tracks.txt",
     ]
     gallery = tracklets_of(load_dataset("tracklet_folder", str(data)))["gallery"]
     assert [(len(paths), pid, camid) for paths, pid, camid, _ in gallery] == [
@@ -52,10 +56,11 @@ def test_a_recording_is_a_gallery_that_loads(add, tmp_path):
         assert {colour_of(path) for path in paths} == {person}
         where = manifest["tracklets"][Path(paths[0]).parent.relative_to(data).as_posix()]
         assert where["frames"] == [*numbers]
-        assert where["boxes"] == [[*corners(person, number)] for number in numbers]
+        assert where["boxes"] == [[*corners(person, number)[:2], 16, 40] for number in numbers]
         assert where["seconds"] == [pytest.approx((number - 1) / FPS) for number in numbers]
         assert set(where["scores"]) == {0.9}
         assert cv2.imread(paths[0]).shape[:2] == (40, 16)
+    assert manifest["box"] == ["left", "top", "width", "height"]
     assert (manifest["frames"], manifest["size"], manifest["frame_rate"]) == (FRAMES, [*SIZE], FPS)
     assert manifest["options"]["camera"] == 3 and manifest["file"] == "gate.avi"
 
@@ -65,7 +70,7 @@ def test_a_gallery_alone_is_neither_trained_nor_tested_on(add, tmp_path):
 
     add()
     root = str(tmp_path / "data")
-    with pytest.raises(ValueError, match="has a gallery only and no train set"):
+    with pytest.raises(ValueError, match=r"has a gallery only and no (train|query) set"):
         ClipDataManager(root, "tracklet_folder", height=32, width=16)
     dataset = TrackletFolder(root, verbose=True)  # torchreid's summary of no items
     assert (dataset.num_train_pids, len(dataset.train), len(dataset.query)) == (0, 0, 0)
@@ -83,7 +88,8 @@ def test_finished_tracks_are_not_linked_again(add, tmp_path):
 def test_a_margin_shows_more_and_stays_inside_the_frame(add, tmp_path):
     manifest = add(margin=0.5)
     for folder, where in manifest["tracklets"].items():
-        for number, (left, top, right, bottom) in zip(where["frames"], where["boxes"], strict=True):
+        for number, (left, top, wide, high) in zip(where["frames"], where["boxes"], strict=True):
+            right, bottom = left + wide, top + high
             path = tmp_path / "data" / folder / f"{Path(folder).parent.name}_{number:06d}.jpg"
             high = min(SIZE[1], bottom + 20) - max(0, top - 20)
             wide = min(SIZE[0], right + 8) - max(0, left - 8)
@@ -141,7 +147,7 @@ def test_a_kill_leaves_nothing_half_written(add, tmp_path, monkeypatch, moment):
         assert len([*folder.iterdir()]) == FRAMES - 1
     monkeypatch.undo()
     manifest = add()
-    assert len(files_below(data)) == 1 + 2 * (FRAMES - 1)
+    assert len(files_below(data)) == 3 + 2 * (FRAMES - 1)
     assert [*data.glob(".*")] == []
     assert len(manifest["tracklets"]) == 2
 
@@ -179,7 +185,61 @@ def test_a_detector_continues_after_a_kill_and_its_detections_stay(add, tmp_path
 def test_a_failure_leaves_nothing(add, tmp_path):
     with pytest.raises(ValueError, match=r"No track has 99 frames"):
         add(min_length=99)
-    assert [*(tmp_path / "data").iterdir()] == []
+    assert not (tmp_path / "data").exists()
+    add(name="noon")
+    with pytest.raises(ValueError, match="No track has 99 frames"):
+        add(min_length=99)
+    assert sorted(p.name for p in (tmp_path / "data").iterdir()) == ["gallery", "recordings"]
+
+
+def test_a_refused_detector_leaves_no_folder(tmp_path, video, monkeypatch):
+    source, data = BoxSource(detector="yolo"), tmp_path / "deep/er/data"
+    with pytest.raises(ValueError, match='Received detector "yolo"'):
+        add_recording(video, data, source, OPTIONS)
+    nothing = (np.empty((0, 4)), np.empty(0))
+    monkeypatch.setattr(recording, "build_detector", lambda *_: lambda frame: nothing)
+    with pytest.raises(ValueError, match="No person was found"):
+        add_recording(video, data, BoxSource(detector="hog"), OPTIONS)
+    assert not (tmp_path / "deep").exists()
+    (tmp_path / "own").mkdir()  # by the user: stays
+    with pytest.raises(ValueError, match="No person was found"):
+        add_recording(video, tmp_path / "own", BoxSource(detector="hog"), OPTIONS)
+    assert [*(tmp_path / "own").iterdir()] == []
+
+
+def test_the_tracks_are_written_for_a_query(add, tmp_path, video):
+    manifest = add(min_length=20)
+    tracks = tmp_path / "data/recordings/gate.tracks.txt"
+    boxes = read_mot(tracks)
+    assert boxes.linked and len(boxes) == 2 * (FRAMES - 1)
+    for folder, where in manifest["tracklets"].items():
+        number = int(Path(folder).name[-4:])
+        own = boxes[boxes.track == number]
+        assert own.frame.tolist() == where["frames"]
+        left, top, width, height = np.array(where["boxes"]).T
+        assert own.corners.T.tolist() == [*map(list, (left, top, left + width, top + height))]
+        query = track_query(video, tracks, number)
+        crops = [cv2.imread(str(path)) for path in sorted((tmp_path / "data" / folder).iterdir())]
+        assert [crop.shape for crop in query.frames] == [crop.shape for crop in crops]
+        for mine, written in zip(query.frames, crops, strict=True):
+            assert np.abs(mine[..., ::-1].astype(int) - written).mean() < 15
+
+
+def test_a_folder_of_frames_is_a_recording(tmp_path, detections):
+    folder = tmp_path / "MOT17-77/img1"
+    folder.mkdir(parents=True)
+    for number in range(1, FRAMES + 1):
+        cv2.imwrite(str(folder / f"{number:06d}.png"), image(number))
+    info = "[Sequence]\nname=MOT17-77\nimDir=img1\nframeRate=10\nseqLength=30\nimExt=.png\n"
+    (folder.parent / "seqinfo.ini").write_text(info)
+    source = BoxSource(detections=str(detections))
+    made = add_recording(folder, tmp_path / "data", source, OPTIONS)
+    assert (made["frames"], made["frame_rate"], made["size"]) == (FRAMES, FPS, [*SIZE])
+    assert (tmp_path / "data/gallery/MOT17-77_0001/3_MOT17-77_0001").is_dir()
+    assert add_recording(folder.parent, tmp_path / "data", source, OPTIONS) == made
+    cv2.imwrite(str(folder / "000009.png"), image(10))
+    with pytest.raises(FileExistsError, match="made from another video"):
+        add_recording(folder, tmp_path / "data", source, OPTIONS)
 
 
 def test_two_processes_do_not_make_one_recording(add, tmp_path):

@@ -1,12 +1,17 @@
 import logging
 import os
 import struct
+from fractions import Fraction
+from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from small_videos import FPS, FRAMES, SIZE, image, write_video
 
+from torchreid_occ.footage.pyav import decoded
 from torchreid_occ.footage.video import read_frames, scan_video
 
 
@@ -98,9 +103,8 @@ def test_files_that_are_no_videos(tmp_path, name):
 
 
 def test_a_video_that_is_not_there(tmp_path):
-    for path in (tmp_path, tmp_path / "gone.avi"):
-        with pytest.raises(FileNotFoundError, match="There is no video"):
-            scan_video(path)
+    with pytest.raises(FileNotFoundError, match="There is no video"):
+        scan_video(tmp_path / "gone.avi")
 
 
 def test_a_video_without_frames(tmp_path):
@@ -129,3 +133,144 @@ def test_a_video_that_has_changed_is_an_error(video):
     write_video(video, frames=5)
     with pytest.raises(ValueError, match="had 30 frames, but frame 6 cannot be read any more"):
         list(read_frames(scanned))
+
+
+def encoded(path, codec="mpeg4", sizes=(SIZE,), times=range(12), pixel_format="yuv420p"):
+    """Writes a video of some streams by PyAV, with a time for each frame in tenths of a second."""
+    with av.open(str(path), "w") as file:
+        streams = []
+        for width, height in sizes:
+            stream = file.add_stream(codec, rate=10)
+            stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
+            streams.append(stream)
+        for number, time in enumerate(times, start=1):
+            for stream in streams:
+                pixels = image(number, (stream.width, stream.height))
+                frame = av.VideoFrame.from_ndarray(pixels, format="bgr24")
+                frame.pts, frame.time_base = time, Fraction(1, 10)
+                file.mux(stream.encode(frame))
+        for stream in streams:
+            file.mux(stream.encode())
+    return path
+
+
+def turned(path, degrees):
+    """Changes the display matrix of an .mp4, as a phone that was turned writes it."""
+    cosine, sine = round(np.cos(np.radians(degrees))), round(np.sin(np.radians(degrees)))
+    matrix = [cosine, sine, 0, -sine, cosine, 0, 0, 0, 1 << 14]
+    content = bytearray(path.read_bytes())
+    place = content.index(b"tkhd") + 44
+    content[place : place + 36] = struct.pack(">9i", *(value << 16 for value in matrix))
+    path.write_bytes(content)
+    return path
+
+
+@pytest.fixture
+def without_decoder(monkeypatch):
+    from torchreid_occ.footage import video as module
+
+    monkeypatch.setattr(module, "_stamps", lambda capture: iter(()))
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_pyav_reads_the_frames_that_opencv_reads(tmp_path, degrees, monkeypatch):
+    from torchreid_occ.footage import video as module
+
+    path = turned(encoded(tmp_path / "a.mp4"), degrees)
+    by_opencv = scan_video(path)
+    expected = dict(read_frames(by_opencv))
+    monkeypatch.setattr(module, "_stamps", lambda capture: iter(()))
+    scanned = scan_video(path)
+    assert (by_opencv.reader, scanned.reader) == ("opencv", "pyav")
+    assert scanned.size == by_opencv.size == (SIZE if degrees % 180 == 0 else SIZE[::-1])
+    np.testing.assert_allclose(scanned.times, by_opencv.times, atol=1e-6)
+    frames = dict(read_frames(scanned))
+    assert [*frames] == [*expected] == [*range(1, 13)]
+    for number, frame in frames.items():
+        assert np.abs(frame.astype(int) - expected[number]).mean() < 3
+    late = dict(read_frames(scanned, 11))
+    assert [*late] == [11, 12] and np.array_equal(late[12], frames[12])
+
+
+def test_a_codec_that_nothing_decodes_is_named(tmp_path):
+    """OpenCV opens an animated WebP and decodes no frame, and FFmpeg does not either."""
+    path = tmp_path / "a.webp"
+    frames = [Image.fromarray(image(number)) for number in range(1, 5)]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
+    with pytest.raises(
+        ValueError, match=r"a\.webp.*(its codec, 'webp' \(neither does PyAV\)|no video)"
+    ):
+        scan_video(path)
+
+
+def test_what_to_do_about_a_codec(without_decoder, monkeypatch, tmp_path):
+    from torchreid_occ.footage import pyav
+    from torchreid_occ.footage import video as module
+
+    path = encoded(tmp_path / "a.mkv")
+    monkeypatch.setattr(pyav, "pyav", lambda: None)
+    monkeypatch.setattr(module, "pyav", lambda: None)
+    message = r"no decoder of its codec, '(FMP4|mp4v)' .*torchreid-occ\[footage\]. .*libx264"
+    with pytest.raises(ValueError, match=message):
+        scan_video(path)
+
+
+AV1 = Path("/work/shared/real/odd_videos/av1_video.mkv")
+
+
+@pytest.mark.skipif(not AV1.is_file(), reason="needs a real AV1 video")
+def test_a_real_av1_video():
+    scanned = scan_video(AV1)
+    assert (len(scanned.times), scanned.size) == (125, (640, 360))
+    assert scanned.frame_rate == pytest.approx(25)
+    assert len([*read_frames(scanned, 120)]) == 6
+
+
+@pytest.mark.parametrize("sizes", [((160, 120), (320, 240)), ((320, 240), (160, 120))])
+def test_of_two_streams_the_first_is_read_and_that_is_said(tmp_path, caplog, sizes):
+    path = encoded(tmp_path / "two.mkv", sizes=sizes)
+    with caplog.at_level(logging.WARNING, "torchreid_occ"):
+        assert scan_video(path).size == sizes[0]
+    first, second = (f"{width}x{height} mpeg4" for width, height in sizes)
+    assert f"holds 2 video streams ({first}; {second}): the first is read" in caplog.text
+    _, pixels = next(iter(decoded(path)))
+    assert pixels.shape[1::-1] == sizes[0]
+    caplog.clear()
+    scan_video(encoded(tmp_path / "one.mkv"))
+    assert "streams" not in caplog.text
+
+
+def test_frames_are_found_by_counting_where_the_rate_varies(tmp_path, monkeypatch):
+    path = encoded(tmp_path / "varying.mkv", times=[0, 1, 2, 3, 20, 21, 22, 23, 24, 50, 80, 81])
+    scanned = scan_video(path)
+    expected = np.array([0, 1, 2, 3, 20, 21, 22, 23, 24, 50, 80, 81]) / 10
+    np.testing.assert_allclose(scanned.times, expected, atol=1e-6)
+    for first in (1, 5, 10, 12):
+        for number, frame in read_frames(scanned, first):
+            found = min(range(1, 13), key=lambda n: np.abs(frame.astype(int) - image(n)).mean())
+            assert found == number
+        assert number == 12
+
+
+ADDRESSES = [
+    "rtsp://anna:secret@10.0.0.9:554/stream1",
+    "RTSP://cam/1",
+    "rtmp://cam/1",
+    "http://cam/video.mp4",
+    "https://cam/live.m3u8",
+    "udp://@:1234",
+    "srt://cam:9000",
+]
+
+
+@pytest.mark.parametrize("address", [*ADDRESSES, *map(Path, ADDRESSES)])
+def test_the_address_of_a_stream_is_refused_as_one(address):
+    with pytest.raises(ValueError, match=r"address of a stream \(\w+\).*record it first") as error:
+        scan_video(address)
+    assert "secret" not in str(error.value)
+
+
+def test_a_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="path of a device or a pipe, not of a video file"):
+        scan_video(tmp_path / "pipe")
