@@ -60,10 +60,20 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--video", type=Path, metavar="FILE")
     parser.add_argument(
         "--box", type=float, nargs=4, metavar=("LEFT", "TOP", "WIDTH", "HEIGHT"),
-        help="where the person is in the image, or stays in the video",
+        help="where the person is in the image, stays in the video, or is in one --frame of it",
     )  # fmt: skip
-    parser.add_argument("--tracks", type=Path, metavar="FILE", help="MOTChallenge's format")
+    parser.add_argument(
+        "--tracks", "--detections", type=Path, metavar="FILE",
+        help="MOTChallenge's format; detections, too, to follow the person in the box",
+    )  # fmt: skip
     parser.add_argument("--track", type=int, metavar="ID", help="which of them")
+    parser.add_argument(
+        "--detector", metavar="NAME", help="follows the person in the box, in place of a file"
+    )
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="own weights for the detector")
+    parser.add_argument(
+        "--frame", type=int, metavar="N", help="of the box of a person to follow, from 1 on"
+    )
     parser.add_argument(
         "--frames", type=int, nargs=2, metavar=("FIRST", "LAST"), help="of the video, from 1 on"
     )
@@ -124,6 +134,9 @@ def _query(gallery: "Gallery", arguments: argparse.Namespace) -> None:
         tracks=arguments.tracks,
         track=arguments.track,
         span=arguments.frames,
+        frame=arguments.frame,
+        detector=arguments.detector,
+        weights=arguments.weights,
     )
     extractor = TrackletExtractor(arguments.checkpoint)
     matches = search_for(gallery, extractor, query, arguments.top, arguments.other_than_camera)

@@ -31,6 +31,16 @@ def detector_names() -> list[str]:
     return [HOG, *torchvision.models.list_models(module=detection)]
 
 
+def default_min_score(name: str | None) -> float:
+    """Returns the lowest score of a detection that starts a track, by default.
+
+    Args:
+        name: The detector, whose scores are probabilities, or HOG's distances from a boundary; None
+            for detections of a file.
+    """
+    return 1.5 if name == HOG else 0.7
+
+
 def build_detector(name: str, weights: StrPath | None = None, min_height: float = 0) -> Detector:
     """Builds a detector.
 

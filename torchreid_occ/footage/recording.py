@@ -18,7 +18,7 @@ from torchreid_occ.data.datasets.base import subfolders
 from torchreid_occ.footage.boxes import Boxes, mot_line, read_mot
 from torchreid_occ.footage.crops import write_crops
 from torchreid_occ.footage.detecting import detect
-from torchreid_occ.footage.detectors import HOG, build_detector
+from torchreid_occ.footage.detectors import HOG, build_detector, default_min_score
 from torchreid_occ.footage.image_sequence import find_sequence
 from torchreid_occ.footage.linking import link
 from torchreid_occ.footage.sheet import write_sheet
@@ -72,7 +72,6 @@ class TrackletOptions(NamedTuple):
 
 
 _LOWEST = TrackletOptions(0, min_score=-math.inf, min_height=1, min_length=1, max_gap=0, margin=0)
-_MIN_SCORE, _MIN_SCORE_HOG = 0.7, 1.5  # a probability; a distance from the boundary
 
 
 def add_recording(
@@ -137,8 +136,7 @@ def add_recording(
 
 def _checked(options: TrackletOptions, source: BoxSource) -> TrackletOptions:
     if options.min_score is None:
-        default = _MIN_SCORE_HOG if source.detector == HOG else _MIN_SCORE
-        options = options._replace(min_score=default)
+        options = options._replace(min_score=default_min_score(source.detector))
     for name, lowest in _LOWEST._asdict().items():
         value = getattr(options, name)
         if lowest is not None and not lowest <= value < math.inf:

@@ -1,4 +1,4 @@
-"""Queries of a search: a folder of frames, a crop of an image, or a track or box in a video."""
+"""Queries of a search: a folder of frames, a crop of an image, a track or a box in a video."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,8 +10,10 @@ from torchreid_occ._types import StrPath
 from torchreid_occ.data.frames import Frame, frames_of
 from torchreid_occ.data.images import read_image
 from torchreid_occ.footage.boxes import Boxes, boxes_from_rows, read_mot
+from torchreid_occ.footage.detectors import build_detector, default_min_score
+from torchreid_occ.footage.following import detect_in_span, follow
 from torchreid_occ.footage.tracks import usable
-from torchreid_occ.footage.video import read_frames, scan_video
+from torchreid_occ.footage.video import Video, read_frames, scan_video
 
 
 class SearchQuery(NamedTuple):
@@ -35,23 +37,31 @@ def build_query(
     tracks: StrPath | None = None,
     track: int | None = None,
     span: tuple[int, int] | None = None,
+    frame: int | None = None,
+    detector: str | None = None,
+    weights: StrPath | None = None,
 ) -> SearchQuery:
     """Builds a query from the arguments of one of the functions below.
 
     Args:
         folder: See `folder_query`.
         image: See `image_query`.
-        video: See `track_query` and `box_query`.
+        video: See `track_query`, `box_query` and `follow_query`.
         box: Left, top, width and height of the person in pixels.
-        tracks: See `track_query`.
-        track: Likewise.
+        tracks: See `track_query` and `follow_query`.
+        track: See `track_query`.
         span: First and last frame of the video, counted from 1.
+        frame: See `follow_query`. If None, the box is in the first frame of the span, and a span of
+            one frame bounds nothing.
+        detector: See `follow_query`.
+        weights: Likewise.
 
     Raises:
         ValueError: If these arguments do not belong together.
     """
     arguments: dict[str, object] = {"folder": folder, "image": image, "video": video, "box": box}
-    arguments |= {"tracks": tracks, "track": track, "span": span}
+    arguments |= {"tracks": tracks, "track": track, "span": span, "frame": frame}
+    arguments |= {"detector": detector, "weights": weights}
     given = {name for name, value in arguments.items() if value is not None}
     if folder is not None and given == {"folder"}:
         return folder_query(folder)
@@ -63,9 +73,21 @@ def build_query(
     if video is not None and given == {"video", "box", "span"}:
         assert box is not None and span is not None
         return box_query(video, box, span)
+    follows = given - {"span", "frame"}
+    sources = ({"tracks"}, {"detector"}, {"detector", "weights"})
+    placed = frame is not None or span is not None
+    if video is not None and placed and follows in [{"video", "box"} | one for one in sources]:
+        assert box is not None
+        if frame is None:
+            assert span is not None
+            frame, span = span[0], span if span[0] != span[1] else None
+        return follow_query(
+            video, box, frame, tracks=tracks, detector=detector, weights=weights, span=span
+        )
     raise ValueError(
         "These arguments do not belong together: a folder stands alone, an image may have a box, "
-        "and a video has tracks, a track and optionally a span, or a box and a span."
+        "and a video has tracks, a track and optionally a span, or a box and a span, or a box, the "
+        "frame in which it is, and either a file of boxes (tracks) or a detector."
     )
 
 
@@ -124,7 +146,7 @@ def track_query(
                 f"of which is in {first} to {last}."
             )
         own = inside
-    return SearchQuery(f"{video}, track {track}, {_frames(own)}", _crops(video, own))
+    return SearchQuery(f"{video}, track {track}, {_frames(own)}", _crops(scan_video(video), own))
 
 
 def box_query(video: StrPath, box: Sequence[float], span: tuple[int, int]) -> SearchQuery:
@@ -144,18 +166,62 @@ def box_query(video: StrPath, box: Sequence[float], span: tuple[int, int]) -> Se
     left, top, width, height = box
     corners = left, top, left + width, top + height
     boxes = boxes_from_rows((number, 1, *corners, 1) for number in range(first, last + 1))
-    return SearchQuery(f"{video}, box {_shown(box)}, {_frames(boxes)}", _crops(video, boxes))
+    return SearchQuery(
+        f"{video}, box {_shown(box)}, {_frames(boxes)}", _crops(scan_video(video), boxes)
+    )
 
 
-def _crops(path: StrPath, boxes: Boxes) -> list[npt.NDArray[np.uint8]]:
+def follow_query(
+    video: StrPath,
+    box: Sequence[float],
+    frame: int,
+    *,
+    tracks: StrPath | None = None,
+    detector: str | None = None,
+    weights: StrPath | None = None,
+    span: tuple[int, int] | None = None,
+) -> SearchQuery:
+    """Returns the crops of the person in a box of one frame, followed before and after it.
+
+    Args:
+        video: The video.
+        box: Left, top, width and height of the person in pixels.
+        frame: Number of the frame, from 1.
+        tracks: File of detections, which are linked, or of tracks in MOTChallenge's format.
+        detector: Name of a detector in place of such a file, see `build_detector`.
+        weights: File of weights for the detector.
+        span: First and last frame to take, counted from 1; all if None. The detector runs in these.
+
+    Raises:
+        ValueError: If no box of the frame is near, or the frame is not in the span.
+    """
+    first, last = span or (1, frame)
+    if not 1 <= first <= frame <= last:
+        raise ValueError(f"The box is in frame {frame}, which is not in {first} to {last}.")
+    left, top, width, height = box
+    if tracks is not None:
+        boxes, scanned = read_mot(tracks), scan_video(video)
+    else:
+        assert detector is not None
+        finder = build_detector(detector, weights, min_height=height)
+        scanned = scan_video(video)
+        boxes = detect_in_span(scanned, finder, span)
+    corners = left, top, left + width, top + height
+    own = follow(scanned, boxes, corners, frame, default_min_score(detector))
+    if span is not None:
+        own = own[(own.frame >= first) & (own.frame <= last)]
+    title = f"{video}, box {_shown(box)} of frame {frame}, followed in {_frames(own)}"
+    return SearchQuery(title, _crops(scanned, own))
+
+
+def _crops(video: Video, boxes: Boxes) -> list[npt.NDArray[np.uint8]]:
     """Returns the RGB crops of a track."""
-    video = scan_video(path)
     boxes = usable(boxes, video, min_height=1)
     corners = dict(zip(boxes.frame.tolist(), boxes.corners, strict=True))
     crops = []
     for number, frame in read_frames(video, int(boxes.frame[0])):
         if number in corners:
-            crops.append(_crop(frame[..., ::-1], corners[number], path))
+            crops.append(_crop(frame[..., ::-1], corners[number], video.path))
         if len(crops) == len(boxes):
             break
     return crops

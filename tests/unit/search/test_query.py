@@ -2,8 +2,18 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from small_videos import COLOURS as WALKERS
+from small_videos import FRAMES, corners, mot_lines, write_video
 
-from torchreid_occ.search.query import box_query, folder_query, image_query, track_query
+from torchreid_occ.search import query as module
+from torchreid_occ.search.query import (
+    box_query,
+    build_query,
+    folder_query,
+    follow_query,
+    image_query,
+    track_query,
+)
 
 COLOURS = [(250, 10, 10), (10, 250, 10), (10, 10, 250), (250, 250, 10), (10, 250, 250)]  # RGB
 
@@ -93,3 +103,90 @@ def test_invalid_queries(footage, tmp_path):
         image_query(tmp_path / "a.png", (10, 10, 5, 5))
     with pytest.raises(FileNotFoundError, match=r"there is no folder"):
         folder_query(tmp_path / "missing")
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory):
+    """Two people who walk past each other, their detections and their tracks."""
+    folder = tmp_path_factory.mktemp("walk")
+    write_video(folder / "gate.avi")
+    (folder / "det.txt").write_text("\n".join(mot_lines()))
+    (folder / "tracks.txt").write_text("\n".join(mot_lines({1: 30, 2: 40})))
+    return folder
+
+
+def box_of(person, frame, shift=0):
+    left, top, right, bottom = corners(person, frame)
+    return left + shift, top - shift, right - left, bottom - top
+
+
+def assert_person(query, person, frames):
+    assert len(query.frames) == len(frames)
+    assert query.title.endswith(f"followed in frames {frames[0]} to {frames[-1]}")
+    for crop in query.frames:
+        colour = crop[8:-8, 4:-4].mean((0, 1))[::-1]
+        assert np.abs(colour - WALKERS[person]).max() < 40
+
+
+@pytest.mark.parametrize("person", [1, 2])
+@pytest.mark.parametrize("frame", [2, 15, FRAMES])
+@pytest.mark.parametrize("file", ["det.txt", "tracks.txt"])
+def test_the_person_in_a_box_is_followed_both_ways(walk, person, frame, file):
+    box = box_of(person, frame, shift=3)
+    first = 1 if file == "tracks.txt" else 2  # a track begins with its second detection
+    found = follow_query(walk / "gate.avi", box, frame, tracks=walk / file)
+    assert_person(found, person, [*range(first, FRAMES + 1)])
+    part = build_query(
+        video=walk / "gate.avi", box=box, frame=frame, tracks=walk / file, span=(2, FRAMES)
+    )
+    assert_person(part, person, [*range(2, FRAMES + 1)])
+
+
+def test_the_frame_of_a_box_is_the_first_of_its_span(walk):
+    video, tracks = walk / "gate.avi", walk / "det.txt"
+    found = build_query(video=video, box=box_of(1, 9), tracks=tracks, span=(9, 14))
+    assert_person(found, 1, [*range(9, 15)])
+    found = build_query(video=video, box=box_of(1, 9), tracks=tracks, span=(9, 9))
+    assert_person(found, 1, [*range(2, FRAMES + 1)])
+
+
+def test_the_first_and_a_weak_detection_are_followed_too(walk, tmp_path):
+    found = follow_query(walk / "gate.avi", box_of(1, 1), 1, tracks=walk / "det.txt")
+    assert_person(found, 1, [*range(1, FRAMES + 1)])
+    weak = tmp_path / "weak.txt"
+    weak.write_text("\n".join(mot_lines(score=0.4)))
+    found = follow_query(walk / "gate.avi", box_of(2, 10), 10, tracks=weak)
+    assert_person(found, 2, [*range(10, FRAMES + 1)])
+
+
+def test_a_detector_follows_in_the_span_alone(walk, monkeypatch):
+    seen = []
+
+    def detector(frame):
+        blue = np.flatnonzero(((frame[..., 0] > 200) & (frame[..., 1] < 100)).any(0))
+        seen.append(int(blue[0]))
+        return np.array([[blue[0], 10, blue[0] + 16, 50]]), np.array([1.6])
+
+    built = []
+    monkeypatch.setattr(module, "build_detector", lambda *a, **k: built.append((a, k)) or detector)
+    found = build_query(
+        video=walk / "gate.avi", box=box_of(1, 12), frame=12, detector="hog", span=(8, 20)
+    )
+    assert_person(found, 1, [*range(9, 21)])
+    assert len(seen) == 13 and built == [(("hog", None), {"min_height": 40})]
+
+
+def test_a_box_without_a_person_is_refused(walk):
+    video, tracks = walk / "gate.avi", walk / "det.txt"
+    message = r"No box of frame 4 overlaps .* by 30% .*: 17 10 16 40; 118 70 16 40\."
+    with pytest.raises(ValueError, match=message):
+        follow_query(video, (60, 10, 16, 40), 4, tracks=tracks)
+    with pytest.raises(ValueError, match=r"The frame is 31, but .*gate\.avi has 1 to 30"):
+        follow_query(video, box_of(1, 30), 31, tracks=tracks)
+    with pytest.raises(ValueError, match="box is in frame 4, which is not in 5 to 9"):
+        follow_query(video, box_of(1, 4), 4, tracks=tracks, span=(5, 9))
+    for wrong in ({"tracks": tracks}, {"frame": 4}, {"frame": 4, "tracks": tracks, "track": 1}):
+        with pytest.raises(ValueError, match=r"a file of boxes \(tracks\) or a detector"):
+            build_query(video=video, box=box_of(1, 4), **wrong)
+    with pytest.raises(ValueError, match="do not belong together"):
+        build_query(video=video, box=box_of(1, 4), frame=4, tracks=tracks, detector="hog")
