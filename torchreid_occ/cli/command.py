@@ -17,7 +17,7 @@ NAME = "torchreid-occ"
 # the help, `add_arguments` fills a parser, `run` does the work. Where `parse` is there, it parses.
 GROUPS = {
     "Training and results": (
-        "train", "compare", "demo", "report", "draw", "export",
+        "train", "compare", "test", "demo", "report", "draw", "export",
     ),
     "From footage to an answer": ("tracklets", "annotate", "extract", "search"),
     "Data and weights": ("occwalk", "occlusion", "fetch", "convert", "train-small-detector"),

@@ -54,7 +54,7 @@ def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
     for name in ("sources", "targets", "transforms", "splits"):
         # `-s mars data.height 128`: a list ends where a configuration key begins.
         listed = getattr(parsed, name) or []
-        end = next((i for i, word in enumerate(listed) if _is_key(word)), len(listed))
+        end = next((i for i, word in enumerate(listed) if is_key(word)), len(listed))
         setattr(parsed, name, listed[:end])
         parsed.opts += listed[end:]
     if not parsed.config_file and not parsed.resume:
@@ -64,8 +64,12 @@ def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
     return parsed
 
 
-def _is_key(word: str) -> bool:
-    """Returns whether a word is a configuration key; names of datasets may contain dots, too."""
+def is_key(word: str) -> bool:
+    """Returns whether a word is a configuration key; names of datasets may contain dots, too.
+
+    Args:
+        word: A word of the command line.
+    """
     from torchreid_occ.config.schema import KEYS
 
     section, dot, _ = word.partition(".")

@@ -41,16 +41,31 @@ def load_config(path: StrPath | None = None, overrides: Sequence[str] = ()) -> C
     if path is not None:
         for origin, content in config_contents(path):
             _merge(tree, content, prefix="", origin=origin)
+    for part in override_trees(overrides):
+        _merge(tree, part, prefix="", origin="overrides")
+    return _frozen(tree, origin="overrides" if path is None else str(path))
+
+
+def override_trees(overrides: Sequence[str]) -> list[Tree]:
+    """Returns the pairs of a command line as nested dicts, one each.
+
+    Args:
+        overrides: ``[key, value, key, value, ...]``; values are literals.
+
+    Raises:
+        ValueError: If they are no pairs.
+    """
     if len(overrides) % 2:
         raise ValueError(
             f"Options come in pairs KEY VALUE, but got {len(overrides)} words: {list(overrides)}."
         )
+    trees = []
     for key, text in zip(overrides[::2], overrides[1::2], strict=True):
         value: Any = text if _is_text(key) else _literal(text)
         for part in reversed(key.split(".")):
             value = {part: value}
-        _merge(tree, value, prefix="", origin="overrides")
-    return _frozen(tree, origin="overrides" if path is None else str(path))
+        trees.append(value)
+    return trees
 
 
 def config_of(tree: Mapping[str, Any], origin: str = "saved configuration") -> CfgNode:

@@ -16,6 +16,7 @@ from torchreid_occ.data.samplers import ProcessShare, build_epoch_sampler
 from torchreid_occ.data.supervision import Supervision, supervision_of
 from torchreid_occ.data.supervision_choice import choose_supervision
 from torchreid_occ.data.tracklets import (
+    HeldOut,
     cut_tracklets,
     hold_out_identities,
     join_sources,
@@ -24,6 +25,9 @@ from torchreid_occ.data.tracklets import (
     tracklets_of,
 )
 from torchreid_occ.data.transforms import ClipTransform
+from torchreid_occ.utils.checks import check_choice
+
+PURPOSES = ("train", "test", "test with training tracklets")
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class ClipOptions:
             :func:`~torchreid_occ.data.tracklets.cut_tracklets`.
         val_identities: How many training identities are held out to choose a checkpoint on; None
             leaves the number to :func:`~torchreid_occ.data.tracklets.hold_out_identities`.
+        purpose: What the data are for, one of ``PURPOSES``. For a test alone no sources are read;
+            'test with training tracklets' reads them, for a learned metric.
     """
 
     train_sampling: str = "strided"
@@ -63,6 +69,7 @@ class ClipOptions:
     min_frames: int = 0
     train_cut: int = 0
     val_identities: int | None = 0
+    purpose: str = "train"
 
 
 class ClipDataManager:
@@ -95,7 +102,8 @@ class ClipDataManager:
         options: What torchreid's data managers do not have.
 
     Attributes:
-        train_loader, train_dataset: Batches of training clips, and the tracklets they come from.
+        train_loader, train_dataset: Batches of training clips, and the tracklets they come from;
+            None and none for a test alone.
         test_loader, test_dataset: Per target ``{'query': ..., 'gallery': ...}``.
         val_loader, val_dataset: The same of the held-out identities, or None.
 
@@ -130,9 +138,10 @@ class ClipDataManager:
         options: ClipOptions | None = None,
     ) -> None:
         options = options or ClipOptions()
+        check_choice("purpose", options.purpose, PURPOSES)
         self.sources = _names(sources)
         self.targets = _names(targets) or self.sources
-        if not self.sources:
+        if not self.sources and options.purpose != "test":
             raise ValueError("There is nothing to train on: set data.sources to names of datasets.")
         self.height, self.width = height, width
         self.use_gpu = use_gpu and torch.cuda.is_available()
@@ -142,17 +151,35 @@ class ClipDataManager:
         self._batch_size_test, self._test_clip_len = batch_size_test, options.test_clip_len
         self._workers = workers
 
-        datasets = self._load_datasets(root, split_id, combineall, options.dataset_options)
-        tracklets = {name: tracklets_of(dataset) for name, dataset in datasets.items()}
-        _check_presence(tracklets, self.sources, "train")
-        _check_presence(tracklets, self.targets, "query")
-
-        joined = join_sources([tracklets[name]["train"] for name in self.sources])
-        remaining, held_out = hold_out_identities(
-            joined.tracklets, options.val_identities, options.seed
+        read = self.targets if options.purpose == "test" else self.sources + self.targets
+        datasets = self._load_datasets(
+            root, split_id, combineall, options.dataset_options, [*dict.fromkeys(read)]
         )
+        tracklets = {name: tracklets_of(dataset) for name, dataset in datasets.items()}
+        _check_presence(tracklets, self.targets, "query")
+        self.test_dataset = {
+            name: {subset: tracklets[name][subset] for subset in ("query", "gallery")}
+            for name in self.targets
+        }
+        self.test_loader = {
+            name: {subset: self.loader_of(items) for subset, items in subsets.items()}
+            for name, subsets in self.test_dataset.items()
+        }
+        self.train_dataset: Sequence[Item] = []
+        self.train_loader: DataLoader[dict[str, Any]] | None = None
+        self.val_dataset: Sequence[Item] | None = None
+        self.val_loader: DataLoader[dict[str, Any]] | None = None
+        self._clips: TrainClips | None = None
+        if options.purpose == "test":
+            return
+
+        _check_presence(tracklets, self.sources, "train")
+        joined = join_sources([tracklets[name]["train"] for name in self.sources])
+        remaining, held_out = _split(joined.tracklets, options)
         train = _training_items(remaining, options)
         self.train_dataset = train
+        if options.purpose != "train":
+            return
         self._sampler = build_epoch_sampler(
             train,
             train_sampler,
@@ -176,14 +203,6 @@ class ClipDataManager:
         self.train_loader = self._build_train_loader(batch_size_train)
         self.val_dataset = held_out or None
         self.val_loader = self.loader_of(held_out) if held_out else None
-        self.test_dataset = {
-            name: {subset: tracklets[name][subset] for subset in ("query", "gallery")}
-            for name in self.targets
-        }
-        self.test_loader = {
-            name: {subset: self.loader_of(items) for subset, items in subsets.items()}
-            for name, subsets in self.test_dataset.items()
-        }
 
     @property
     def num_train_pids(self) -> int:
@@ -215,11 +234,12 @@ class ClipDataManager:
         subsets = [self.train_dataset, self.val_dataset or []]
         subsets += chain.from_iterable(pair.values() for pair in self.test_dataset.values())
         files: list[StrPath] = [path for items in subsets for paths, *_ in items for path in paths]
-        if "foreground" in self._clips.fields:
+        if self._clips is not None and "foreground" in self._clips.fields:
+            supervision = self._clips.supervision
             maps = (
-                self._clips.supervision[dsetid].foreground_path(path)
+                supervision[dsetid].foreground_path(path)
                 for paths, *_, dsetid in self.train_dataset
-                if dsetid in self._clips.supervision
+                if dsetid in supervision
                 for path in paths
             )
             files += (path for path in maps if path is not None)
@@ -231,12 +251,13 @@ class ClipDataManager:
         split_id: int,
         combineall: bool,
         options: Mapping[str, Mapping[str, Any]],
+        names: Sequence[str],
     ) -> dict[str, Any]:
         """Builds each dataset once, even if it is both source and target."""
-        names = list(dict.fromkeys(self.sources + self.targets))
-        unused = sorted(options.keys() - set(names))
+        known = list(dict.fromkeys(self.sources + self.targets))
+        unused = sorted(options.keys() - set(known))
         if unused:
-            raise ValueError(f"Options are given for datasets {unused}, but used are {names}.")
+            raise ValueError(f"Options are given for datasets {unused}, but used are {known}.")
         return {
             name: load_dataset(name, root, split_id, combineall, options.get(name))
             for name in names
@@ -257,6 +278,7 @@ class ClipDataManager:
         )
 
     def _build_train_loader(self, batch_size: int) -> DataLoader[dict[str, Any]]:
+        assert self._clips is not None
         share = ProcessShare(self._sampler, batch_size)
         return clip_loader(
             self._clips,
@@ -271,6 +293,16 @@ class ClipDataManager:
         """Builds a loader of every frame of tracklets in test clips."""
         clips = TestClips(tracklets, self._test_clip_len, self.transform_te)
         return every_frame_loader(clips, self._batch_size_test, self._workers, self.use_gpu)
+
+
+def _split(tracklets: Sequence[Item], options: ClipOptions) -> HeldOut:
+    """Holds out identities; a test reads all where there are too few, as it validates nothing."""
+    try:
+        return hold_out_identities(tracklets, options.val_identities, options.seed)
+    except ValueError:
+        if options.purpose == "train":
+            raise
+        return HeldOut(list(tracklets), [])
 
 
 def _training_items(tracklets: Sequence[Item], options: ClipOptions) -> list[Item]:
@@ -289,8 +321,14 @@ def _check_presence(
     tracklets: Mapping[str, Mapping[str, Sequence[Item]]], names: Sequence[str], subset: str
 ) -> None:
     for name in names:
-        if not tracklets[name][subset]:
+        if tracklets[name][subset]:
+            continue
+        if tracklets[name]["query"]:
             raise ValueError(
-                f"{name} has a gallery only and no {subset} set: it can be searched in, but not "
-                "trained or tested on."
+                f"{name} has a query and a gallery set only and no {subset} set: it can be tested "
+                "on, but not trained on."
             )
+        raise ValueError(
+            f"{name} has a gallery only and no {subset} set: it can be searched in, but not "
+            "trained or tested on."
+        )

@@ -1,7 +1,7 @@
 """What a configuration's ``engine`` chooses: how its parts are built and run."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -13,6 +13,7 @@ from yacs.config import CfgNode
 
 from torchreid_occ._torchreid import torchreid
 from torchreid_occ.engine.evaluation import Inference, TargetResult
+from torchreid_occ.metrics import METRIC_LEARNERS
 from torchreid_occ.utils.checkpoint import load_matching_weights, load_parts, load_weights
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.processes import process_count
@@ -42,6 +43,7 @@ class Outcome(NamedTuple):
         seconds: Seconds spent on training and testing.
         training_seconds: Seconds of training alone.
         inference: The extraction of features in the last test.
+        failed: Why targets could not be tested, by target; they are not among the targets.
     """
 
     targets: dict[str, dict[str, TargetResult]]
@@ -50,6 +52,7 @@ class Outcome(NamedTuple):
     seconds: float
     training_seconds: float
     inference: Inference
+    failed: Mapping[str, Exception]
 
 
 class Backend(ABC):
@@ -69,9 +72,21 @@ class Backend(ABC):
     def __init__(self, config: CfgNode) -> None:
         self.config = config
 
+    @property
+    def tests_only(self) -> bool:
+        """Whether the run tests and does not train, so that it needs nothing of training."""
+        return bool(self.config.test.evaluate)
+
+    @property
+    def learns_metric(self) -> bool:
+        """Whether the test fits its distance to the training tracklets."""
+        return self.config.test.dist_metric in METRIC_LEARNERS
+
     @abstractmethod
     def check_parts(self) -> None:
         """Finds mistakes in the names and options of the parts before any data is loaded.
+
+        A run that only tests needs no criterion, so that none is checked.
 
         Raises:
             KeyError: For an unknown model, criterion or option.
@@ -347,4 +362,5 @@ def results_by_target(
     return {
         name: {checkpoint: results[name] for checkpoint, results in checkpoints.items()}
         for name in last
+        if all(name in results for results in checkpoints.values())
     }

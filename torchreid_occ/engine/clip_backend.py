@@ -24,6 +24,7 @@ from torchreid_occ.metrics import METRIC_LEARNERS
 from torchreid_occ.models import MODELS, ClipModel, build_model
 from torchreid_occ.utils.layout import lay_out_channels_last
 from torchreid_occ.utils.logs import printed_lines_logged
+from torchreid_occ.utils.processes import process_count
 
 
 class ClipBackend(Backend):
@@ -48,6 +49,8 @@ class ClipBackend(Backend):
         model, loss = self.config.model, self.config.loss
         check_name("model.name", model.name, MODELS)
         check_model_options(model)
+        if self.tests_only:
+            return
         check_name("loss.name", loss.name, CRITERIA)
         check_options("loss.options", loss.options, CRITERIA[loss.name], ("num_classes",))
         check_metric(self.config.test)
@@ -82,8 +85,14 @@ class ClipBackend(Backend):
                     min_frames=config.sampler.min_frames,
                     train_cut=config.video.train_cut,
                     val_identities=held_out,
+                    purpose=self._purpose(),
                 ),
             )
+
+    def _purpose(self) -> str:
+        if not self.tests_only:
+            return "train"
+        return "test with training tracklets" if self.learns_metric else "test"
 
     def new_model(self, num_classes: int, pretrained: bool | str) -> ClipModel:
         """Builds the model without weights of a checkpoint."""
@@ -99,12 +108,16 @@ class ClipBackend(Backend):
     ) -> ClipEngine:
         """Builds the engine with its criterion around its parts."""
         config, loss = self.config, self.config.loss
-        criterion = build_criterion(loss.name, datamanager.num_train_pids, **plain(loss.options))
+        criterion = None
+        if not self.tests_only:
+            num_pids = datamanager.num_train_pids
+            criterion = build_criterion(loss.name, num_pids, **plain(loss.options))
+            criterion = criterion.cuda() if use_gpu(config) else criterion
         return self._engine(
             datamanager,
             model,
             optimizer,
-            criterion.cuda() if use_gpu(config) else criterion,
+            criterion,
             scheduler,
             seed=config.train.seed,
             use_gpu=config.use_gpu,
@@ -135,6 +148,7 @@ class ClipBackend(Backend):
     def run(self, engine: ClipEngine, save_dir: Path) -> Outcome:
         """Trains from the latest checkpoint in the folder on, and tests."""
         train = self.config.train
+        engine.keeps_going = process_count() == 1  # other ranks would wait for the one that failed
         with printed_lines_logged():
             by_checkpoint = engine.run(
                 **self._run_arguments(save_dir),
@@ -148,6 +162,7 @@ class ClipBackend(Backend):
             seconds=engine.seconds,
             training_seconds=engine.training_seconds,
             inference=engine.inference,
+            failed=engine.failed,
         )
 
 

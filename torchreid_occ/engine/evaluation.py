@@ -1,7 +1,9 @@
 """The test protocol of all engines: torchreid's, with the results of every target kept."""
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypedDict
 
 import numpy as np
@@ -105,12 +107,16 @@ class EvaluationMixin(torchreid.engine.Engine):
         distances: Of the last test, by target, if they were to be kept.
         inference: Of the last test.
         extracted_frames: Number of frames whose features have been extracted so far.
+        keeps_going: Whether a target that fails is noted in `failed`, and the others are tested.
+        failed: The errors of all tests so far, by target.
     """
 
     results: dict[str, TargetResult]
     distances: dict[str, Distances]
     inference = Inference(0, 0.0)
     extracted_frames = 0
+    keeps_going = False
+    failed: Mapping[str, Exception] = MappingProxyType({})
 
     def test(
         self,
@@ -134,8 +140,19 @@ class EvaluationMixin(torchreid.engine.Engine):
         self._keep_distances = keep_distances
         return super().test(dist_metric=dist_metric, **options)
 
+    def _evaluate(self, dataset_name: str, *loaders: Any, **options: Any) -> tuple[float, float]:
+        """Tests a target; torchreid's ``Engine.test`` calls this for each."""
+        try:
+            return self._test_target(dataset_name, *loaders, **options)
+        except Exception as error:
+            if not self.keeps_going:
+                raise
+            logger.error("%s could not be tested: %s", dataset_name, error)
+            self.failed = {**self.failed, dataset_name: error}
+            return math.nan, math.nan
+
     @torch.no_grad()
-    def _evaluate(
+    def _test_target(
         self,
         dataset_name: str,
         query_loader: DataLoader[Any],
@@ -228,7 +245,7 @@ def distance_matrix(
         Result: (Q, G) array.
 
     Raises:
-        ValueError: If a feature is not finite.
+        ValueError: If a feature is not finite, or all are equal and to be re-ranked.
     """
     sets = [query.features, gallery.features]
     if not all(torch.isfinite(features).all() for features in sets):

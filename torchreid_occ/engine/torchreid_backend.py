@@ -72,6 +72,8 @@ class TorchreidBackend(Backend):
             raise ValueError(
                 f"model.options are {plain(model.options)}, but {model.name} takes none."
             )
+        if self.tests_only:
+            return
         check_name("loss.name", loss.name, TORCHREID_ENGINES)
         set_elsewhere = (
             *("datamanager", "model", "optimizer", "scheduler", "use_gpu", "pooling_method"),
@@ -80,9 +82,16 @@ class TorchreidBackend(Backend):
 
     def build_datamanager(self) -> Any:
         """Builds torchreid's ``VideoDataManager``."""
+        arguments = self._data_arguments()
+        if self.tests_only:  # it builds a loader of training clips in any case
+            arguments |= {
+                "sources": arguments["targets"],
+                "train_sampler": "SequentialSampler",
+                "combineall": False,
+            }
         with printed_lines_logged():
             return torchreid.data.VideoDataManager(
-                **self._data_arguments(), sample_method=self.config.video.sample_method
+                **arguments, sample_method=self.config.video.sample_method
             )
 
     def new_model(self, num_classes: int, pretrained: bool | str) -> nn.Module:
@@ -137,14 +146,17 @@ class TorchreidBackend(Backend):
             metadata: Not used: torchreid's checkpoints carry none.
         """
         loss = self.config.loss
-        return TORCHREID_ENGINES[loss.name](
+        name, options = loss.name, plain(loss.options)
+        if self.tests_only:
+            name, options = "softmax", {}
+        return TORCHREID_ENGINES[name](
             datamanager,
             model,
             optimizer,
             scheduler=scheduler,
             use_gpu=self.config.use_gpu,
             pooling_method=self.config.video.pooling_method,
-            **plain(loss.options),
+            **options,
         )
 
     def verify(self, datamanager: Any) -> None:
@@ -168,6 +180,7 @@ class TorchreidBackend(Backend):
     def run(self, engine: Any, save_dir: Path) -> Outcome:
         """Trains from the start and tests."""
         start = time.perf_counter()
+        engine.keeps_going = True
         with printed_lines_logged():
             engine.run(**self._run_arguments(save_dir))
         return Outcome(
@@ -177,6 +190,7 @@ class TorchreidBackend(Backend):
             seconds=time.perf_counter() - start,
             training_seconds=engine.training_seconds,
             inference=engine.inference,
+            failed=engine.failed,
         )
 
     def _torchreid_model(self, num_classes: int, pretrained: bool) -> nn.Module:

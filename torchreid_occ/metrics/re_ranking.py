@@ -43,6 +43,10 @@ def re_rank(
 
     Shape:
         distances(rows): (len(rows), num_items); result: (num_queries, num_items - num_queries).
+
+    Raises:
+        ValueError: If an item is at distance 0 from all others, as after a collapse of the
+            features, or distances are too large to be squared.
     """
     blocks = [slice(i, min(i + block, num_items)) for i in range(0, num_items, block)]
     neighbours = np.concatenate(
@@ -73,8 +77,21 @@ def _nearest(distances: Floats, number: int) -> Indices:
 
 def _scaled(distances: Floats) -> npt.NDArray[np.float32]:
     """Squares distances and divides each row by its largest square."""
-    squares = np.square(distances, dtype=np.float32)
-    return squares / squares.max(1, keepdims=True)
+    with np.errstate(over="ignore"):
+        squares = np.square(distances, dtype=np.float32)
+    largest = squares.max(1, keepdims=True)
+    if not largest.all():
+        raise ValueError(
+            "An item is at distance 0 from all others, so nothing can be re-ranked: the features "
+            "are finite, but have collapsed to one point, as an untrained or badly trained model's "
+            "do. Set test.rerank False to test without."
+        )
+    if np.isinf(largest).any() and np.isfinite(distances).all():
+        raise ValueError(
+            f"Distances up to {np.abs(distances).max():g} are too large to be squared, so nothing "
+            "can be re-ranked: set test.normalize_feature True, or test.dist_metric cosine."
+        )
+    return squares / largest
 
 
 def _encoding(

@@ -152,6 +152,8 @@ def finished_run(config: CfgNode) -> dict[str, Any] | None:
     if not (save_dir / RESULTS).exists():
         return None
     done = read_results(save_dir)
+    if done.get("failed"):  # a target is to be tested again
+        return None
     same_length = done["config"]["train"]["max_epoch"] == config.train.max_epoch
     same = not _changes(config_of(done["config"], str(save_dir / RESULTS)), config)
     return done if same and same_length else None

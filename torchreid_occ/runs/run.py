@@ -1,6 +1,7 @@
 """Runs one configuration: trains, tests, and writes results with what they can be traced by."""
 
 import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from torchreid_occ.config import plain
 from torchreid_occ.engine.backend import Backend, BuiltModel, use_gpu
 from torchreid_occ.runs.builders import backend_of
 from torchreid_occ.runs.folder import check_save_dir, write_config, write_results
+from torchreid_occ.runs.readiness import check_files, check_test
 from torchreid_occ.utils.checkpoint import latest_checkpoint, load_checkpoint
 from torchreid_occ.utils.complexity import count_gmacs, count_parameters, seconds_per_clip
 from torchreid_occ.utils.environment import hardware, versions
@@ -39,6 +41,8 @@ class Cost(NamedTuple):
     estimated_training_seconds: int
 
     def __str__(self) -> str:
+        if not self.iterations:
+            return f"{self.parameters:,} parameters, {self.gmacs_per_clip:.2f} GMACs a clip."
         duration = datetime.timedelta(seconds=self.estimated_training_seconds)
         return (
             f"{self.parameters:,} parameters, {self.gmacs_per_clip:.2f} GMACs a clip, "
@@ -66,10 +70,12 @@ def run_experiment(
     Raises:
         FileExistsError: If ``data.save_dir`` holds a run that is not to be continued.
         ValueError: If the run to be continued was started with another configuration, or the
-            engine cannot continue a run or train in several processes.
+            engine cannot continue a run or train in several processes, or a target can't be
+            tested. If one fails in the test, ``results.json`` is written with the others first.
     """
     backend = backend_of(config) if backend is None else backend
     backend.check_parts()
+    check_files(config)
     _check_engine(config, backend, resume)
     check_save_dir(config, resume)
     save_dir = Path(config.data.save_dir)
@@ -79,19 +85,22 @@ def run_experiment(
             write_config(config)
         torchreid.utils.set_random_seed(config.train.seed)
         datamanager = backend.build_datamanager()
+        check_test(config, datamanager)
         backend.verify(datamanager)
         resumed = latest_checkpoint(save_dir) if resume else None
-        model, pretrained = _build_model(backend, datamanager.num_train_pids, resumed)
+        num_classes = _num_classes(config, datamanager)
+        model, pretrained = _build_model(backend, num_classes, resumed)
         cost = _cost(backend, datamanager, model.cuda() if use_gpu(config) else model)
         _announce(cost, demo)
         metadata = {
             "config": plain(config),
-            "num_classes": datamanager.num_train_pids,
+            "num_classes": num_classes,
             "pretrained": pretrained,
         }
         done = backend.run(backend.build_engine(datamanager, model, metadata), save_dir)
         results = {
             "targets": done.targets,
+            **_failures(done.failed),
             "epochs": done.epochs,
             "selected_epoch": done.selected_epoch,
             "pretrained": pretrained,
@@ -111,6 +120,8 @@ def run_experiment(
         if is_first_process():
             logger.info("Results are in %s.", write_results(save_dir, results))
         wait_for_all()
+        for error in done.failed.values():
+            raise error
     return results
 
 
@@ -124,8 +135,28 @@ def describe(config: CfgNode) -> str:
     backend.check_parts()
     datamanager = backend.build_datamanager()
     # Weights change no cost, but would have to be downloaded.
-    model, _ = backend.build_model(datamanager.num_train_pids, False)
+    model, _ = backend.build_model(_num_classes(config, datamanager), False)
     return f"{config.dump()}\n{_cost(backend, datamanager, model)}"
+
+
+def _num_classes(config: CfgNode, datamanager: Any) -> int:
+    """Returns the number of training identities; a test alone takes that of its checkpoint."""
+    if datamanager.num_train_pids or not config.model.load_weights:
+        return max(1, int(datamanager.num_train_pids))
+    content = load_checkpoint(config.model.load_weights)
+    known = content.get("num_classes") if isinstance(content, dict) else None
+    return known if isinstance(known, int) else 1
+
+
+def _failures(failed: Mapping[str, Exception]) -> dict[str, dict[str, str]]:
+    """Returns what results.json says of targets that could not be tested; nothing of others."""
+    return {"failed": {name: _reason(error) for name, error in failed.items()}} if failed else {}
+
+
+def _reason(error: Exception) -> str:
+    """Returns the message of an error; of one in a worker process, the last line of its trace."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
 
 
 def _build_model(backend: Backend, num_classes: int, resumed: Path | None) -> BuiltModel:
@@ -151,7 +182,9 @@ def _cost(backend: Backend, datamanager: Any, model: nn.Module) -> Cost:
     data, train = backend.config.data, backend.config.train
     clips = torch.zeros(1, backend.config.video.seq_len, 3, data.height, data.width)
     clip = backend.model_input(clips).to(next(model.parameters()).device)
-    iterations = train.max_iter or len(datamanager.train_loader) * train.max_epoch
+    iterations = 0
+    if not backend.tests_only:
+        iterations = train.max_iter or len(datamanager.train_loader) * train.max_epoch
     seconds = seconds_per_clip(model, clip) * train.batch_size * iterations
     return Cost(
         parameters=count_parameters(model),

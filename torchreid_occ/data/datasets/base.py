@@ -133,7 +133,8 @@ class DatasetReader(torchreid.data.datasets.dataset.Dataset):
 
     dataset_dir: Path = Path()  # below root
     required: tuple[str, ...] = ()  # files and folders below dataset_dir
-    may_be_gallery = False  # whether a gallery alone is enough, to search in
+    # Whether query and gallery are enough, to test on, or a gallery alone, to search in.
+    may_lack_train = False
     num_splits = 1
     paper_statistics: Statistics | None = None  # the published ones
     train: list[Any]
@@ -178,7 +179,7 @@ class DatasetReader(torchreid.data.datasets.dataset.Dataset):
     def _check_subsets(self, subsets: Mapping[str, Sequence[Listed]]) -> None:
         name = type(self).__name__
         empty = [subset for subset, items in subsets.items() if not items]
-        if empty and not (self.may_be_gallery and empty == ["train", "query"]):
+        if empty and not (self.may_lack_train and empty in (["train"], ["train", "query"])):
             raise ValueError(f"{name} in {self.dataset_dir}: the {empty[0]} set has no items.")
         differences = [
             f"{subset} has {found} (published: {published})"

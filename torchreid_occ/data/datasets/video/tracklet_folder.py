@@ -48,11 +48,11 @@ class TrackletFolder(TrackletDataset):
     where ``path`` is relative to the CSV, ``split`` is train, query or gallery, and ``tracklet``
     tells the tracklets of one person in one camera apart; without it they are one.
 
-    A gallery alone, as torchreid-occ tracklets makes of a video, can be searched in, but not
-    trained or tested on.
+    Query and gallery without train can be tested on. A gallery alone, as torchreid-occ tracklets
+    makes of a video, can be searched in, but not trained or tested on.
     """
 
-    may_be_gallery = True
+    may_lack_train = True
 
     def __init__(self, root: StrPath = "", split_id: int = 0, **kwargs: Any) -> None:
         if (Path(root).expanduser() / "tracklet_folder").is_dir():
@@ -63,7 +63,7 @@ class TrackletFolder(TrackletDataset):
             self.required = ("tracklets.csv",)
         else:
             present = tuple(subset for subset in SUBSETS if (folder / subset).is_dir())
-            self.required = present if present == ("gallery",) else SUBSETS
+            self.required = present if present in (("gallery",), SUBSETS[1:]) else SUBSETS
         super().__init__(root, split_id, **kwargs)
 
     def read(self, split_id: int) -> Subsets:
@@ -127,7 +127,8 @@ def _read_csv(path: Path) -> dict[str, list[NamedTracklet]]:
     subsets: dict[str, list[NamedTracklet]] = {subset: [] for subset in SUBSETS}
     for (subset, person, camid, _), frames in tracklets.items():
         subsets[subset].append((tuple(frames), person, camid))
-    if absent := [subset for subset, items in subsets.items() if not items]:
+    absent = [subset for subset, items in subsets.items() if not items]
+    if absent not in ([], ["train"]):
         raise ValueError(f"{path} has no frames whose split is {' or '.join(absent)}.")
     return subsets
 
