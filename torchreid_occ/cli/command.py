@@ -21,7 +21,7 @@ GROUPS = {
     ),
     "From footage to an answer": ("tracklets", "annotate", "extract", "search"),
     "Data and weights": ("occwalk", "occlusion", "fetch", "convert", "train-small-detector"),
-    "Studies": ("diagnose", "measure-completion"),
+    "Studies": ("diagnose", "measure-completion", "recipes"),
     "This machine, and torchreid's tree": ("doctor", "build-ops", "upstream"),
 }  # fmt: skip
 COMMANDS = tuple(name for names in GROUPS.values() for name in names)

@@ -63,6 +63,7 @@ KEYS = {
     "model.start_from": Key(
         "", "checkpoint of another model, some of whose weights are taken", only_for="clip"
     ),
+    # Paper silent [T8]: "the learned parameters" are those of Convs and ST2N, not of classifiers.
     "model.start_parts": Key(
         [],
         "beginnings of the names of the weights that model.start_from takes, all of which must "
@@ -127,6 +128,7 @@ KEYS = {
         choices=("consecutive", "strided", "random", "evenly"),
         only_for="clip",
     ),
+    # Paper silent [V17]: VRSTC prints no stride; 8 is that of the authors' later RFCnet.
     "video.stride": Key(8, "distance of frames in a strided clip", minimum=1, only_for="clip"),
     # Paper silent [R22]: printed training times fit epochs of cut tracklets, see docs/fidelity.md.
     "video.train_cut": Key(
@@ -244,6 +246,7 @@ KEYS = {
     "test.evaluate": Key(False, "test only"),
     "test.eval_freq": Key(10, "epochs between validations; -1 validates at the end only"),
     "test.start_eval": Key(0, "epochs before the first validation"),
+    # Paper silent [D13]: RFCnet holds identities out to tune weights; rows train on all.
     "test.select": Key(
         "val",
         "'val' selects the best mAP on held-out training identities; 'last' holds none out",
