@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torchreid_occ._types import StrPath
 
-_HEAD = 4096  # bytes from which a file is recognised
+_HEAD_BYTES = 4096  # bytes from which a file is recognised
 # The first bytes of files, and what they are.
 _SIGNATURES = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file, such as Keras writes"),
@@ -38,7 +38,7 @@ def is_web_page(head: bytes) -> bool:
     """
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if start.startswith((b"<!--", b"<?xml")):
-        return _PAGE.search(start[:_HEAD]) is not None
+        return _PAGE.search(start[:_HEAD_BYTES]) is not None
     return _PAGE.match(start) is not None
 
 
@@ -50,7 +50,7 @@ def other_kind(path: StrPath) -> str | None:
     """
     path = Path(path)
     with path.open("rb") as file:
-        head = file.read(_HEAD)
+        head = file.read(_HEAD_BYTES)
     if not head:
         return "an empty file"
     if is_web_page(head):
@@ -81,7 +81,7 @@ def text_kind(path: StrPath) -> str | None:
     """
     path = Path(path)
     with path.open("rb") as file:
-        head = file.read(_HEAD)
+        head = file.read(_HEAD_BYTES)
     if is_web_page(head):
         return "a web page (HTML)"
     return _kind_of_text(path, head) if head else None
@@ -131,7 +131,9 @@ def _kind_of_text(path: Path, head: bytes) -> str | None:
     try:
         text = head.decode("utf-8")
     except UnicodeDecodeError as error:
-        if len(head) < _HEAD or error.start < _HEAD - 4:  # the head may end within a character
+        if (
+            len(head) < _HEAD_BYTES or error.start < _HEAD_BYTES - 4
+        ):  # the head may end within a character
             return None
         text = head[: error.start].decode("utf-8")
     if any(not letter.isprintable() and letter not in "\r\n\t\f\ufeff" for letter in text):

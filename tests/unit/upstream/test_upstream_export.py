@@ -13,8 +13,8 @@ from torchreid_occ.upstream import Tree, export, find_part, write
 
 EXPORTED = [
     *("baseline", "qan", "rfcnet", "rru_stim", "trl_st2n", "vrstc"),
-    *("dukemtmcvidreid", "ilidsvid", "mars", "occluded_dukemtmcreid", "occluded_dukemtmcvidreid"),
-    *("prid2011", "sduvid", "tracklet_folder"),
+    *("dukemtmcvidreid", "ilidsvid", "lsvid", "mars", "msmt17", "occluded_dukemtmcreid"),
+    *("occluded_dukemtmcvidreid", "prid2011", "sduvid", "tracklet_folder", "xmars"),
 ]
 
 
