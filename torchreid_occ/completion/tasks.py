@@ -36,8 +36,10 @@ from torchreid_occ.data.images import read_image
 from torchreid_occ.data.supervision import supervision_of
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.engine.backend import use_gpu
+from torchreid_occ.engine.base import KEPT
 from torchreid_occ.runs.builders import build_test_transform, load_trained_model
 from torchreid_occ.runs.folder import check_save_dir, write_config, write_results
+from torchreid_occ.runs.readiness import check_files
 from torchreid_occ.utils.complexity import count_parameters
 from torchreid_occ.utils.environment import hardware, versions
 from torchreid_occ.utils.files import file_hash, replacing
@@ -142,6 +144,7 @@ def train_completion(config: CfgNode, resume: bool = False) -> dict[str, Any]:
             train.max_epoch,
             max_iter=train.max_iter,
             checkpoint_freq=train.checkpoint_freq,
+            keep_last=KEPT,
             print_freq=train.print_freq,
             eval_freq=-1,
         )
@@ -198,6 +201,7 @@ def _run(config: CfgNode, resume: bool, needed: str) -> Iterator[dict[str, Any]]
     """
     if not config.completion[needed]:
         raise ValueError(f"task {config.task!r} reads completion.{needed}, which is not set.")
+    check_files(config)
     check_save_dir(config, resume)
     if len(config.data.sources) != 1:
         raise ValueError(

@@ -179,7 +179,12 @@ KEYS = {
         only_for="clip",
     ),
     "train.print_freq": Key(20, "batches between lines of the log", minimum=1),
-    "train.checkpoint_freq": Key(10, "epochs between checkpoints", minimum=1, only_for="clip"),
+    "train.checkpoint_freq": Key(
+        0,
+        "epochs between checkpoints that stay, beside those of the last two epochs and the best",
+        minimum=0,
+        only_for="clip",
+    ),
     "train.seed": Key(1, "seed of the run", minimum=0),
     # Optimisers.
     "sgd.momentum": Key(0.9, "momentum"),

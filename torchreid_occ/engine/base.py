@@ -16,6 +16,7 @@ from torchreid_occ._torchreid import torchreid
 from torchreid_occ._types import Batch, StrPath
 from torchreid_occ.engine.precision import Precision
 from torchreid_occ.utils.checkpoint import (
+    checkpoint_epochs,
     checkpoint_path,
     latest_checkpoint,
     load_checkpoint,
@@ -28,6 +29,8 @@ from torchreid_occ.utils.memory import keep_freed_memory
 from torchreid_occ.utils.processes import is_first_process, wait_for_all
 from torchreid_occ.utils.progress import progress
 from torchreid_occ.utils.randomness import seed_everything
+
+KEPT = 2  # last checkpoints that a run keeps, so that one is whole while the next is written
 
 
 class TrainingData(Protocol):
@@ -124,6 +127,7 @@ class CheckpointedEngine(torchreid.engine.Engine):
         eval_freq: int = 10,
         start_eval: int = 0,
         test_only: bool = False,
+        keep_last: int = 0,
         **test_options: Any,
     ) -> dict[str, dict[str, Any]]:
         """Trains up to ``max_epoch``, from the latest checkpoint in ``save_dir`` on, and tests.
@@ -133,13 +137,16 @@ class CheckpointedEngine(torchreid.engine.Engine):
             max_epoch: Epochs in total.
             max_iter: Where not 0, steps in total instead; the last epoch ends with the last step,
                 and schedulers count steps.
-            checkpoint_freq: Epochs between checkpoints; the last epoch always has one.
+            checkpoint_freq: Epochs between checkpoints that stay, 0 for none; the last epoch always
+                has one.
             print_freq: Batches between lines of the log.
             fixbase_epoch: First epochs in which only ``open_layers`` train.
             open_layers: Names of the layers that train in these epochs.
             eval_freq: Epochs between validations; the last epoch always has one, at -1 alone.
             start_eval: Epochs before the first validation.
             test_only: Test the weights as they are.
+            keep_last: Where not 0, every epoch has a checkpoint, of which so many of the last and
+                the best stay, beside those of ``checkpoint_freq``.
             **test_options: Arguments of torchreid's ``Engine.test``.
 
         Returns:
@@ -166,8 +173,11 @@ class CheckpointedEngine(torchreid.engine.Engine):
             done, last = self.epoch + 1, self._has_finished()
             due = eval_freq > 0 and done % eval_freq == 0 and done >= start_eval
             improved = (due or last) and self._select(done)
-            if improved or done % checkpoint_freq == 0 or last:
+            stays = checkpoint_freq > 0 and done % checkpoint_freq == 0
+            if improved or stays or last or keep_last:
                 self._save(done)
+            if keep_last and is_first_process():
+                self._remove_checkpoints(done, checkpoint_freq, keep_last)
         results = {"last": self._tested(test_options)}
         if self.writer is not None:
             self.writer.close()
@@ -313,6 +323,13 @@ class CheckpointedEngine(torchreid.engine.Engine):
         if is_first_process():
             save_checkpoint(self.state(), checkpoint_path(self.save_dir, epoch))
         wait_for_all()
+
+    def _remove_checkpoints(self, done: int, checkpoint_freq: int, keep_last: int) -> None:
+        """Removes the checkpoints of earlier epochs that are not to stay."""
+        for epoch in checkpoint_epochs(self.save_dir):
+            stays = checkpoint_freq > 0 and epoch % checkpoint_freq == 0
+            if epoch <= done - keep_last and epoch != self.best["epoch"] and not stays:
+                checkpoint_path(self.save_dir, epoch).unlink(missing_ok=True)
 
     def _has_finished(self) -> bool:
         """Whether the epochs done so far, or the steps, are all."""

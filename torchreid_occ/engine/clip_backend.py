@@ -18,6 +18,7 @@ from torchreid_occ.engine.backend import (
     results_by_target,
     use_gpu,
 )
+from torchreid_occ.engine.base import KEPT
 from torchreid_occ.engine.clip import ClipEngine
 from torchreid_occ.losses import CRITERIA, build_criterion
 from torchreid_occ.metrics import METRIC_LEARNERS
@@ -154,6 +155,7 @@ class ClipBackend(Backend):
                 **self._run_arguments(save_dir),
                 max_iter=train.max_iter,
                 checkpoint_freq=train.checkpoint_freq,
+                keep_last=KEPT,
             )
         return Outcome(
             targets=results_by_target(by_checkpoint),

@@ -33,13 +33,19 @@ def latest_checkpoint(save_dir: StrPath) -> Path | None:
     Args:
         save_dir: Folder of the run.
     """
-    pattern = re.compile(re.escape(_NAME.format("")) + r"(\d+)")
-    found = {}
-    for file in (Path(save_dir) / "model").glob("*"):
-        match = pattern.fullmatch(file.name)
-        if match:
-            found[int(match.group(1))] = file
-    return found[max(found)] if found else None
+    epochs = checkpoint_epochs(save_dir)
+    return checkpoint_path(save_dir, epochs[-1]) if epochs else None
+
+
+def checkpoint_epochs(save_dir: StrPath) -> list[int]:
+    """Returns the epochs whose checkpoints a run has, in ascending order.
+
+    Args:
+        save_dir: Folder of the run.
+    """
+    names = (file.name for file in (Path(save_dir) / "model").glob("*"))
+    matches = (re.fullmatch(re.escape(_NAME.format("")) + r"(\d+)", name) for name in names)
+    return sorted(int(match.group(1)) for match in matches if match)
 
 
 def save_checkpoint(state: object, path: StrPath) -> None:

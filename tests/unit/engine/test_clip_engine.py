@@ -8,7 +8,12 @@ from small_engine import Criterion, FrameMean, Manager, engine
 from torch import nn
 
 from torchreid_occ.engine import ClipEngine
-from torchreid_occ.utils.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
+from torchreid_occ.utils.checkpoint import (
+    checkpoint_epochs,
+    checkpoint_path,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 
 def weights(built):
@@ -27,6 +32,34 @@ def test_checkpoints_hold_plain_values_and_follow_their_frequency(tmp_path):
         state["state_dict"]["classifier.weight"],
         state["models"]["model"]["state_dict"]["classifier.weight"],
     )
+
+
+def test_every_epoch_has_a_checkpoint_and_the_last_two_and_the_best_stay(tmp_path):
+    built = engine(validations=[0.2, 0.6, 0.1, 0.3, 0.5])
+    options = {"checkpoint_freq": 0, "eval_freq": 1, "keep_last": 2}
+    built.run(tmp_path, max_epoch=5, **options)
+    saved = sorted(path.name for path in (tmp_path / "model").iterdir())
+    assert saved == ["model.pth.tar-2", "model.pth.tar-4", "model.pth.tar-5"]
+    kept = engine(validations=[0.1] * 7)
+    kept.run(tmp_path / "kept", max_epoch=7, checkpoint_freq=3, eval_freq=1, keep_last=2)
+    assert checkpoint_epochs(tmp_path / "kept") == [1, 3, 6, 7]
+
+
+@pytest.mark.parametrize("killed_in", [2, 4])
+def test_a_killed_run_is_resumed_an_epoch_back_at_most(tmp_path, killed_in):
+    options = {"max_epoch": 5, "checkpoint_freq": 0, "keep_last": 2}
+    whole = engine()
+    whole.run(tmp_path / "whole", **options)
+    killed = engine()
+    draw = killed.datamanager.set_epoch
+    killed.datamanager.set_epoch = lambda epoch: draw(epoch // (epoch + 1 != killed_in))
+    with pytest.raises(ZeroDivisionError):
+        killed.run(tmp_path / "killed", **options)
+    assert checkpoint_epochs(tmp_path / "killed")[-1] == killed_in - 1
+    continued = engine()
+    continued.run(tmp_path / "killed", **options)
+    assert torch.equal(weights(continued), weights(whole))
+    assert checkpoint_epochs(tmp_path / "killed") == [4, 5]
 
 
 @pytest.mark.parametrize("stop", [2, 3])
