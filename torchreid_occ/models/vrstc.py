@@ -13,7 +13,7 @@ from torchreid_occ.models.clip_model import ClipOutput
 from torchreid_occ.models.layers.non_local import NonLocal
 from torchreid_occ.utils.checks import check_choice
 
-PIXELS = 64 * 256 * 128  # of the frames that are processed at a time
+FRAME_PIXELS = 64 * 256 * 128  # of the frames that are processed at a time
 STAGES = (2, 3)  # res3 and res4
 # Paper silent [V8]: only the numbers of blocks are printed.
 FIRST = {"odd": 1, "even": 0}
@@ -50,7 +50,7 @@ class VRSTC(Baseline):
         num_frames = clip.shape[1]
         if self.training or torch.is_grad_enabled() or torch.compiler.is_compiling():
             return self._forward_parts([clip.flatten(0, 1)], num_frames)
-        few = max(1, PIXELS // (clip.shape[3] * clip.shape[4]))
+        few = max(1, FRAME_PIXELS // (clip.shape[3] * clip.shape[4]))
         outputs = [
             self._forward_parts([*some.flatten(0, 1).split(few)], num_frames)
             for some in clip.split(max(1, few // num_frames))

@@ -78,7 +78,7 @@ def test_a_clip_read_in_parts_gives_the_same_feature(monkeypatch):
     with torch.inference_mode():
         expected = model(clips)
         for frames, lengths in ((4, 3 * [4, 4, 2]), (20, [20, 10])):
-            monkeypatch.setattr(vrstc, "PIXELS", frames * 32 * 16)
+            monkeypatch.setattr(vrstc, "FRAME_PIXELS", frames * 32 * 16)
             seen.clear()
             torch.testing.assert_close(model(clips), expected)
             assert [len(maps) for maps in seen] == lengths
