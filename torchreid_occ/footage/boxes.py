@@ -1,7 +1,7 @@
 """Boxes of people in the frames of a video, and MOTChallenge's text format for them."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -96,12 +96,7 @@ def read_mot(path: StrPath) -> Boxes:
         raise ValueError(f"{path} is not UTF-8 text: {error}.") from error
     if not table.rows:
         raise ValueError(f"{path} holds no boxes; expected lines of {EXPECTED}.")
-    values = np.array(
-        [
-            _parse_row(f"{path}, line {number}", row, table.columns)
-            for number, row in zip(table.lines, table.rows, strict=True)
-        ]
-    )
+    values = _parsed(path, table)
     people = _people(path, table, values)
     rows = values[people]
     _check_unique(path, rows, np.array(table.lines)[people])
@@ -122,25 +117,41 @@ def mot_line(frame: int, corners: Iterable[float], score: float, track: int = UN
     return f"{frame},{track},{left:.2f},{top:.2f},{size},{score:.4f},-1,-1,-1\n"
 
 
-def _parse_row(where: str, row: Sequence[str], columns: Mapping[str, int]) -> tuple[float, ...]:
-    """Returns a row for `boxes_from_rows`."""
+def _parsed(path: Path, table: MotTable) -> npt.NDArray[np.float64]:
+    """Returns the rows for `boxes_from_rows`, in the order of the file."""
 
-    def value(name: str, whole: bool = False) -> float:
-        return _number(where, name, row[columns[name]], whole)
+    def values(name: str, whole: bool = False) -> npt.NDArray[np.float64]:
+        texts = [row[table.columns[name]] for row in table.rows]
+        numbers = np.array([_as_float(text) for text in texts])
+        wrong = ~(np.abs(numbers) < _MAX_NUMBER)
+        wrong |= whole & (numbers != np.floor(numbers))
+        if wrong.any():
+            kind = "whole number" if whole else "number"
+            place = int(wrong.argmax())
+            raise ValueError(
+                f"{path}, line {table.lines[place]}: the {name} is {shown(texts[place])}, but "
+                f"expected a {kind}."
+            )
+        return numbers
 
-    frame = value("frame", whole=True)
-    track = value("id", whole=True) if "id" in columns else UNLINKED
-    left, top = value("left"), value("top")
-    right = left + value("width") if "width" in columns else value("right")
-    bottom = top + value("height") if "height" in columns else value("bottom")
-    score = value("score") if "score" in columns else 1.0
-    if frame < 1:
-        raise ValueError(f"{where}: the frame is {frame:g}, but frames count from 1.")
-    if track < UNLINKED:
-        raise ValueError(
-            f"{where}: the id is {track:g}, but expected -1 (a detection) or the id of a track."
-        )
-    return frame, track, left, top, right, bottom, score
+    columns, ones = table.columns, np.ones(len(table.rows))
+    frame = values("frame", whole=True)
+    track = values("id", whole=True) if "id" in columns else UNLINKED * ones
+    left, top = values("left"), values("top")
+    right = left + values("width") if "width" in columns else values("right")
+    bottom = top + values("height") if "height" in columns else values("bottom")
+    score = values("score") if "score" in columns else ones
+    for name, numbers, lowest, expected in (
+        ("frame", frame, 1, "frames count from 1"),
+        ("id", track, UNLINKED, "expected -1 (a detection) or the id of a track"),
+    ):
+        if (numbers < lowest).any():
+            place = int((numbers < lowest).argmax())
+            raise ValueError(
+                f"{path}, line {table.lines[place]}: the {name} is {numbers[place]:g}, but "
+                f"{expected}."
+            )
+    return np.stack([frame, track, left, top, right, bottom, score], axis=1)
 
 
 def _people(path: Path, table: MotTable, values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
@@ -184,7 +195,7 @@ def _of_other_classes(path: Path, table: MotTable, flags: bool) -> npt.NDArray[n
     nothing = np.zeros(len(table.rows), np.bool_)
     if "class" not in table.columns:
         return nothing
-    texts = [_text(row, table.columns["class"]).lower() for row in table.rows]
+    texts = [_text(row, table.columns["class"]).strip().lower() for row in table.rows]
     classes = np.array([_as_float(text) for text in texts])
     if table.named and np.isnan(classes).all():
         return ~np.isin(texts, _PEOPLE)
@@ -214,6 +225,9 @@ def _as_float(text: str) -> float:
 
 def _check_unique(path: Path, rows: npt.NDArray[np.float64], lines: npt.NDArray[np.int64]) -> None:
     """Raises ValueError if a track has two boxes in a frame."""
+    linked = rows[rows[:, 1] != UNLINKED, :2]
+    if len(np.unique(linked, axis=0)) == len(linked):
+        return
     seen: dict[tuple[float, float], int] = {}
     for (frame, track), line in zip(rows[:, :2].tolist(), lines.tolist(), strict=True):
         first = seen.setdefault((frame, track), line)
@@ -222,11 +236,3 @@ def _check_unique(path: Path, rows: npt.NDArray[np.float64], lines: npt.NDArray[
                 f"{path}, line {line}: track {track:g} is already in frame {frame:g}, in line "
                 f"{first}."
             )
-
-
-def _number(where: str, name: str, text: str, whole: bool = False) -> float:
-    value = _as_float(text)
-    if not abs(value) < _MAX_NUMBER or (whole and value != int(value)):
-        kind = "whole number" if whole else "number"
-        raise ValueError(f"{where}: the {name} is {shown(text)}, but expected a {kind}.")
-    return value

@@ -83,8 +83,9 @@ def read_table(path: Path) -> MotTable:
                     "its size, and no id or score."
                 )
     known = columns or _columns_of(path, rows)
+    last = max(place for name, place in known.items() if name not in ("class", "visibility"))
     for number, row in zip(lines, rows, strict=True):
-        if len(row) <= max(known[name] for name in known if name not in ("class", "visibility")):
+        if len(row) <= last:
             wanted = EXPECTED if columns is None else "the header"
             raise ValueError(
                 f"{path}, line {number}: {shown(separator.join(row))} has fewer values than "
@@ -105,8 +106,9 @@ def _separator(line: str) -> str:
 
 def _split(line: str, separator: str) -> list[str]:
     values = line.split() if separator == " " else line.split(separator)
-    values = [value.strip().strip('"') for value in values]
-    return values[:-1] if len(values) > 1 and not values[-1] else values
+    if '"' in line:
+        values = [value.strip(' \t"') for value in values]
+    return values[:-1] if len(values) > 1 and not values[-1].strip() else values
 
 
 def _is_number(text: str) -> bool:
