@@ -157,18 +157,54 @@ class _Inputs(Dataset[tuple[int, _Arguments]]):
     def __getitem__(self, item: int) -> tuple[int, _Arguments]:
         index = self.indices[item]
         paths, flags = self.tracklets[index][0], self.occluded[index]
-        numbers = _touched(flags)
-        occluded = np.asarray(flags.any(1))
-        places = [(number, *neighbours(occluded, number)) for number in numbers]
-        read = {
-            place: read_frame(paths[place], self.size, self.interpolation)
-            for place in {place for trio in places for place in trio}
-        }
-        frame, previous, following = (
-            torch.stack([read[place] for place in column]) for column in zip(*places, strict=True)
-        )
-        mask = torch.stack([third_mask(flags[number], self.size) for number in numbers])
-        return index, (frame, mask, previous, following)
+        return index, _arguments(paths, flags, self.size, self.interpolation)
+
+
+@torch.no_grad()
+def complete_tracklet(
+    generator: Callable[..., Completion],
+    paths: Sequence[str],
+    flags: Flags,
+    size: tuple[int, int],
+    interpolation: str = "bilinear",
+) -> dict[int, Image.Image]:
+    """Completes the occluded thirds of a tracklet's frames.
+
+    Args:
+        generator: An `STCnet` in eval mode on the CPU.
+        paths: Paths of the frames.
+        flags: Whether each third is occluded, `(T, 3)`.
+        size: Height and width of the frames the generator works on.
+        interpolation: How frames are resized to `size`, 'bilinear' or 'bicubic'.
+
+    Returns:
+        The completed frames at their own size, by number.
+    """
+    if not flags.any():
+        return {}
+    completed = generator(*_arguments(paths, flags, size, interpolation)).final
+    return {
+        number: paste_thirds(read_image(paths[number]), frame, flags[number])
+        for number, frame in zip(_touched(flags), completed, strict=True)
+    }
+
+
+def _arguments(
+    paths: Sequence[str], flags: Flags, size: tuple[int, int], interpolation: str
+) -> _Arguments:
+    """Reads the generator's arguments for the frames with an occluded third."""
+    numbers = _touched(flags)
+    occluded = np.asarray(flags.any(1))
+    places = [(number, *neighbours(occluded, number)) for number in numbers]
+    read = {
+        place: read_frame(paths[place], size, interpolation)
+        for place in {place for trio in places for place in trio}
+    }
+    frame, previous, following = (
+        torch.stack([read[place] for place in column]) for column in zip(*places, strict=True)
+    )
+    mask = torch.stack([third_mask(flags[number], size) for number in numbers])
+    return frame, mask, previous, following
 
 
 def _write_tracklet(target: Path, paths: Sequence[str], flags: Flags, completed: Tensor) -> None:

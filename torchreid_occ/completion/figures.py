@@ -2,13 +2,16 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from torchreid_occ.completion.thirds import THIRDS, Values
+from torchreid_occ.visualization.maps import Frame, draw_rows, response, responses
 
 INCHES = 1.1  # width of a frame
 
@@ -73,3 +76,60 @@ def draw_completions(columns: Mapping[str, Tensor]) -> Figure:
                 xticks=[], yticks=[]
             )  # keeps the frame's edge: masks may be white
     return figure
+
+
+@torch.no_grad()
+def activation_maps(model: Any, clip: Tensor) -> Tensor:
+    """Computes the maps of a re-ID network's last stage.
+
+    Args:
+        model: A clip model with a `backbone`, in eval mode.
+        clip: The clip as the model takes it.
+
+    Shape:
+        clip: ``(1, T, 3, H, W)``; result: ``(T, C, h, w)``.
+    """
+    maps: list[Tensor] = []
+    stage = model.backbone.stages[-1]
+    handle = stage.register_forward_hook(lambda _stage, _inputs, output: maps.append(output))
+    try:
+        model(clip)
+    finally:
+        handle.remove()
+    return torch.cat(maps)
+
+
+def draw_activations(versions: Mapping[str, tuple[Sequence[Frame], Tensor]]) -> Figure:
+    """Draws versions of the same frames, and below them how strongly the network responds to each.
+
+    Reference: VRSTC, Fig. 6. All maps are drawn on one scale.
+
+    Args:
+        versions: By title, frames of a tracklet and the maps of the network's last stage.
+
+    Shape:
+        versions: T of ``(H, W, 3)`` and ``(T, C, h, w)``.
+    """
+    highest = torch.stack([response(maps).max() for _, maps in versions.values()]).max()
+    rows: dict[str, Sequence[npt.NDArray[Any]]] = {
+        title: frames for title, (frames, _) in versions.items()
+    }
+    for title, (frames, maps) in versions.items():
+        rows[f"activation, {title}"] = responses(maps, frames, highest)
+    return draw_rows(rows)
+
+
+def draw_network_activations(
+    model: Any, clip: Tensor, frames: Sequence[Frame]
+) -> dict[str, Figure]:
+    """Draws how strongly a re-ID network responds to the frames of a clip.
+
+    Args:
+        model: A clip model with a `backbone`, in eval mode.
+        clip: The clip as the model takes it.
+        frames: The same frames.
+
+    Shape:
+        clip: ``(1, T, 3, H, W)``; frames: T of ``(H, W, 3)``.
+    """
+    return {"activation": draw_activations({"frames": (frames, activation_maps(model, clip))})}

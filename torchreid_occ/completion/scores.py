@@ -62,7 +62,9 @@ def score_tracklets(
         for clip in progress(loader, "scores", unit="clip"):
             frames = clip["img"].cuda() if use_gpu else clip["img"]
             model(frames[None])
-            features[clip["tracklet"]].append(third_features(maps.pop()).cpu())
+            # A network that reads long clips in parts calls its last stage for each.
+            features[clip["tracklet"]].append(third_features(torch.cat(maps)).cpu())
+            maps.clear()
     finally:
         handle.remove()
     return [third_scores(torch.cat(parts)).numpy() for parts in features]

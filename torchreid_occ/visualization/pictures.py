@@ -11,6 +11,14 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from torchreid_occ._types import StrPath
+from torchreid_occ.completion.builders import load_generator
+from torchreid_occ.completion.copy import complete_tracklet
+from torchreid_occ.completion.figures import (
+    activation_maps,
+    draw_activations,
+    draw_network_activations,
+)
+from torchreid_occ.completion.scores import score_tracklets
 from torchreid_occ.config import plain
 from torchreid_occ.data.datasets.base import frames_in
 from torchreid_occ.data.images import read_image
@@ -64,6 +72,10 @@ PICTURES = {
         draw_trl_st2n,
         {"alignment": "Alignment: frames and maps as they are, and as the transformer aligns them"},
     ),
+    "vrstc": ModelPictures(
+        draw_network_activations,
+        {"activation": "Activation: how strongly the network's last maps respond"},
+    ),
 }
 
 
@@ -113,33 +125,90 @@ def model_figures(
     Returns:
         Figures by name.
     """
-    data = config.data
     frames = [read_image(path) for path in frame_paths]
     clip, _, _ = build_test_transform(config)(frames)
-    size = (data.width, data.height)
-    shown = [np.asarray(frame.resize(size, Image.Resampling.BILINEAR)) for frame in frames]
-    return PICTURES[config.model.name].draw(model, clip[None], shown)
+    return PICTURES[config.model.name].draw(model, clip[None], _resized(frames, config))
+
+
+def draw_completion(
+    checkpoint: StrPath,
+    completion: StrPath,
+    frame_paths: Sequence[str],
+    folder: StrPath,
+    num_frames: int = 8,
+    tau: float = 0.89,
+) -> Path:
+    """Writes how a re-ID network responds to a tracklet before and after completion, as a PNG file.
+
+    Reference: VRSTC, Fig. 6. Thirds are scored by the same network.
+
+    Args:
+        checkpoint: A checkpoint of a re-ID network with a backbone.
+        completion: A checkpoint of task 'train_completion'.
+        frame_paths: Paths of all frames of the tracklet, in order.
+        folder: Where the file goes.
+        num_frames: Number of completed frames that are shown, evenly spread.
+        tau: Score below which a third is completed.
+
+    Returns:
+        The path of the picture, ``completion.png``.
+
+    Raises:
+        ValueError: If there are no frames, or no third scores below `tau`.
+    """
+    if not frame_paths:
+        raise ValueError("There are no frames to draw.")
+    model, config = load_trained_model(checkpoint)
+    transform = build_test_transform(config)
+    (scores,) = score_tracklets(model, [(tuple(frame_paths), 0, 0, 0)], transform, 0, workers=0)
+    occluded = scores < tau
+    if not occluded.any():
+        raise ValueError(
+            f"No third of these frames scores below {tau:g} (the lowest has {scores.min():.3f}), "
+            "so that nothing is completed: choose a higher tau or another tracklet."
+        )
+    generator, size, interpolation = load_generator(completion)
+    original = [read_image(path) for path in frame_paths]
+    new = complete_tracklet(generator, frame_paths, occluded, size, interpolation)
+    completed = [new.get(number, frame) for number, frame in enumerate(original)]
+    numbers = [*new][:: max(1, len(new) // num_frames)][:num_frames]
+    versions = {}
+    for title, frames in (("original", original), ("completed", completed)):
+        clip, _, _ = transform(frames)
+        shown = _resized([frames[number] for number in numbers], config)
+        versions[title] = (shown, activation_maps(model, clip[None])[numbers])
+    path = Path(folder) / "completion.png"
+    with replacing(path) as file:
+        draw_activations(versions).savefig(file, format="png", dpi=110)
+    return path
 
 
 def frames_of_tracklet(
-    checkpoint: StrPath, tracklet: int | StrPath, num_frames: int = 8
+    checkpoint: StrPath, tracklet: int | StrPath, num_frames: int | None = 8
 ) -> list[str]:
     """Lists frames of a tracklet to draw, in order.
 
     Args:
         checkpoint: The checkpoint of the model.
         tracklet: Number of a query of the model's first target, or a folder of frames.
-        num_frames: Number of frames, evenly spread; a shorter tracklet gives all of its.
+        num_frames: Number of frames, evenly spread; a shorter tracklet gives all of its. None
+            gives all.
 
     Raises:
         FileNotFoundError: If there is no such folder or dataset.
         ValueError: If there is no such query, or ``num_frames`` is less than 1.
     """
-    if num_frames < 1:
+    if num_frames is not None and num_frames < 1:
         raise ValueError(f"Received {num_frames} frames to draw, but expected 1 or more.")
     paths = _query(checkpoint, tracklet) if isinstance(tracklet, int) else frames_in(Path(tracklet))
-    step = max(1, len(paths) // num_frames)
+    step = 1 if num_frames is None else max(1, len(paths) // num_frames)
     return [*paths[::step][:num_frames]]
+
+
+def _resized(frames: Sequence[Image.Image], config: CfgNode) -> list[Frame]:
+    """Returns frames as pixels at the size of a model's input."""
+    size = (config.data.width, config.data.height)
+    return [np.asarray(frame.resize(size, Image.Resampling.BILINEAR)) for frame in frames]
 
 
 def _query(checkpoint: StrPath, number: int) -> Sequence[str]:
