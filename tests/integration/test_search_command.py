@@ -58,6 +58,12 @@ def test_from_tracklets_to_an_answer(search, checkpoint, people, tmp_path):
     )
     answer = tmp_path / "answer.json"
     query = ("query", gallery, "--tracklet", people / "cam1" / "person003", *model)
+    shown = search(*query).splitlines()
+    assert shown[-1].startswith("Left out, as they hold the query's own frames: cam1/person003 (")
+    assert len(shown) == 2 + 7 + 2 and not any("cam1/person003 |" in line for line in shown)
+    other_cameras = search(*query, "--other-than-camera", 1, 2).splitlines()
+    assert not any("cam2" in line for line in other_cameras) and len(other_cameras) == 2 + 3 + 2
+    query = (*query, "--keep-same-frames")
     table = search(*query, "--json", answer, "--html", tmp_path / "answer.html", "--top", 3)
     assert table.splitlines()[2].endswith("| 3 | cam1/person003 |")
     matches = json.loads(answer.read_text(encoding="utf-8"))["matches"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from torchreid_occ.search import Gallery
+    from torchreid_occ.search import Gallery, Match
 
 KINDS = ("exact", "hnsw")
 
@@ -80,8 +80,12 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", required=True, type=Path, metavar="FILE")
     parser.add_argument("--top", type=int, default=10, metavar="N", help="how many (10)")
     parser.add_argument(
-        "--other-than-camera", type=int, metavar="N", help="leave its tracklets out"
+        "--other-than-camera", type=int, nargs="+", metavar="N", help="leave their tracklets out"
     )
+    parser.add_argument(
+        "--keep-same-frames", action="store_true",
+        help="show tracklets that hold the frames of the query itself, too",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the answer there, too")
     parser.add_argument("--html", type=Path, metavar="FILE", help="and as a page with the frames")
 
@@ -120,9 +124,9 @@ def _index(arguments: argparse.Namespace) -> None:
 
 def _query(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     from torchreid_occ.extractor import TrackletExtractor
-    from torchreid_occ.search.answer import as_json, as_table
+    from torchreid_occ.search.answer import as_json, as_table, printable
     from torchreid_occ.search.page import write_page
-    from torchreid_occ.search.pipeline import search_for
+    from torchreid_occ.search.pipeline import search_elsewhere, search_for
     from torchreid_occ.search.query import build_query
     from torchreid_occ.utils.files import write_json
 
@@ -139,8 +143,17 @@ def _query(gallery: "Gallery", arguments: argparse.Namespace) -> None:
         weights=arguments.weights,
     )
     extractor = TrackletExtractor(arguments.checkpoint)
-    matches = search_for(gallery, extractor, query, arguments.top, arguments.other_than_camera)
+    search = gallery, extractor, query, arguments.top, arguments.other_than_camera
+    same: list[Match] = []
+    if arguments.keep_same_frames:
+        matches = search_for(*search)
+    else:
+        matches, same = search_elsewhere(*search)
     print(as_table(matches))
+    left_out = [printable(match.tracklet.name) for match in same]
+    if left_out:
+        names = ", ".join(left_out)
+        print(f"\nLeft out, as they hold the query's own frames: {names} (--keep-same-frames).")
     if arguments.json:
         write_json(arguments.json, as_json(gallery, query, matches))
     if arguments.html:

@@ -18,7 +18,14 @@ import numpy.typing as npt
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.search.index import KINDS, FeatureIndex
-from torchreid_occ.search.protocol import Match, check_finite, check_query, check_same_model
+from torchreid_occ.search.protocol import (
+    Cameras,
+    Match,
+    cameras_of,
+    check_finite,
+    check_query,
+    check_same_model,
+)
 from torchreid_occ.search.store import BLOCK, TrackletStore
 from torchreid_occ.search.tracklets import GalleryTracklet
 from torchreid_occ.utils.checks import check_choice
@@ -209,7 +216,7 @@ class Gallery:
         feature: npt.NDArray[np.floating[Any]],
         checkpoint_hash: str,
         top: int = 10,
-        other_than_camera: int | None = None,
+        other_than_camera: Cameras = None,
     ) -> list[Match]:
         """Finds the tracklets nearest by cosine distance.
 
@@ -217,8 +224,8 @@ class Gallery:
             feature: Feature of the query.
             checkpoint_hash: Hash of the checkpoint that the feature comes from.
             top: Number of tracklets to find; fewer where there are fewer.
-            other_than_camera: Camera whose tracklets are excluded, as that of the query is in
-                re-identification's evaluation.
+            other_than_camera: Camera whose tracklets are excluded, or several, as that of the query
+                is in re-identification's evaluation.
 
         Shape:
             feature: ``(D,)``.
@@ -231,8 +238,9 @@ class Gallery:
         check_query(feature, top)
         index = self._refreshed()
         allowed = self._allowed
-        if other_than_camera is not None:
-            allowed = self._store.ids(other_than_camera)
+        cameras = cameras_of(other_than_camera)
+        if cameras:
+            allowed = self._store.ids(cameras)
         ids, distances = index.search(feature, top, allowed)
         stored = self._store.get(ids.tolist())
         return [

@@ -107,7 +107,8 @@ class FeatureIndex:
             parameters = faiss.SearchParametersHNSW(efSearch=breadth, **options)
         similarities, ids = self._index.search(_unit(feature[None]), top, params=parameters)
         found = ids[0] >= 0
-        ids, distances = ids[0][found], 1 - similarities[0][found]
+        # Rounding may make a similarity larger than 1; a distance is never below 0.
+        ids, distances = ids[0][found], np.maximum(1 - similarities[0][found], np.float32(0))
         order = np.lexsort((ids, distances))
         return ids[order], distances[order]
 

@@ -1,17 +1,24 @@
 """Indexes and searches by a model: extracts features and passes them to a gallery."""
 
+import filecmp
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.extractor import TrackletExtractor
 from torchreid_occ.search.gallery import Gallery
-from torchreid_occ.search.protocol import Match, Searchable
+from torchreid_occ.search.protocol import Cameras, Match, Searchable
 from torchreid_occ.search.query import SearchQuery
 from torchreid_occ.search.tracklets import GalleryTracklet
 from torchreid_occ.utils.progress import progress
 
 BATCH = 64  # tracklets extracted and stored at a time
+_SAME = 1e-3  # distance of a tracklet that may hold copies of the query's frames
 
 
 def add_to_gallery(
@@ -76,24 +83,101 @@ def search_for(
     extractor: TrackletExtractor,
     query: SearchQuery,
     top: int = 10,
-    other_than_camera: int | None = None,
+    other_than_camera: Cameras = None,
 ) -> list[Match]:
-    """Finds the tracklets nearest to a query.
+    """Finds the tracklets nearest to a query, itself included if it is in the gallery.
 
     Args:
         gallery: The tracklets that are searched.
         extractor: Extractor of the gallery's checkpoint.
         query: The query.
         top: Number of tracklets to find.
-        other_than_camera: Camera whose tracklets are excluded.
+        other_than_camera: Camera whose tracklets are excluded, or several.
 
     Raises:
         ValueError: If the extractor has another checkpoint, or the gallery is empty.
     """
+    feature = _feature_of(gallery, extractor, query)
+    return gallery.search(feature, extractor.checkpoint_hash, top, other_than_camera)
+
+
+class Elsewhere(NamedTuple):
+    """Where else a person was seen.
+
+    Attributes:
+        matches: The tracklets found, nearest first.
+        same: Those left out, as they hold the frames of the query.
+    """
+
+    matches: list[Match]
+    same: list[Match]
+
+
+def search_elsewhere(
+    gallery: Searchable,
+    extractor: TrackletExtractor,
+    query: SearchQuery,
+    top: int = 10,
+    other_than_camera: Cameras = None,
+) -> Elsewhere:
+    """Finds the tracklets nearest to a query, without those that hold the same frames.
+
+    Args:
+        gallery: The tracklets that are searched.
+        extractor: Extractor of the gallery's checkpoint.
+        query: The query.
+        top: Number of tracklets to find.
+        other_than_camera: Camera whose tracklets are excluded, or several.
+
+    Raises:
+        ValueError: If the extractor has another checkpoint, or the gallery is empty.
+    """
+    feature = _feature_of(gallery, extractor, query)
+    known = _KnownFrames(query)
+    number = top
+    while True:
+        found = gallery.search(feature, extractor.checkpoint_hash, number, other_than_camera)
+        same = [match for match in found if known.hold(match)]
+        left = [match for match in found if match not in same]
+        if len(left) >= top or len(found) < number:
+            return Elsewhere(left[:top], same)
+        number += top + len(same)
+
+
+class _KnownFrames:
+    """Recognises tracklets that hold frames of a query, by their paths or, copied, by content."""
+
+    def __init__(self, query: SearchQuery) -> None:
+        paths = [frame for frame in query.frames if isinstance(frame, (str, os.PathLike))]
+        self._paths = {os.path.realpath(path) for path in paths}
+
+    def hold(self, match: Match) -> bool:
+        frames = match.tracklet.frames
+        if any(os.path.realpath(frame) in self._paths for frame in frames):
+            return True
+        return match.distance < _SAME and bool(frames) and self._is_copied(frames[0])
+
+    def _is_copied(self, frame: str) -> bool:
+        try:
+            size = Path(frame).stat().st_size
+            alike = (path for path in self._paths if Path(path).stat().st_size == size)
+            return any(filecmp.cmp(frame, path, shallow=False) for path in alike)
+        except OSError:  # the gallery's frames have moved
+            return False
+
+
+def _feature_of(
+    gallery: Searchable, extractor: TrackletExtractor, query: SearchQuery
+) -> npt.NDArray[np.float32]:
+    """Extracts a query's feature: the mean over its tracklets, by their numbers of frames."""
     gallery.check_model(extractor.checkpoint_hash, extractor.feature_dim)
     if not len(gallery):
         raise ValueError(
             f"Nothing to find, as {gallery.place} is empty: index some tracklets first."
         )
-    (feature,) = extractor([query.frames])
-    return gallery.search(feature.numpy(), extractor.checkpoint_hash, top, other_than_camera)
+    parts = query.parts or [query.frames]
+    features = extractor([*parts]).numpy()
+    if len(parts) == 1:
+        feature: npt.NDArray[np.float32] = features[0]
+        return feature
+    return np.average(features, axis=0, weights=[len(part) for part in parts]).astype(np.float32)

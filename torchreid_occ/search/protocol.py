@@ -1,11 +1,26 @@
 """What all collections of tracklets offer that can be searched by a feature, and their checks."""
 
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Collection
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ.search.tracklets import GalleryTracklet
+
+
+Cameras: TypeAlias = int | Collection[int] | None
+
+
+def cameras_of(cameras: Cameras) -> list[int]:
+    """Returns one camera, several, or none as a list.
+
+    Args:
+        cameras: The cameras.
+    """
+    if cameras is None:
+        return []
+    return [int(c) for c in cameras] if isinstance(cameras, Collection) else [int(cameras)]
 
 
 class Match(NamedTuple):
@@ -42,7 +57,7 @@ class Searchable(Protocol):
         feature: npt.NDArray[Any],
         checkpoint_hash: str,
         top: int = 10,
-        other_than_camera: int | None = None,
+        other_than_camera: Cameras = None,
     ) -> list[Match]:
         """Finds the tracklets nearest by cosine distance.
 
@@ -50,7 +65,7 @@ class Searchable(Protocol):
             feature: Feature of the query.
             checkpoint_hash: Hash of the checkpoint that the feature comes from.
             top: Number of tracklets to find; fewer where there are fewer.
-            other_than_camera: Camera whose tracklets are excluded.
+            other_than_camera: Camera whose tracklets are excluded, or several.
 
         Shape:
             feature: ``(D,)``.

@@ -12,7 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ.search.gallery import Gallery
-from torchreid_occ.search.protocol import Match, check_query, check_same_model
+from torchreid_occ.search.protocol import (
+    Cameras,
+    Match,
+    cameras_of,
+    check_query,
+    check_same_model,
+)
 from torchreid_occ.search.tracklets import GalleryTracklet
 from torchreid_occ.utils.dependencies import import_optional
 from torchreid_occ.utils.progress import progress
@@ -115,7 +121,7 @@ class QdrantCollection:
         feature: npt.NDArray[np.floating[Any]],
         checkpoint_hash: str,
         top: int = 10,
-        other_than_camera: int | None = None,
+        other_than_camera: Cameras = None,
     ) -> list[Match]:
         """Finds the tracklets nearest by cosine distance, over all mirrored galleries.
 
@@ -123,7 +129,7 @@ class QdrantCollection:
             feature: Feature of the query.
             checkpoint_hash: Hash of the checkpoint that the feature comes from.
             top: Number of tracklets to find; fewer where there are fewer.
-            other_than_camera: Camera whose tracklets are excluded.
+            other_than_camera: Camera whose tracklets are excluded, or several.
 
         Shape:
             feature: ``(D,)``.
@@ -135,8 +141,9 @@ class QdrantCollection:
         self.check_model(checkpoint_hash, len(feature))
         check_query(feature, top)
         excluded = None
-        if other_than_camera is not None:
-            excluded = self._models.Filter(must_not=[self._with("camera", other_than_camera)])
+        cameras = cameras_of(other_than_camera)
+        if cameras:
+            excluded = self._models.Filter(must_not=[self._with("camera", c) for c in cameras])
         found = self._client.query_points(
             self._name, feature, query_filter=excluded, limit=top, with_payload=True
         )
@@ -167,7 +174,7 @@ def _match(point: Any) -> Match:
     payload = point.payload
     tracklet = GalleryTracklet(**{field: payload[field] for field in GalleryTracklet._fields})
     tracklet = tracklet._replace(frames=tuple(tracklet.frames))
-    return Match(payload["id"], 1 - point.score, tracklet)
+    return Match(payload["id"], max(0.0, 1 - point.score), tracklet)  # rounding may go below 0
 
 
 @cache

@@ -1,12 +1,14 @@
 """Queries of a search: a folder of frames, a crop of an image, a track or a box in a video."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ._types import StrPath
+from torchreid_occ.data.datasets.base import IMAGE_SUFFIXES, list_frames, subfolders
 from torchreid_occ.data.frames import Frame, frames_of
 from torchreid_occ.data.images import read_image
 from torchreid_occ.footage.boxes import Boxes, boxes_from_rows, read_mot
@@ -22,10 +24,12 @@ class SearchQuery(NamedTuple):
     Attributes:
         title: Description of the query, for results.
         frames: Frames in temporal order.
+        parts: The frames by tracklet, where there are several of one person; else empty.
     """
 
     title: str
     frames: Sequence[Frame]
+    parts: Sequence[Sequence[Frame]] = ()
 
 
 def build_query(
@@ -92,12 +96,35 @@ def build_query(
 
 
 def folder_query(folder: StrPath) -> SearchQuery:
-    """Returns all frames of a tracklet's folder.
+    """Returns all frames of a tracklet's folder, or of the tracklets in the folder of a person.
 
     Args:
-        folder: The folder.
+        folder: The folder of a tracklet, or one whose subfolders are tracklets of one person.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If neither it nor its subfolders hold images; names those further below.
     """
-    return SearchQuery(str(folder), [*frames_of(folder)])
+    folder = Path(folder).expanduser()
+    if not folder.is_dir() or list_frames(folder):
+        return SearchQuery(str(folder), [*frames_of(folder)])
+    below = {own: frames for own in subfolders(folder) if (frames := list_frames(own))}
+    if not below:
+        deeper = [str(path.parent) for path in sorted(folder.glob("*/*/*")) if _is_frame(path)]
+        found = [*dict.fromkeys(deeper)][:3]
+        hint = f"name one of the tracklets below it, such as {', '.join(found)}." if found else ""
+        raise ValueError(
+            f"Neither {folder} nor its subfolders hold images ({', '.join(IMAGE_SUFFIXES)})"
+            f"{': ' if hint else '.'}{hint}"
+        )
+    names = ", ".join(own.name for own in below)
+    parts = [*below.values()] if len(below) > 1 else []
+    joined = [frame for part in below.values() for frame in part]
+    return SearchQuery(f"{folder}: {names}", joined, parts)
+
+
+def _is_frame(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def image_query(path: StrPath, box: Sequence[float] | None = None) -> SearchQuery:

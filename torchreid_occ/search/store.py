@@ -153,14 +153,15 @@ class TrackletStore:
         for rows in self._blocks("tracklets", 0):
             yield from (_as_tracklet(*row) for row in rows)
 
-    def ids(self, other_than_camera: int | None = None) -> npt.NDArray[np.int64]:
+    def ids(self, other_than_cameras: Sequence[int] = ()) -> npt.NDArray[np.int64]:
         """Returns ids in ascending order. Shape: ``(N,)``.
 
         Args:
-            other_than_camera: Camera whose tracklets are excluded.
+            other_than_cameras: Cameras whose tracklets are excluded.
         """
-        condition = "" if other_than_camera is None else " WHERE camera IS NOT ?"
-        values = () if other_than_camera is None else (other_than_camera,)
+        excluded = f"camera IS NULL OR camera NOT IN {_LISTED}"
+        condition = f" WHERE {excluded}" if other_than_cameras else ""
+        values = (json.dumps([*other_than_cameras]),) if other_than_cameras else ()
         rows = self._rows(f"SELECT id FROM tracklets{condition}", *values)
         return np.sort(np.fromiter((number for (number,) in rows), np.int64, len(rows)))
 

@@ -9,7 +9,10 @@ import torch
 
 from torchreid_occ.engine.evaluation import Features, distance_matrix
 from torchreid_occ.search import KINDS, Gallery, GalleryTracklet
+from torchreid_occ.search.answer import as_table
 from torchreid_occ.search.gallery import FILE
+from torchreid_occ.search.pipeline import search_elsewhere, search_for
+from torchreid_occ.search.query import SearchQuery
 
 HASH, DIM = "a1" * 32, 8
 
@@ -55,6 +58,71 @@ def test_a_camera_is_left_out(gallery, features):
     found = gallery.search(features[4], HASH, top=60, other_than_camera=1)
     assert {match.tracklet.camera for match in found} == {0, 2} and len(found) == 40
     assert names(gallery.search(features[4], HASH, top=1)) == ["t4"]
+
+
+def test_several_cameras_are_left_out(gallery, features):
+    gallery.add([GalleryTracklet("x", ("/x.jpg",))], features[4:5], HASH)
+    for cameras in ([0, 1], (0, 1), {0, 1}, np.array([0, 1]).tolist()):
+        found = gallery.search(features[4], HASH, top=60, other_than_camera=cameras)
+        assert {match.tracklet.camera for match in found} == {2, None} and len(found) == 21
+    assert len(gallery.search(features[4], HASH, top=70, other_than_camera=[])) == 61
+
+
+def test_no_distance_is_below_zero(gallery):
+    rng = np.random.default_rng(2)
+    queries = rng.standard_normal((40, DIM)).astype("f4")
+    new = [GalleryTracklet(f"q{n}", (f"/q/{n}.jpg",)) for n in range(40)]
+    gallery.add(new, queries, HASH)
+    for query in queries:
+        (match,) = gallery.search(query, HASH, top=1)
+        assert match.distance >= 0
+        assert "-0.0000" not in as_table([match])
+
+
+class Extractor:
+    """Features by the number in the name of the first frame."""
+
+    checkpoint_hash, feature_dim = HASH, DIM
+
+    def __init__(self, features):
+        self.features = features
+
+    def __call__(self, tracklets):
+        return torch.stack([self.features[int(Path(t[0]).parent.name)] for t in tracklets])
+
+
+def test_tracklets_of_the_querys_own_frames_are_left_out(gallery, features):
+    extractor = Extractor(torch.from_numpy(features))
+    query = SearchQuery("4", ["/frames/4/2.jpg"])
+    everywhere = search_for(gallery, extractor, query, 60)
+    found, same = search_elsewhere(gallery, extractor, query, 59)
+    assert names(same) == ["t4"]
+    assert found == everywhere[1:]
+    assert search_elsewhere(gallery, extractor, query, 3).matches == everywhere[1:4]
+    crops = SearchQuery("crop", [np.zeros((4, 4, 3), np.uint8)])
+    extractor = type("Crops", (Extractor,), {"__call__": lambda self, _: self.features[4:5]})
+    assert not search_elsewhere(gallery, extractor(torch.from_numpy(features)), crops).same
+
+
+def test_copies_of_the_querys_frames_are_left_out(gallery, features, tmp_path):
+    for folder in ("4", "copy"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "1.jpg").write_bytes(b"frame")
+    gallery.add([GalleryTracklet("copy", (f"{tmp_path}/copy/1.jpg",))], features[4:5], HASH)
+    extractor = Extractor(torch.from_numpy(features))
+    query = SearchQuery("4", [f"{tmp_path}/4/1.jpg"])
+    assert names(search_elsewhere(gallery, extractor, query).same) == ["copy"]
+    (tmp_path / "copy" / "1.jpg").write_bytes(b"other")
+    assert names(search_elsewhere(gallery, extractor, query).same) == []
+
+
+def test_several_tracklets_of_a_person_are_averaged_by_their_frames(gallery, features):
+    extractor = Extractor(torch.from_numpy(features))
+    parts = [["/new/4/1.jpg", "/new/4/2.jpg", "/new/4/3.jpg"], ["/new/9/1.jpg"]]
+    query = SearchQuery("person", [frame for part in parts for frame in part], parts)
+    expected = gallery.search((3 * features[4] + features[9]) / 4, HASH, 10)
+    found = search_for(gallery, extractor, query)
+    assert names(found) == names(expected)
 
 
 def test_tracklets_of_unknown_camera_are_of_no_camera(gallery, features):

@@ -86,6 +86,26 @@ def test_a_folder_in_the_order_of_its_frames(tmp_path):
     assert [frame.rsplit("/")[-1] for frame in found.frames] == ["9.png", "10.png"]
 
 
+def test_the_folder_of_a_person_holds_tracklets(tmp_path):
+    for name in ("anna/3_morning/2.png", "anna/3_morning/1.png", "anna/7/1.png", "bob/1/1.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 8)).save(tmp_path / name)
+    found = folder_query(tmp_path / "anna")
+    assert [[frame[len(str(tmp_path)) :] for frame in part] for part in found.parts] == [
+        ["/anna/3_morning/1.png", "/anna/3_morning/2.png"],
+        ["/anna/7/1.png"],
+    ]
+    assert found.frames == [frame for part in found.parts for frame in part]
+    assert found.title == f"{tmp_path}/anna: 3_morning, 7"
+    one = folder_query(tmp_path / "bob")
+    assert one.frames == [f"{tmp_path}/bob/1/1.png"] and not one.parts
+    with pytest.raises(ValueError, match=r"Neither .* name one of the .* such as .*anna/3_morning"):
+        folder_query(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"empty nor its subfolders hold images \(\.jpg"):
+        folder_query(tmp_path / "empty")
+
+
 def test_invalid_queries(footage, tmp_path):
     video, tracks = footage / "gate.avi", footage / "tracks.txt"
     with pytest.raises(ValueError, match=r"has no track 8; the first it has are 7, 9"):
