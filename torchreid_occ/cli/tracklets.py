@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: The parser to fill.
     """
-    parser.add_argument("video", type=Path)
+    parser.add_argument("video", type=Path, help="or a folder of frames, such as img1")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
         "--detections", metavar="FILE", help="MOTChallenge text, with or without ids"
@@ -50,6 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments: The parsed command line.
     """
     from torchreid_occ.footage import BoxSource, TrackletOptions, add_recording
+    from torchreid_occ.footage.recording import RECORDINGS, SHEET
 
     given = vars(arguments)
     options = TrackletOptions(**{field: given[field] for field in TrackletOptions._fields})
@@ -60,3 +61,6 @@ def run(arguments: argparse.Namespace) -> None:
         f"{arguments.out} has {len(lengths)} tracklets of {min(lengths)} to {max(lengths)} frames "
         f"from the {made['frames']} frames of {arguments.video}."
     )
+    sheet = arguments.out / RECORDINGS / f"{made.get('name')}.{SHEET}"
+    if sheet.exists():  # versions before 0.2 wrote none
+        print(f"Look through {sheet}, which marks tracklets to doubt.")

@@ -14,6 +14,9 @@ _MIN_OVERLAP = 0.3
 # The paper's lower threshold: detections below it are background. The library has none and would
 # continue tracks with them.
 _LOWEST_SCORE = 0.1
+# Seconds for which a person's motion is extrapolated after a frame: when the camera stalls for
+# longer, noise in the velocity of someone who stands still would move the box away.
+_LONGEST_MOTION = 1.0
 
 
 def link(detections: Boxes, video: Video, min_score: float, max_gap: float) -> Boxes:
@@ -56,8 +59,9 @@ def link(detections: Boxes, video: Video, min_score: float, max_gap: float) -> B
     track = np.full(len(detections), UNLINKED)
     ends = np.searchsorted(detections.frame, np.arange(1, len(video.times) + 2))
     strong = detections.score >= min(min_score, _LOWEST_SCORE)
-    reach = _reach(video.times, video.frames_within(max_gap))
-    for number, time in enumerate(video.times):
+    times = _without_stalls(video)
+    reach = _reach(times, video.frames_within(max_gap))
+    for number, time in enumerate(times):
         rows = np.arange(ends[number], ends[number + 1])
         rows = rows[strong[rows]]
         tracker.maximum_time_without_update = reach[number]
@@ -76,6 +80,15 @@ def link(detections: Boxes, video: Video, min_score: float, max_gap: float) -> B
             "cover every frame."
         )
     return detections.with_(track=track + (track != UNLINKED))[track != UNLINKED]
+
+
+def _without_stalls(video: Video) -> npt.NDArray[np.float64]:
+    """Returns the times of the frames, with stalls of the camera shortened."""
+    steps = np.diff(video.times)
+    longest = max(_LONGEST_MOTION, 1 / video.frame_rate)
+    if (steps <= longest).all():
+        return video.times
+    return np.concatenate([[0.0], np.cumsum(np.minimum(steps, longest))])
 
 
 def _reach(times: npt.NDArray[np.float64], frames: int) -> npt.NDArray[np.float64]:

@@ -238,6 +238,7 @@ def _make(
     write_sheet(workshop / SHEET, name, tracks, video, places)
     manifest = {
         **request,
+        "name": name,
         "file": path.name,
         "frames": len(video.times),
         "announced_frames": video.announced,

@@ -314,7 +314,9 @@ def test_the_command(tmp_path, video, detections, capsys):
         f"{tmp_path}/data",
     ]
     main([*words, "--name", "noon", "--margin", "0.2"])
-    assert "has 2 tracklets of 29 to 29 frames from the 30 frames of" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "has 2 tracklets of 29 to 29 frames from the 30 frames of" in said
+    assert f"Look through {tmp_path}/data/recordings/noon.sheet.html" in said
     options = json.loads((tmp_path / "data/recordings/noon.json").read_text())["options"]
     assert options == {**OPTIONS._asdict(), "camera": 1, "min_score": 0.7, "margin": 0.2}
     with pytest.raises(SystemExit, match=r"error: .*another options"):
