@@ -19,8 +19,8 @@ diagnose = partial(run_command, "diagnose")
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return tmp_path_factory.mktemp("data")
+def root(occwalk_root):
+    return occwalk_root
 
 
 def rows_of(output):

@@ -41,11 +41,11 @@ def runs(tmp_path_factory):
     return folder
 
 
-def test_a_row_for_each_generator_and_a_picture(runs, tmp_path):
+def test_a_row_for_each_generator_and_a_picture(runs, occwalk_root, tmp_path):
     names = ("seed_1/both", "seed_2/both", "seed_1/alone")
     done = measure(
         *(runs / name / "model" / "last.pth" for name in names),
-        "--extractor", runs / "guider.pth", "--root", runs, "--tracklets", 4,
+        "--extractor", runs / "guider.pth", "--root", occwalk_root, "--tracklets", 4,
         "--json", tmp_path / "numbers.json", "--pictures", tmp_path / "frames.png",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -88,13 +88,6 @@ def hash_tree(folder):
     }
 
 
-@pytest.fixture(scope="session")
-def occwalk_root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("occwalk")
-    build(TINY, 0, str(root), workers=1)
-    return root
-
-
 @pytest.fixture(scope="module")
 def smaller(tmp_path_factory):
     return build(SMALLER, 0, str(tmp_path_factory.mktemp("smaller")), workers=1)

@@ -35,7 +35,7 @@ def test_a_run_is_a_row():
 
 
 @pytest.fixture
-def finished(tmp_path):
+def finished(tmp_path, occwalk_root):
     """Configurations of two finished runs on the smallest rendering."""
     torch.manual_seed(0)
     paths = {}
@@ -44,7 +44,7 @@ def finished(tmp_path):
         paths[name] = tmp_path / f"{name}.yaml"
         paths[name].write_text(
             f"model: {{name: {model}, options: {{backbone: resnet18_x0_5}}}}\n"
-            f"data: {{sources: [occwalk_tiny], height: 64, width: 32, root: {tmp_path}/data,"
+            f"data: {{sources: [occwalk_tiny], height: 64, width: 32, root: {occwalk_root},"
             f" save_dir: {save_dir}}}\n"
         )
         config = plain(load_config(paths[name]))

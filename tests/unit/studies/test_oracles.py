@@ -31,8 +31,8 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def clips(tmp_path_factory):
-    root = str(tmp_path_factory.mktemp("occwalk"))
+def clips(occwalk_root):
+    root = str(occwalk_root)
     (query,) = true_clips(load_config(None, pairs(SETTINGS)), root, 0, ["query"])
     return query
 

@@ -1,9 +1,11 @@
+import builtins
 import json
 import subprocess
 import sys
 
 import pytest
 
+from torchreid_occ._torchreid import import_torchreid
 from torchreid_occ.utils.dependencies import explain_import_failure, import_optional
 
 
@@ -14,21 +16,32 @@ def import_with(tmp_path, package, body):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
 
-def test_a_mismatched_pair_of_torch_and_torchvision_is_named(tmp_path):
-    done = import_with(
-        tmp_path, "torchvision", "raise RuntimeError('operator torchvision::nms does not exist')"
-    )
-    last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("ImportError: torch ")
-    assert "do not belong together" in last and "from one index" in last
+def import_failing(monkeypatch, failure):
+    """Imports torchreid where that fails, and returns the message of the error it ends in."""
+
+    def refuse(name, *arguments, **options):
+        if name == "torchreid":
+            raise failure
+        return importing(name, *arguments, **options)
+
+    importing = builtins.__import__
+    with monkeypatch.context() as patch, pytest.raises(ImportError) as error:
+        patch.setattr(builtins, "__import__", refuse)
+        import_torchreid()
+    return str(error.value)
 
 
-def test_a_missing_libgl_names_the_headless_package(tmp_path):
-    done = import_with(
-        tmp_path, "cv2", "raise ImportError('libGL.so.1: cannot open shared object file')"
-    )
-    last = done.stderr.strip().splitlines()[-1]
-    assert "libGL.so.1" in last and "opencv-python-headless" in last
+def test_a_mismatched_pair_of_torch_and_torchvision_is_named(monkeypatch):
+    failure = RuntimeError("operator torchvision::nms does not exist")
+    message = import_failing(monkeypatch, failure)
+    assert message.startswith("torch ")
+    assert "do not belong together" in message and "from one index" in message
+
+
+def test_a_missing_libgl_names_the_headless_package(monkeypatch):
+    failure = ImportError("libGL.so.1: cannot open shared object file")
+    message = import_failing(monkeypatch, failure)
+    assert "libGL.so.1" in message and "opencv-python-headless" in message
 
 
 def test_a_dependency_that_torchreid_does_not_declare_is_named(tmp_path):

@@ -4,9 +4,13 @@ import sys
 
 from torchreid_occ.utils.locks import try_lock, wait_for_lock
 
-TRY = (
-    "import sys; from torchreid_occ.utils.locks import try_lock; print(try_lock(open(sys.argv[1])))"
-)
+TRY = """
+import fcntl, sys
+try:
+    fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    print("taken")
+"""
 
 
 def taken_elsewhere(path):
@@ -14,7 +18,7 @@ def taken_elsewhere(path):
     done = subprocess.run(
         [sys.executable, "-c", TRY, str(path)], capture_output=True, text=True, check=True
     )
-    return done.stdout.splitlines()[-1] == "False"
+    return done.stdout == "taken\n"
 
 
 def test_a_lock_lasts_until_its_file_is_closed(tmp_path):
