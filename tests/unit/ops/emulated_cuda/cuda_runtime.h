@@ -13,7 +13,7 @@
 #define __global__
 #define __device__
 
-using std::exp, std::fmax, std::log, std::max, std::min;
+using std::exp, std::fmax, std::log, std::max, std::min, std::sqrt;
 
 struct dim3 {
   unsigned x = 1, y = 1, z = 1;
