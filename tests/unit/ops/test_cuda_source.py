@@ -104,9 +104,7 @@ def test_emulated_kernels_read_and_write_half_precision(emulated, dtype):
 
 
 def test_what_is_not_a_number_stays_so(emulated):
-    query, key, _ = torch.randn(
-        3, 1, 4, 6, 5, generator=torch.Generator().manual_seed(0)
-    ).unbind()
+    query, key, _ = torch.randn(3, 1, 4, 6, 5, generator=torch.Generator().manual_seed(0)).unbind()
     query[0, 0, 5, 4] = float("nan")
     output, log_sum = emulated[0](query, key, None, 3, 5.0, True)
     assert log_sum.isnan().nonzero()[:, 1].tolist() == [23, 24, 28, 29]
