@@ -75,6 +75,11 @@ inline void run_warp() {
 }  // namespace emulation
 
 template <typename T>
+T __ldg(const T* place) {
+  return *place;
+}
+
+template <typename T>
 T __shfl_xor_sync(unsigned, T value, int distance) {
   emulation::lanes[threadIdx.x].shown = value;
   emulation::wait_for_all();

@@ -57,22 +57,23 @@ struct Part {
     return norms;
   }
 
-  // Writes log_sum, or reads it where it is known.
-  at::Tensor attention(const at::Tensor& log_sum, bool is_known) const {
+  // Logits, or attention where the log-sum-exp of their rows is known.
+  at::Tensor logits(const at::Tensor* log_sum) const {
     const at::Tensor products = exact_product(query.transpose(1, 2), key);
     at::Tensor result = at::empty_like(products);
-    C10_CUDA_CHECK(torchreid_occ::attention<T>(
+    C10_CUDA_CHECK(torchreid_occ::logits<T>(
         maps, products.const_data_ptr<T>(), left.const_data_ptr<T>(), right.const_data_ptr<T>(),
-        allowed ? allowed->const_data_ptr<bool>() : nullptr, static_cast<T>(scale), is_known,
-        log_sum.data_ptr<T>(), result.data_ptr<T>(), stream));
+        allowed ? allowed->const_data_ptr<bool>() : nullptr, static_cast<T>(scale),
+        log_sum != nullptr ? log_sum->const_data_ptr<T>() : nullptr, result.template data_ptr<T>(),
+        stream));
     return result;
   }
 
-  // In the precision of the maps.
-  at::Tensor diagonal_box_sum(const Maps& of, const at::Tensor& matrix, bool averaged) const {
-    at::Tensor result = at::empty(matrix.sizes(), query.options());
-    C10_CUDA_CHECK(torchreid_occ::diagonal_box_sum<I>(
-        of, matrix.const_data_ptr<T>(), averaged, result.template data_ptr<I>(), stream));
+  // What each position takes of each key.
+  at::Tensor taken(const at::Tensor& attention) const {
+    at::Tensor result = at::empty(attention.sizes(), query.options());
+    C10_CUDA_CHECK(torchreid_occ::pasted<I>(
+        pasted(), attention.const_data_ptr<T>(), result.template data_ptr<I>(), stream));
     return result;
   }
 
@@ -86,30 +87,38 @@ struct Part {
   }
 
   void forward(at::Tensor output, const at::Tensor& log_sum) const {
-    const at::Tensor taken = diagonal_box_sum(pasted(), attention(log_sum, false), true);
-    at::bmm_out(output, key, taken.transpose(1, 2));
+    at::Tensor attention = logits(nullptr);
+    C10_CUDA_CHECK(torchreid_occ::softmax<T>(
+        maps, attention.data_ptr<T>(), log_sum.data_ptr<T>(), stream));
+    at::bmm_out(output, key, taken(attention).transpose(1, 2));
   }
 
   void backward(
       const at::Tensor& upstream, const at::Tensor& log_sum, at::Tensor query_gradient,
       at::Tensor key_gradient) const {
-    at::Tensor attended = attention(log_sum, true);
+    at::Tensor attention = logits(&log_sum);
     // Through the pasting, ...
-    const at::Tensor by_value =
-        exact_product(upstream, diagonal_box_sum(pasted(), attended, true));
-    at::Tensor gradient = exact_product(upstream.transpose(1, 2), key);
+    const at::Tensor by_value = exact_product(upstream, taken(attention));
+    at::Tensor slope = at::empty_like(attention), query_dots = at::empty_like(log_sum);
+    {
+      const at::Tensor gradient = exact_product(upstream.transpose(1, 2), key);
+      C10_CUDA_CHECK(torchreid_occ::through_pasting<T>(
+          pasted(), gradient.const_data_ptr<T>(), slope.data_ptr<T>(), stream));
+    }
     // ... the softmax, ...
-    at::Tensor slope = at::empty_like(gradient), query_dots = at::empty_like(log_sum);
     C10_CUDA_CHECK(torchreid_occ::through_softmax<T>(
-        pasted(), gradient.const_data_ptr<T>(), log_sum.const_data_ptr<T>(),
-        left.const_data_ptr<T>(), right.const_data_ptr<T>(), static_cast<T>(scale),
-        attended.data_ptr<T>(), slope.data_ptr<T>(), query_dots.data_ptr<T>(), stream));
-    gradient = diagonal_box_sum(maps, slope, false);
+        maps, log_sum.const_data_ptr<T>(), left.const_data_ptr<T>(), right.const_data_ptr<T>(),
+        static_cast<T>(scale), attention.data_ptr<T>(), slope.data_ptr<T>(),
+        query_dots.data_ptr<T>(), stream));
+    const at::Tensor key_dots = attention.sum(1);
     // ... the inner products, and the norms.
+    at::Tensor gradient = at::empty(slope.sizes(), query.options());
+    C10_CUDA_CHECK(torchreid_occ::through_products<I>(
+        maps, slope.const_data_ptr<T>(), gradient.template data_ptr<I>(), stream));
     const at::Tensor by_query = exact_product(key, gradient.transpose(1, 2));
     const at::Tensor by_key = exact_product(query, gradient);
     through_norms(query, left, query_dots, by_query, nullptr, query_gradient);
-    through_norms(key, right, attended.sum(1), by_key, &by_value, key_gradient);
+    through_norms(key, right, key_dots, by_key, &by_value, key_gradient);
   }
 };
 

@@ -1,9 +1,15 @@
-// Kernels over pairs: a warp has a row of a matrix, its lanes take the columns in turn, so that
-// neighbouring lanes read neighbouring values. The rows that a box sum reads are those of the other
-// warps of its block, and stay in the first-level cache. Patches of 1x1 and 3x3 are compiled with
-// their size, so that all loads of a box are issued before the first addition.
+// Three kinds of kernels.
 //
-// Kernels over columns: a warp has 32 positions of a sample, and one of kParts parts of channels.
+// A walk computes a diagonal box sum: a warp has a row of the query's map and 32 positions of the
+// key's, and walks along the row, p and q together, so that for 3x3 patches each step reads three
+// values, the column of a patch, and adds it to those of the steps before and after. Where q comes to
+// the end of its row it goes on at its start, which breaks the sum, and keeps all lanes busy.
+// Neighbouring lanes read neighbouring values; the other warps of a block have neighbouring rows, so
+// that what several of them read stays in the first-level cache.
+//
+// For sums over q a warp has a row of a matrix, its lanes take the columns in turn.
+//
+// Over columns, a warp has 32 positions of a sample, and one of kParts parts of the channels.
 
 #include "patch_attention_kernels.h"
 
@@ -17,7 +23,6 @@ namespace {
 constexpr int kLanes = 32;
 constexpr int kWarps = 8;  // of a block
 constexpr unsigned kAll = 0xffffffff;
-constexpr int kAnyRadius = -1;
 
 template <typename T>
 __device__ constexpr T infinity() {
@@ -46,68 +51,158 @@ struct Position {
   int index, row, column;  // index is row * width + column
 };
 
-__device__ bool is_inside(const Maps& maps, int row, int column) {
-  return static_cast<unsigned>(row) < static_cast<unsigned>(maps.height) &&
-         static_cast<unsigned>(column) < static_cast<unsigned>(maps.width);
+__device__ bool is_within(int place, int length) {
+  return static_cast<unsigned>(place) < static_cast<unsigned>(length);
 }
 
-// How many patches cover a position.
-__device__ int cover(const Maps& maps, int row, int column) {
-  const int rows = min(maps.radius, row) + min(maps.radius, maps.height - 1 - row) + 1;
-  const int columns = min(maps.radius, column) + min(maps.radius, maps.width - 1 - column) + 1;
-  return rows * columns;
+// One over the number of patches that cover a place along one side of a map.
+template <bool kIsThree, typename T>
+__device__ T inverse_cover(int radius, int place, int length) {
+  const int count = min(radius, place) + min(radius, length - 1 - place) + 1;
+  if constexpr (kIsThree) return count == 3 ? T(1) / 3 : count == 2 ? T(1) / 2 : T(1);
+  return T(1) / count;  // a slow operation for each pair
+}
+
+// One over the number of patches that cover a position.
+template <bool kIsThree, typename T>
+__device__ T inverse_cover(const Maps& maps, const Position& p) {
+  return inverse_cover<kIsThree, T>(maps.radius, p.row, maps.height) *
+         inverse_cover<kIsThree, T>(maps.radius, p.column, maps.width);
+}
+
+// Attention from a logit, none in a row with nothing to attend.
+template <typename T>
+__device__ T weight_of(T logit, T log_sum) {
+  return log_sum == -infinity<T>() ? T(0) : exp(logit - log_sum);
+}
+
+// What walks read and write. `place` is p * H * W + q within a sample, `p` the position itself.
+
+template <typename T>
+struct Plain {
+  const T* matrix;
+  __device__ void enter(int64_t sample, int64_t pairs, int) { matrix += sample * pairs; }
+  template <bool kIsThree>
+  __device__ T get(int64_t place, const Position&) const { return __ldg(matrix + place); }
+};
+
+// Divided by the number of patches that cover p.
+template <typename T>
+struct Averaged {
+  const T* matrix;
+  Maps maps;
+  __device__ void enter(int64_t sample, int64_t pairs, int) { matrix += sample * pairs; }
+  template <bool kIsThree>
+  __device__ T get(int64_t place, const Position& p) const {
+    return inverse_cover<kIsThree, T>(maps, p) * __ldg(matrix + place);
+  }
+};
+
+// Box sums in the maps' own type, `averaged` as above.
+template <typename I, typename T>
+struct Converted {
+  I* result;
+  Maps maps;
+  bool averaged;
+  __device__ void enter(int64_t sample, int64_t pairs, int) { result += sample * pairs; }
+  template <bool kIsThree>
+  __device__ void put(int64_t place, const Position& p, int, T sum) const {
+    result[place] = static_cast<I>(averaged ? inverse_cover<kIsThree, T>(maps, p) * sum : sum);
+  }
+};
+
+// Logits from box sums of inner products, -inf at keys that are not allowed; attention where the
+// log-sum-exp of the logits' rows is known.
+template <typename T>
+struct Scaled {
+  const T* left;
+  const T* right;
+  const bool* allowed;
+  const T* log_sum;
+  T scale;
+  T* result;
+  __device__ void enter(int64_t sample, int64_t pairs, int positions) {
+    left += sample * positions;
+    right += sample * positions;
+    if (allowed != nullptr) allowed += sample * positions;
+    if (log_sum != nullptr) log_sum += sample * positions;
+    result += sample * pairs;
+  }
+  template <bool kIsThree>
+  __device__ void put(int64_t place, const Position& p, int q, T sum) const {
+    const bool is_allowed = allowed == nullptr || allowed[q];
+    const T factor = scale * __ldg(left + p.index) * __ldg(right + q);
+    T value = is_allowed ? factor * sum : -infinity<T>();
+    if (log_sum != nullptr) value = weight_of(value, __ldg(log_sum + p.index));
+    result[place] = value;
+  }
+};
+
+// The column of a patch: sums over its vertical offsets. Conditions are joined without branches, so
+// that several steps of a walk have their loads under way.
+template <bool kIsThree, typename T, typename Load>
+__device__ T column_sum(
+    const Maps& maps, const Load& load, int64_t place, const Position& p, int q_row) {
+  const int radius = kIsThree ? 1 : maps.radius;
+  const int64_t step = static_cast<int64_t>(maps.width) * (positions_of(maps) + 1);
+  T sum = 0;
+#pragma unroll
+  for (int i = -radius; i <= radius; ++i)
+    if (is_within(p.row + i, maps.height) & is_within(q_row + i, maps.height) &
+        is_within(p.column, maps.width))
+      sum += load.template get<kIsThree>(
+          place + i * step, {p.index + i * maps.width, p.row + i, p.column});
+  return sum;
+}
+
+// Diagonal box sums of what `load` gives, to `store`. With `kIsThree` patches are 3x3.
+template <bool kIsThree, typename T, typename Load, typename Store>
+__global__ void walk(Maps maps, Load load, Store store) {
+  const int positions = positions_of(maps), tiles = (positions + kLanes - 1) / kLanes;
+  const int64_t warp = own_warp(), sample = warp / maps.height / tiles;
+  const int row = static_cast<int>(warp % maps.height);
+  int q = static_cast<int>(warp / maps.height % tiles) * kLanes + threadIdx.x;
+  if (sample >= maps.samples || q >= positions) return;
+  load.enter(sample, static_cast<int64_t>(positions) * positions, positions);
+  store.enter(sample, static_cast<int64_t>(positions) * positions, positions);
+  const int q_row = q / maps.width, q_end = (q_row + 1) * maps.width;
+  Position p{row * maps.width, row, 0};
+  int64_t place = static_cast<int64_t>(p.index) * positions + q;
+  const int radius = maps.radius, side = positions + 1;  // from a pair to the next one of a walk
+  T before = 0, here = 0;
+  if constexpr (kIsThree) here = column_sum<true, T>(maps, load, place, p, q_row);
+#pragma unroll 4
+  for (; p.column < maps.width; ++p.column, ++p.index) {
+    const bool ends = q + 1 == q_end;
+    const int64_t next = place + side - (ends ? maps.width : 0);
+    if constexpr (kIsThree) {
+      const T after = column_sum<true, T>(maps, load, next, {p.index + 1, row, p.column + 1}, q_row);
+      store.template put<true>(place, p, q, before + here + (ends ? T(0) : after));
+      before = ends ? T(0) : here;
+      here = after;
+    } else {
+      T sum = 0;
+      for (int j = -radius; j <= radius; ++j)
+        if (is_within(p.column + j, maps.width) && q + j < q_end && q + j >= q_end - maps.width)
+          sum += column_sum<false, T>(
+              maps, load, place + j * static_cast<int64_t>(side),
+              {p.index + j, row, p.column + j}, q_row);
+      store.template put<false>(place, p, q, sum);
+    }
+    place = next;
+    q = ends ? q_end - maps.width : q + 1;
+  }
 }
 
 // One row of a matrix of pairs.
 struct Row {
   int64_t index, sample;  // the row's number among all samples' and whose it is
-  Position p;
   bool exists;
 };
 
 __device__ Row own_row(const Maps& maps) {
-  const int positions = positions_of(maps);
-  const int64_t index = own_warp();
-  const int p = static_cast<int>(index % positions);
-  return {index, index / positions, {p, p / maps.width, p % maps.width},
-          index < maps.samples * positions};
-}
-
-// Calls `work(q)` for each of the columns that a lane has, without a division for each.
-template <typename Work>
-__device__ void for_each_key(const Maps& maps, const Work& work) {
-  const int rows = kLanes / maps.width, columns = kLanes % maps.width;
-  const int lane = threadIdx.x;
-  Position q{lane, lane / maps.width, lane % maps.width};
-  while (q.index < positions_of(maps)) {
-    work(q);
-    q.index += kLanes;
-    q.row += rows;
-    q.column += columns;
-    if (q.column >= maps.width) {
-      q.column -= maps.width;
-      ++q.row;
-    }
-  }
-}
-
-// The sum over all offsets (i, j) of a patch of the entry of the pair (p, q) moved by it, times
-// `factor(i, j)`. `matrix` is the sample's.
-template <int kRadius, typename T, typename Factor>
-__device__ T box(
-    const Maps& maps, const T* matrix, const Position& p, const Position& q,
-    const Factor& factor) {
-  const int radius = kRadius == kAnyRadius ? maps.radius : kRadius;
-  const int64_t step = positions_of(maps) + 1;  // from a pair to the next one along a row
-  const T* centre = matrix + static_cast<int64_t>(p.index) * positions_of(maps) + q.index;
-  T sum = 0;
-#pragma unroll
-  for (int i = -radius; i <= radius; ++i)
-#pragma unroll
-    for (int j = -radius; j <= radius; ++j)
-      if (is_inside(maps, p.row + i, p.column + j) && is_inside(maps, q.row + i, q.column + j))
-        sum += factor(i, j) * centre[(i * maps.width + j) * step];
-  return sum;
+  const int64_t index = own_warp(), positions = positions_of(maps);
+  return {index, index / positions, index < maps.samples * positions};
 }
 
 // The logarithm of a sum of exponentials. The maximum runs along: a fixed one is safe for small
@@ -117,6 +212,7 @@ struct LogSum {
   T most = -infinity<T>(), sum = 0;
 
   __device__ void add(T logit) {
+    if (logit == -infinity<T>()) return;
     if (logit > most) {
       sum = sum * exp(most - logit) + 1;
       most = logit;
@@ -133,75 +229,40 @@ struct LogSum {
   }
 };
 
-template <int kRadius, typename T>
-__global__ void attention_rows(
-    Maps maps, const T* products, const T* left, const T* right, const bool* allowed, T scale,
-    bool is_known, T* log_sum, T* result) {
+// Logits become attention.
+template <typename T>
+__global__ void softmax_rows(Maps maps, T* matrix, T* log_sum) {
   const Row row = own_row(maps);
   if (!row.exists) return;
   const int positions = positions_of(maps);
-  const int64_t first = row.sample * positions;
-  const T* own = products + first * positions;
-  T* attended = result + row.index * positions;
-  const T factor = scale * left[row.index];
+  T* own = matrix + row.index * positions;
   LogSum<T> sum;
-  for_each_key(maps, [&](const Position& q) {
-    T logit = -infinity<T>();
-    if (allowed == nullptr || allowed[first + q.index]) {
-      logit = box<kRadius>(maps, own, row.p, q, [](int, int) { return T(1); });
-      logit *= factor * right[first + q.index];
-      if (!is_known) sum.add(logit);
-    }
-    attended[q.index] = logit;
-  });
-  const T total = is_known ? log_sum[row.index] : sum.of_lanes();
-  if (!is_known && threadIdx.x == 0) log_sum[row.index] = total;
-  for (int q = threadIdx.x; q < positions; q += kLanes)
-    attended[q] = total == -infinity<T>() ? T(0) : exp(attended[q] - total);
+  for (int q = threadIdx.x; q < positions; q += kLanes) sum.add(own[q]);
+  const T total = sum.of_lanes();
+  if (threadIdx.x == 0) log_sum[row.index] = total;
+  for (int q = threadIdx.x; q < positions; q += kLanes) own[q] = weight_of(own[q], total);
 }
 
-template <int kRadius, typename I, typename T>
-__global__ void box_rows(Maps maps, const T* matrix, bool averaged, I* result) {
-  const Row row = own_row(maps);
-  if (!row.exists) return;
-  const int64_t positions = positions_of(maps);
-  const T* own = matrix + row.sample * positions * positions;
-  I* summed = result + row.index * positions;
-  const T factor = T(1) / (averaged ? cover(maps, row.p.row, row.p.column) : 1);
-  for_each_key(maps, [&](const Position& q) {
-    const T sum = box<kRadius>(maps, own, row.p, q, [](int, int) { return T(1); });
-    summed[q.index] = static_cast<I>(factor * sum);
-  });
-}
-
-template <int kRadius, typename T>
+template <typename T>
 __global__ void softmax_gradient_rows(
-    Maps maps, const T* gradient, const T* log_sum, const T* left, const T* right, T scale,
-    T* attention, T* slope, T* dots) {
+    Maps maps, const T* log_sum, const T* left, const T* right, T scale, T* attention, T* gradient,
+    T* dots) {
   const Row row = own_row(maps);
   if (!row.exists) return;
   const int positions = positions_of(maps);
-  const int64_t first = row.sample * positions;
-  T* attended = attention + row.index * positions;
-  T* slopes = slope + row.index * positions;
-  const auto averaged = [&](int i, int j) {  // by the patches that cover what was pasted
-    return T(1) / cover(maps, row.p.row + i, row.p.column + j);
-  };
+  T* weights = attention + row.index * positions;
+  T* slopes = gradient + row.index * positions;
   T mean = 0;
-  for_each_key(maps, [&](const Position& q) {
-    const T received = box<kRadius>(maps, gradient + first * positions, row.p, q, averaged);
-    slopes[q.index] = received;
-    mean += received * attended[q.index];
-  });
+  for (int q = threadIdx.x; q < positions; q += kLanes) mean += slopes[q] * weights[q];
   mean = sum_of_lanes(mean);
   const T factor = scale * left[row.index], total = log_sum[row.index];
   T dot = 0;
   for (int q = threadIdx.x; q < positions; q += kLanes) {
-    const T weight = attended[q];
+    const T weight = weights[q];
     const T change = weight * (slopes[q] - mean);
-    const T moved = weight > 0 ? change * (log(weight) + total) : T(0);  // the logit, from its weight
-    attended[q] = moved;
-    slopes[q] = change * factor * right[first + q];
+    const T moved = weight > 0 ? change * (log(weight) + total) : T(0);  // log + total: the logit
+    weights[q] = moved;
+    slopes[q] = change * factor * right[row.sample * positions + q];
     dot += moved;
   }
   dot = sum_of_lanes(dot);
@@ -246,7 +307,8 @@ __device__ T patch_sum(const Maps& maps, const Position& q, const Value& value) 
   T sum = 0;
   for (int i = -maps.radius; i <= maps.radius; ++i)
     for (int j = -maps.radius; j <= maps.radius; ++j)
-      if (is_inside(maps, q.row + i, q.column + j)) sum += value(q.index + i * maps.width + j);
+      if (is_within(q.row + i, maps.height) && is_within(q.column + j, maps.width))
+        sum += value(q.index + i * maps.width + j);
   return sum;
 }
 
@@ -299,15 +361,15 @@ cudaError_t launch(
 int64_t rows_of(const Maps& maps) { return maps.samples * maps.height * maps.width; }
 
 int64_t tiles_of(const Maps& maps) {
-  return maps.samples * kParts * ((maps.height * maps.width + kLanes - 1) / kLanes);
+  return maps.samples * ((maps.height * maps.width + kLanes - 1) / kLanes);
 }
 
-// Calls `work` with the radius as a constant where kernels are compiled for it.
-template <typename Work>
-cudaError_t with_radius(const Maps& maps, const Work& work) {
-  if (maps.radius == 0) return work(std::integral_constant<int, 0>());
-  if (maps.radius == 1) return work(std::integral_constant<int, 1>());
-  return work(std::integral_constant<int, kAnyRadius>());
+// Warps that follow one another have neighbouring rows of the query's map.
+template <typename T, typename Load, typename Store>
+cudaError_t walk_all(const Maps& maps, const Load& load, const Store& store, cudaStream_t stream) {
+  const int64_t warps = tiles_of(maps) * maps.height;
+  return maps.radius == 1 ? launch(walk<true, T, Load, Store>, warps, stream, maps, load, store)
+                          : launch(walk<false, T, Load, Store>, warps, stream, maps, load, store);
 }
 
 }  // namespace
@@ -316,42 +378,49 @@ template <typename I, typename T>
 cudaError_t inverse_norms(
     const Maps& maps, int channels, const I* columns, T* parts, T* norms, cudaStream_t stream) {
   const cudaError_t error =
-      launch(square_columns<I, T>, tiles_of(maps), stream, maps, channels, columns, parts);
+      launch(square_columns<I, T>, kParts * tiles_of(maps), stream, maps, channels, columns, parts);
   if (error != cudaSuccess) return error;
-  const int64_t warps = (rows_of(maps) + kLanes - 1) / kLanes;
-  return launch(norm_rows<T>, warps, stream, maps, parts, norms);
+  return launch(norm_rows<T>, (rows_of(maps) + kLanes - 1) / kLanes, stream, maps, parts, norms);
 }
 
 template <typename T>
-cudaError_t attention(
+cudaError_t logits(
     const Maps& maps, const T* products, const T* left, const T* right, const bool* allowed,
-    T scale, bool is_known, T* log_sum, T* result, cudaStream_t stream) {
-  return with_radius(maps, [&](auto radius) {
-    return launch(
-        attention_rows<decltype(radius)::value, T>, rows_of(maps), stream, maps, products, left,
-        right, allowed, scale, is_known, log_sum, result);
-  });
+    T scale, const T* log_sum, T* result, cudaStream_t stream) {
+  const Scaled<T> store{left, right, allowed, log_sum, scale, result};
+  return walk_all<T>(maps, Plain<T>{products}, store, stream);
+}
+
+template <typename T>
+cudaError_t softmax(const Maps& maps, T* matrix, T* log_sum, cudaStream_t stream) {
+  return launch(softmax_rows<T>, rows_of(maps), stream, maps, matrix, log_sum);
 }
 
 template <typename I, typename T>
-cudaError_t diagonal_box_sum(
-    const Maps& maps, const T* matrix, bool averaged, I* result, cudaStream_t stream) {
-  return with_radius(maps, [&](auto radius) {
-    return launch(
-        box_rows<decltype(radius)::value, I, T>, rows_of(maps), stream, maps, matrix, averaged,
-        result);
-  });
+cudaError_t pasted(const Maps& maps, const T* attention, I* result, cudaStream_t stream) {
+  return walk_all<T>(maps, Plain<T>{attention}, Converted<I, T>{result, maps, true}, stream);
+}
+
+template <typename T>
+cudaError_t through_pasting(
+    const Maps& maps, const T* gradient, T* result, cudaStream_t stream) {
+  return walk_all<T>(
+      maps, Averaged<T>{gradient, maps}, Converted<T, T>{result, maps, false}, stream);
 }
 
 template <typename T>
 cudaError_t through_softmax(
-    const Maps& pasted, const T* gradient, const T* log_sum, const T* left, const T* right, T scale,
-    T* attention, T* slope, T* dots, cudaStream_t stream) {
-  return with_radius(pasted, [&](auto radius) {
-    return launch(
-        softmax_gradient_rows<decltype(radius)::value, T>, rows_of(pasted), stream, pasted,
-        gradient, log_sum, left, right, scale, attention, slope, dots);
-  });
+    const Maps& maps, const T* log_sum, const T* left, const T* right, T scale,
+    T* attention, T* gradient, T* dots, cudaStream_t stream) {
+  return launch(
+      softmax_gradient_rows<T>, rows_of(maps), stream, maps, log_sum, left, right, scale, attention,
+      gradient, dots);
+}
+
+template <typename I, typename T>
+cudaError_t through_products(
+    const Maps& maps, const T* gradient, I* result, cudaStream_t stream) {
+  return walk_all<T>(maps, Plain<T>{gradient}, Converted<I, T>{result, maps, false}, stream);
 }
 
 template <typename I, typename T>
@@ -359,22 +428,25 @@ cudaError_t through_norms(
     const Maps& maps, int channels, const I* columns, const T* norms, const T* dots, const T* first,
     const T* second, I* result, cudaStream_t stream) {
   return launch(
-      norm_gradient_columns<I, T>, tiles_of(maps), stream, maps, channels, columns, norms, dots,
-      first, second, result);
+      norm_gradient_columns<I, T>, kParts * tiles_of(maps), stream, maps, channels, columns, norms,
+      dots, first, second, result);
 }
 
-#define INSTANTIATE_EXACT(T)                                                                  \
-  template cudaError_t attention(                                                             \
-      const Maps&, const T*, const T*, const T*, const bool*, T, bool, T*, T*, cudaStream_t); \
-  template cudaError_t through_softmax(                                                       \
-      const Maps&, const T*, const T*, const T*, const T*, T, T*, T*, T*, cudaStream_t);
+#define INSTANTIATE_EXACT(T)                                                                     \
+  template cudaError_t logits(                                                                   \
+      const Maps&, const T*, const T*, const T*, const bool*, T, const T*, T*, cudaStream_t);    \
+  template cudaError_t softmax(const Maps&, T*, T*, cudaStream_t);                               \
+  template cudaError_t through_pasting(const Maps&, const T*, T*, cudaStream_t);                 \
+  template cudaError_t through_softmax(                                                          \
+      const Maps&, const T*, const T*, const T*, T, T*, T*, T*, cudaStream_t);
 INSTANTIATE_EXACT(float)
 INSTANTIATE_EXACT(double)
 
 #define INSTANTIATE(I)                                                                           \
   template cudaError_t inverse_norms(                                                            \
       const Maps&, int, const I*, Exact<I>*, Exact<I>*, cudaStream_t);                           \
-  template cudaError_t diagonal_box_sum(const Maps&, const Exact<I>*, bool, I*, cudaStream_t);   \
+  template cudaError_t pasted(const Maps&, const Exact<I>*, I*, cudaStream_t);                   \
+  template cudaError_t through_products(const Maps&, const Exact<I>*, I*, cudaStream_t);         \
   template cudaError_t through_norms(                                                            \
       const Maps&, int, const I*, const Exact<I>*, const Exact<I>*, const Exact<I>*,             \
       const Exact<I>*, I*, cudaStream_t);

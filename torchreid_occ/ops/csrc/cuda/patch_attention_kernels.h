@@ -32,27 +32,40 @@ template <typename I, typename T = Exact<I>>
 cudaError_t inverse_norms(
     const Maps& maps, int channels, const I* columns, T* parts, T* norms, cudaStream_t stream);
 
-// Attention from inner products: their diagonal box sums times scale * left[p] * right[q], zero at
-// keys that are not allowed (null allows all), through a softmax over q. The log-sum-exp of each
-// row is written, or read where `is_known`.
+// Logits from inner products: their diagonal box sums times scale * left[p] * right[q], -inf at keys
+// that are not allowed (null allows all). Where the log-sum-exp of their rows is known (not null),
+// attention instead.
 template <typename T>
-cudaError_t attention(
+cudaError_t logits(
     const Maps& maps, const T* products, const T* left, const T* right, const bool* allowed,
-    T scale, bool is_known, T* log_sum, T* result, cudaStream_t stream);
+    T scale, const T* log_sum, T* result, cudaStream_t stream);
 
-// Diagonal box sums of a matrix, in the maps' own type. `averaged` divides those of p by the number
-// of patches that cover it.
+// Logits become attention, and the log-sum-exp of each row is written, -inf where there is nothing
+// to attend.
+template <typename T>
+cudaError_t softmax(const Maps& maps, T* matrix, T* log_sum, cudaStream_t stream);
+
+// What each position takes of each key: diagonal box sums of the attention, divided by the number
+// of patches that cover p.
 template <typename I, typename T = Exact<I>>
-cudaError_t diagonal_box_sum(
-    const Maps& maps, const T* matrix, bool averaged, I* result, cudaStream_t stream);
+cudaError_t pasted(const Maps& maps, const T* attention, I* result, cudaStream_t stream);
 
-// From the gradient of averaged box sums of the attention to that of the inner products' box sums,
-// `slope`. `pasted` has the radius of the averaging, `maps` only the sizes. `attention` becomes the
-// gradient of each logit times the logit, and `dots` the sums of its rows, for the norms.
+// From the gradient of the pasted attention to that of the attention.
+template <typename T>
+cudaError_t through_pasting(const Maps& maps, const T* gradient, T* result, cudaStream_t stream);
+
+// From the gradient of the attention, in place, to that of the inner products' box sums.
+// `attention` becomes the gradient of each logit times the logit, and `dots` the sums of its rows,
+// for the norms.
 template <typename T>
 cudaError_t through_softmax(
-    const Maps& pasted, const T* gradient, const T* log_sum, const T* left, const T* right, T scale,
-    T* attention, T* slope, T* dots, cudaStream_t stream);
+    const Maps& maps, const T* log_sum, const T* left, const T* right, T scale, T* attention,
+    T* gradient, T* dots, cudaStream_t stream);
+
+// From the gradient of the inner products' box sums to that of the inner products.
+template <typename I, typename T = Exact<I>>
+cudaError_t through_products(
+    const Maps& maps, const T* gradient, I* result, cudaStream_t stream);
 
 // The gradient of columns: the sum of two gradients less that through the patches' norms, which do
 // not move where they were raised to kEps. `second` may be null.
