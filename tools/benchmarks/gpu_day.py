@@ -53,7 +53,7 @@ def main() -> int:
         workers=0 if arguments.tiny else min(16, os.cpu_count() or 1),
         deadline=time.monotonic() + 60 * arguments.minutes,
         real=Path(arguments.real).absolute() if arguments.real else None,
-        comparison_seconds=60 * arguments.comparison_minutes,
+        run_seconds=60 * arguments.run_minutes,
     )
     day.out.mkdir(parents=True, exist_ok=True)
     rendering = _render(day) if NEED_DATA & set(arguments.parts) else None
@@ -132,7 +132,7 @@ def _start_again(arguments: argparse.Namespace, parts: list[str], day: Day) -> N
         return
     words = ["--out", str(day.out), "--root", str(day.root), "--device", day.device]
     words += ["--minutes", str(day.seconds_left() / 60), "--parts", *parts]
-    words += ["--comparison-minutes", str(arguments.comparison_minutes)]
+    words += ["--run-minutes", str(arguments.run_minutes)]
     words += ["--real", str(day.real)] if day.real else []
     words += ["--tiny"] if day.tiny else []
     print(f"The GPU can no longer be used: a new process runs {parts}.", flush=True)
@@ -148,8 +148,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--parts", nargs="+", default=[*PARTS], metavar="PART", help="in order")
     parser.add_argument("--minutes", type=float, default=8.0, metavar="N")
     parser.add_argument(
-        "--comparison-minutes", type=float, default=3.0, metavar="N",
-        help="at most for the part 'comparison'",
+        "--run-minutes", type=float, default=3.0, metavar="N",
+        help="at most for each of the parts 'comparison' and 'real'",
     )  # fmt: skip
     parser.add_argument("--real", metavar="DIR", help="folder that holds mars/, for part 'real'")
     parser.add_argument(

@@ -22,7 +22,7 @@ class Day:
         workers: Worker processes of each loader.
         deadline: When the time is up, on the clock of `time.monotonic`.
         real: Folder that holds ``mars/``, or None.
-        comparison_seconds: Seconds that the part 'comparison' may take at most.
+        run_seconds: Seconds that each of the parts 'comparison' and 'real' may take at most.
     """
 
     device: str
@@ -32,7 +32,7 @@ class Day:
     workers: int
     deadline: float
     real: Path | None = None
-    comparison_seconds: float = float("inf")
+    run_seconds: float = float("inf")
 
     @property
     def use_gpu(self) -> bool:

@@ -1,5 +1,6 @@
 """Whole runs: resumed across devices, systems compared on OccWalk, real tracklets."""
 
+import itertools
 import time
 from typing import Any
 
@@ -59,8 +60,7 @@ def resume(day: Day, save: Save) -> None:
 
 def comparison(day: Day, save: Save) -> None:
     """Trains the papers' baseline and RFCnet on OccWalk for as many epochs as fit."""
-    seconds = min(day.comparison_seconds, day.seconds_left() - 10)
-    _train_all(SYSTEMS, 1, seconds, _comparison_configuration, day, save)
+    _train_all(SYSTEMS, 1, _comparison_configuration, day, save)
 
 
 def real(day: Day, save: Save) -> None:
@@ -74,18 +74,17 @@ def real(day: Day, save: Save) -> None:
         return
     if not (day.real / "mars").is_dir():
         raise FileNotFoundError(f"{day.real} holds no folder mars")
-    _train_all(REAL, SEEDS, day.seconds_left() - 10, _real_configuration, day, save)
+    _train_all(REAL, SEEDS, _real_configuration, day, save)
 
 
-def _train_all(
-    systems: dict[str, str], seeds: int, seconds: float, configure: Any, day: Day, save: Save
-) -> None:
+def _train_all(systems: dict[str, str], seeds: int, configure: Any, day: Day, save: Save) -> None:
     """Trains systems one after the other, one seed after the other, as long as time is left.
 
     The number of epochs follows from a few steps of each system, so that one seed of all takes
     about the time that there is, and no more than MOST_EPOCHS.
     """
     began = time.monotonic()
+    seconds = min(day.run_seconds, day.seconds_left() - 10)
     found: dict[str, Any] = {"rows": [], "seconds": seconds}
     costs = {name: _costs(configure(file, 1, 1, day), day) for name, file in systems.items()}
     found["estimated"] = costs
@@ -185,11 +184,12 @@ def _costs(config: Any, day: Day) -> dict[str, float]:
     engine.set_model_mode("train")
     manager.set_epoch(0)
     many = len(manager.train_loader)
-    for number, batch in enumerate(manager.train_loader):
-        if number == min(3, many - 1):  # workers and kernels are warm
+    used = min(many, 15)
+    for number, batch in enumerate(itertools.islice(manager.train_loader, used)):
+        if number == min(3, used - 1):  # workers and kernels are warm
             start = time.monotonic()
         engine.forward_backward(batch)
-    epoch = (time.monotonic() - start) / (many - min(3, many - 1)) * many
+    epoch = (time.monotonic() - start) / (used - min(3, used - 1)) * many
     engine.set_model_mode("eval")
     (subsets,) = manager.test_dataset.values()
     items = [*subsets["query"], *subsets["gallery"]]

@@ -58,9 +58,10 @@ __device__ bool is_within(int place, int length) {
 // One over the number of patches that cover a place along one side of a map.
 template <bool kIsThree, typename T>
 __device__ T inverse_cover(int radius, int place, int length) {
-  const int count = min(radius, place) + min(radius, length - 1 - place) + 1;
-  if constexpr (kIsThree) return count == 3 ? T(1) / 3 : count == 2 ? T(1) / 2 : T(1);
-  return T(1) / count;  // a slow operation for each pair
+  if constexpr (kIsThree) {  // without a division for each pair
+    return place > 0 && place + 1 < length ? T(1) / 3 : length > 1 ? T(1) / 2 : T(1);
+  }
+  return T(1) / (min(radius, place) + min(radius, length - 1 - place) + 1);
 }
 
 // One over the number of patches that cover a position.
@@ -73,7 +74,8 @@ __device__ T inverse_cover(const Maps& maps, const Position& p) {
 // Attention from a logit, none in a row with nothing to attend.
 template <typename T>
 __device__ T weight_of(T logit, T log_sum) {
-  return log_sum == -infinity<T>() ? T(0) : exp(logit - log_sum);
+  const T weight = exp(logit - log_sum);
+  return log_sum == -infinity<T>() ? T(0) : weight;
 }
 
 // What walks read and write. `place` is p * H * W + q within a sample, `p` the position itself.
@@ -111,48 +113,104 @@ struct Converted {
   }
 };
 
-// Logits from box sums of inner products, -inf at keys that are not allowed; attention where the
-// log-sum-exp of the logits' rows is known.
+// Logits from box sums of inner products, -inf at keys that are not allowed.
 template <typename T>
 struct Scaled {
   const T* left;
   const T* right;
   const bool* allowed;
-  const T* log_sum;
   T scale;
   T* result;
   __device__ void enter(int64_t sample, int64_t pairs, int positions) {
     left += sample * positions;
     right += sample * positions;
     if (allowed != nullptr) allowed += sample * positions;
-    if (log_sum != nullptr) log_sum += sample * positions;
     result += sample * pairs;
+  }
+  __device__ T logit(const Position& p, int q, T sum) const {
+    bool is_allowed = true;
+    if (allowed != nullptr) is_allowed = allowed[q];
+    const T factor = scale * __ldg(left + p.index) * __ldg(right + q);
+    return is_allowed ? factor * sum : -infinity<T>();
   }
   template <bool kIsThree>
   __device__ void put(int64_t place, const Position& p, int q, T sum) const {
-    const bool is_allowed = allowed == nullptr || allowed[q];
-    const T factor = scale * __ldg(left + p.index) * __ldg(right + q);
-    T value = is_allowed ? factor * sum : -infinity<T>();
-    if (log_sum != nullptr) value = weight_of(value, __ldg(log_sum + p.index));
-    result[place] = value;
+    result[place] = logit(p, q, sum);
   }
 };
 
-// The column of a patch: sums over its vertical offsets. Conditions are joined without branches, so
-// that several steps of a walk have their loads under way.
+// Attention where the log-sum-exp of the logits' rows is known.
+template <typename T>
+struct Weighted {
+  Scaled<T> scaled;
+  const T* log_sum;
+  __device__ void enter(int64_t sample, int64_t pairs, int positions) {
+    scaled.enter(sample, pairs, positions);
+    log_sum += sample * positions;
+  }
+  template <bool kIsThree>
+  __device__ void put(int64_t place, const Position& p, int q, T sum) const {
+    scaled.result[place] = weight_of(scaled.logit(p, q, sum), __ldg(log_sum + p.index));
+  }
+};
+
+// A walk's place: the row of p, and the row of the map in which q goes round.
+struct Way {
+  int row, q_row;
+  int64_t side, down;  // from a pair to the next one along a row, and to that a row below
+};
+
+// The column of a patch: sums over its vertical offsets.
 template <bool kIsThree, typename T, typename Load>
 __device__ T column_sum(
-    const Maps& maps, const Load& load, int64_t place, const Position& p, int q_row) {
+    const Maps& maps, const Way& way, const Load& load, int64_t place, const Position& p) {
   const int radius = kIsThree ? 1 : maps.radius;
-  const int64_t step = static_cast<int64_t>(maps.width) * (positions_of(maps) + 1);
   T sum = 0;
 #pragma unroll
   for (int i = -radius; i <= radius; ++i)
-    if (is_within(p.row + i, maps.height) & is_within(q_row + i, maps.height) &
-        is_within(p.column, maps.width))
+    if (is_within(way.row + i, maps.height) & is_within(way.q_row + i, maps.height))
       sum += load.template get<kIsThree>(
-          place + i * step, {p.index + i * maps.width, p.row + i, p.column});
+          place + i * way.down, {p.index + i * maps.width, way.row + i, p.column});
   return sum;
+}
+
+// For patches of 3x3 the columns before, at and after a step are kept.
+template <typename T, typename Load, typename Store>
+__device__ void walk_with_threes(
+    const Maps& maps, const Way& way, const Load& load, const Store& store, int64_t place,
+    Position p, int q) {
+  const int first = way.q_row * maps.width, last = first + maps.width - 1;
+  T before = 0, here = column_sum<true, T>(maps, way, load, place, p);
+#pragma unroll 4
+  for (; p.column + 1 < maps.width; ++p.column, ++p.index) {
+    const bool ends = q == last;
+    const int64_t next = place + way.side - (ends ? maps.width : 0);
+    const T after =
+        column_sum<true, T>(maps, way, load, next, {p.index + 1, way.row, p.column + 1});
+    store.template put<true>(place, p, q, before + here + (ends ? T(0) : after));
+    before = ends ? T(0) : here;
+    here = after;
+    place = next;
+    q = ends ? first : q + 1;
+  }
+  store.template put<true>(place, p, q, before + here);
+}
+
+template <typename T, typename Load, typename Store>
+__device__ void walk_with_any(
+    const Maps& maps, const Way& way, const Load& load, const Store& store, int64_t place,
+    Position p, int q) {
+  const int first = way.q_row * maps.width, last = first + maps.width - 1;
+  for (; p.column < maps.width; ++p.column, ++p.index) {
+    T sum = 0;
+    for (int j = -maps.radius; j <= maps.radius; ++j)
+      if (is_within(p.column + j, maps.width) && q + j >= first && q + j <= last)
+        sum += column_sum<false, T>(
+            maps, way, load, place + j * way.side, {p.index + j, way.row, p.column + j});
+    store.template put<false>(place, p, q, sum);
+    place += way.side - (q == last ? maps.width : 0);
+    q = q == last ? first : q + 1;
+  }
 }
 
 // Diagonal box sums of what `load` gives, to `store`. With `kIsThree` patches are 3x3.
@@ -161,37 +219,18 @@ __global__ void walk(Maps maps, Load load, Store store) {
   const int positions = positions_of(maps), tiles = (positions + kLanes - 1) / kLanes;
   const int64_t warp = own_warp(), sample = warp / maps.height / tiles;
   const int row = static_cast<int>(warp % maps.height);
-  int q = static_cast<int>(warp / maps.height % tiles) * kLanes + threadIdx.x;
+  const int q = static_cast<int>(warp / maps.height % tiles) * kLanes + threadIdx.x;
   if (sample >= maps.samples || q >= positions) return;
+  const int64_t side = positions + 1;
   load.enter(sample, static_cast<int64_t>(positions) * positions, positions);
   store.enter(sample, static_cast<int64_t>(positions) * positions, positions);
-  const int q_row = q / maps.width, q_end = (q_row + 1) * maps.width;
-  Position p{row * maps.width, row, 0};
-  int64_t place = static_cast<int64_t>(p.index) * positions + q;
-  const int radius = maps.radius, side = positions + 1;  // from a pair to the next one of a walk
-  T before = 0, here = 0;
-  if constexpr (kIsThree) here = column_sum<true, T>(maps, load, place, p, q_row);
-#pragma unroll 4
-  for (; p.column < maps.width; ++p.column, ++p.index) {
-    const bool ends = q + 1 == q_end;
-    const int64_t next = place + side - (ends ? maps.width : 0);
-    if constexpr (kIsThree) {
-      const T after = column_sum<true, T>(maps, load, next, {p.index + 1, row, p.column + 1}, q_row);
-      store.template put<true>(place, p, q, before + here + (ends ? T(0) : after));
-      before = ends ? T(0) : here;
-      here = after;
-    } else {
-      T sum = 0;
-      for (int j = -radius; j <= radius; ++j)
-        if (is_within(p.column + j, maps.width) && q + j < q_end && q + j >= q_end - maps.width)
-          sum += column_sum<false, T>(
-              maps, load, place + j * static_cast<int64_t>(side),
-              {p.index + j, row, p.column + j}, q_row);
-      store.template put<false>(place, p, q, sum);
-    }
-    place = next;
-    q = ends ? q_end - maps.width : q + 1;
-  }
+  const Way way{row, q / maps.width, side, side * maps.width};
+  const Position p{row * maps.width, row, 0};
+  const int64_t place = static_cast<int64_t>(p.index) * positions + q;
+  if constexpr (kIsThree)
+    walk_with_threes<T>(maps, way, load, store, place, p, q);
+  else
+    walk_with_any<T>(maps, way, load, store, place, p, q);
 }
 
 // One row of a matrix of pairs.
@@ -205,30 +244,6 @@ __device__ Row own_row(const Maps& maps) {
   return {index, index / positions, index < maps.samples * positions};
 }
 
-// The logarithm of a sum of exponentials. The maximum runs along: a fixed one is safe for small
-// scales only.
-template <typename T>
-struct LogSum {
-  T most = -infinity<T>(), sum = 0;
-
-  __device__ void add(T logit) {
-    if (logit == -infinity<T>()) return;
-    if (logit > most) {
-      sum = sum * exp(most - logit) + 1;
-      most = logit;
-    } else {
-      sum += exp(logit - most);
-    }
-  }
-
-  // Of all lanes together, -inf where nothing was added.
-  __device__ T of_lanes() const {
-    const T top = max_of_lanes(most);
-    const T total = sum_of_lanes(sum == 0 ? T(0) : sum * exp(most - top));
-    return total == 0 ? -infinity<T>() : top + log(total);
-  }
-};
-
 // Logits become attention.
 template <typename T>
 __global__ void softmax_rows(Maps maps, T* matrix, T* log_sum) {
@@ -236,10 +251,18 @@ __global__ void softmax_rows(Maps maps, T* matrix, T* log_sum) {
   if (!row.exists) return;
   const int positions = positions_of(maps);
   T* own = matrix + row.index * positions;
-  LogSum<T> sum;
-  for (int q = threadIdx.x; q < positions; q += kLanes) sum.add(own[q]);
-  const T total = sum.of_lanes();
+  // The row's own maximum: a fixed one is safe for small scales only.
+  T most = -infinity<T>(), sum = 0;
+#pragma unroll 4
+  for (int q = threadIdx.x; q < positions; q += kLanes) most = fmax(most, own[q]);
+  most = max_of_lanes(most);
+  const T base = most == -infinity<T>() ? T(0) : most;  // -inf less itself is not a number
+#pragma unroll 4
+  for (int q = threadIdx.x; q < positions; q += kLanes) sum += exp(own[q] - base);
+  sum = sum_of_lanes(sum);
+  const T total = sum == 0 ? -infinity<T>() : base + log(sum);
   if (threadIdx.x == 0) log_sum[row.index] = total;
+#pragma unroll 4
   for (int q = threadIdx.x; q < positions; q += kLanes) own[q] = weight_of(own[q], total);
 }
 
@@ -253,10 +276,12 @@ __global__ void softmax_gradient_rows(
   T* weights = attention + row.index * positions;
   T* slopes = gradient + row.index * positions;
   T mean = 0;
+#pragma unroll 4
   for (int q = threadIdx.x; q < positions; q += kLanes) mean += slopes[q] * weights[q];
   mean = sum_of_lanes(mean);
   const T factor = scale * left[row.index], total = log_sum[row.index];
   T dot = 0;
+#pragma unroll 4
   for (int q = threadIdx.x; q < positions; q += kLanes) {
     const T weight = weights[q];
     const T change = weight * (slopes[q] - mean);
@@ -294,6 +319,7 @@ __global__ void square_columns(Maps maps, int channels, const I* columns, T* par
   const int64_t positions = positions_of(maps);
   const I* values = columns + own.sample * channels * positions + own.q.index;
   T sum = 0;
+#pragma unroll 4
   for (int c = own.part; c < channels; c += kParts) {
     const T value = static_cast<T>(values[c * positions]);
     sum += value * value;
@@ -320,11 +346,13 @@ __global__ void norm_rows(Maps maps, const T* parts, T* norms) {
   if (index >= maps.samples * positions) return;
   const int q = static_cast<int>(index % positions);
   const T* own = parts + index / positions * kParts * positions;
-  T square = 0;
-  for (int part = 0; part < kParts; ++part)
-    square += patch_sum<T>(maps, {q, q / maps.width, q % maps.width}, [&](int other) {
-      return own[static_cast<int64_t>(part) * positions + other];
-    });
+  const T square = patch_sum<T>(maps, {q, q / maps.width, q % maps.width}, [&](int other) {
+    T sum = 0;
+#pragma unroll
+    for (int part = 0; part < kParts; ++part)
+      sum += own[static_cast<int64_t>(part) * positions + other];
+    return sum;
+  });
   norms[index] = T(1) / sqrt(fmax(square, T(kEps * kEps)));
 }
 
@@ -339,6 +367,7 @@ __global__ void norm_gradient_columns(
     const T norm = norms[start + other];
     return norm < T(1 / kEps) ? norm * norm * dots[start + other] : T(0);
   });
+#pragma unroll 4
   for (int c = own.part; c < channels; c += kParts) {
     const int64_t place = (own.sample * channels + c) * positions + own.q.index;
     const T gradient = second == nullptr ? first[place] : first[place] + second[place];
@@ -387,8 +416,10 @@ template <typename T>
 cudaError_t logits(
     const Maps& maps, const T* products, const T* left, const T* right, const bool* allowed,
     T scale, const T* log_sum, T* result, cudaStream_t stream) {
-  const Scaled<T> store{left, right, allowed, log_sum, scale, result};
-  return walk_all<T>(maps, Plain<T>{products}, store, stream);
+  const Plain<T> load{products};
+  const Scaled<T> store{left, right, allowed, scale, result};
+  if (log_sum == nullptr) return walk_all<T>(maps, load, store, stream);
+  return walk_all<T>(maps, load, Weighted<T>{store, log_sum}, stream);
 }
 
 template <typename T>
