@@ -3,9 +3,10 @@
 import json
 import math
 import os
+import subprocess
+import sys
 
 import pytest
-from commands import run_tool
 from support import REPOSITORY
 
 PARTS = (
@@ -23,8 +24,22 @@ def folders(tmp_path_factory):
 
 def run(folders, *arguments):
     out, root = folders
-    words = ("--out", out, "--root", root, "--tiny", "--device", "cpu", *arguments)
-    return run_tool("benchmarks/gpu_day.py", *words, env=ENVIRONMENT)
+    words = (
+        "--out",
+        out,
+        "--root",
+        root,
+        "--tiny",
+        "--device",
+        "cpu",
+        "--minutes",
+        "60",
+        *arguments,
+    )
+    command = [sys.executable, REPOSITORY / "tools/benchmarks/gpu_day.py", *words]
+    return subprocess.run(
+        command, cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.fixture(scope="module")
