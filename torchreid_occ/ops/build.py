@@ -104,6 +104,7 @@ def compile_kernels(toolkit: Path, output: Path) -> None:
     numbers = [chip.removesuffix("+PTX").replace(".", "") for chip in chips]
     flags = [f"-gencode=arch=compute_{n},code=[sm_{n},compute_{n}]" for n in numbers]
     command = [str(toolkit / "bin/nvcc"), "-c", "-std=c++20", "-O3", "-Xcompiler=-fPIC", *flags]
+    command += ["-isystem", str(TORCH / "include")]
     _run([*command, *files("cuda/*.cu"), "-o", str(output)])
 
 

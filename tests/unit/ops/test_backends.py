@@ -64,7 +64,16 @@ def assert_equal(found, expected, tolerance):
         torch.testing.assert_close(one.double(), other.double(), rtol=0, atol=tolerance * scale)
 
 
-@pytest.mark.parametrize("size", [(2, 5, 6, 4), (1, 3, 1, 5), (2, 3, 5, 1), (0, 3, 4, 4)])
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def device(request):
+    if request.param == "cuda" and not (backends()["cuda"] and torch.cuda.is_available()):
+        pytest.skip("no GPU, or no binary with cuda kernels")
+    return request.param
+
+
+@pytest.mark.parametrize(
+    "size", [(2, 5, 6, 4), (1, 3, 1, 5), (2, 3, 5, 1), (0, 3, 4, 4), (2, 3, 9, 7)]
+)
 def test_equals_the_definition_in_double_precision(way, size):
     query, key, upstream, mask = draw(size)
     for patch_size, overlap, allowed in itertools.product(
@@ -107,17 +116,19 @@ def test_a_large_scale_stays_finite(way, scale):
     torch.testing.assert_close(found[0], expected[0], rtol=1e-2, atol=1e-2)
 
 
-def test_gradients_are_those_of_differences():
+def test_gradients_are_those_of_differences(device):
     query, key, _, mask = draw((2, 3, 4, 3))
+    query, key = (part.detach().to(device).requires_grad_() for part in (query, key))
     for overlap in (True, False):
         assert torch.autograd.gradcheck(
-            lambda q, k, o=overlap: OPERATOR(q, k, mask, 3, 2.0, o)[0], (query, key)
+            lambda q, k, o=overlap: OPERATOR(q, k, mask.to(device), 3, 2.0, o)[0], (query, key)
         )
 
 
-def test_the_dispatcher_is_told_the_truth():
+def test_the_dispatcher_is_told_the_truth(device):
     query, key, _, mask = draw((2, 3, 4, 3), torch.float32)
-    opcheck(OPERATOR, (query, key, mask, 3, 2.0, True))
+    query, key = (part.detach().to(device).requires_grad_() for part in (query, key))
+    opcheck(OPERATOR, (query, key, mask.to(device), 3, 2.0, True))
     opcheck(OPERATOR, (query.detach(), key.detach(), None, 3, 2.0, False))
 
 

@@ -14,6 +14,7 @@ from torchreid_occ.ops import binary, build, library, shift_form
 
 EMULATION = Path(__file__).parent / "emulated_cuda"
 NAME = "torchreid_occ_emulated"  # beside the operator that the package has
+MOST_PAIRS = 2**21  # in place of 2**26, so that a small batch is divided
 has_compiler = shutil.which(os.environ.get("CXX", "c++")) is not None
 
 
@@ -25,7 +26,8 @@ def emulated(tmp_path_factory):
     output = tmp_path_factory.mktemp("emulated") / "emulated.so"
     command = [
         os.environ.get("CXX", "c++"), "-shared", "-fPIC", "-std=c++20", "-O1",
-        f"-Dtorchreid_occ={NAME}", f"-I{EMULATION}", f"-isystem{build.TORCH / 'include'}",
+        f"-Dtorchreid_occ={NAME}", f"-DTORCHREID_OCC_MOST_PAIRS={MOST_PAIRS}",
+        f"-I{EMULATION}", f"-isystem{build.TORCH / 'include'}",
         "-x", "c++", *build.files("cuda/*.cu"), *build.files("cuda/*.cpp"),
         "-o", str(output), f"-L{build.TORCH / 'lib'}", "-lc10", "-ltorch_cpu", "-ltorch",
     ]  # fmt: skip
@@ -72,6 +74,42 @@ def test_emulated_kernels_go_through_the_batch_in_parts(emulated):
         3, 3, 4, 33, 32, generator=torch.Generator().manual_seed(0)
     ).unbind()
     assert_same(emulated, query, key, upstream, None, (3, 10.0, True), 1e-4)
+
+
+@pytest.fixture
+def exact_products():
+    """Products of half precision in float32, which PyTorch has on GPUs alone."""
+    kernels = torch.library.Library("aten", "IMPL")
+    kernels.impl("bmm.dtype", lambda one, other, dtype: one.to(dtype) @ other.to(dtype), "CPU")
+    yield
+    kernels._destroy()
+
+
+@pytest.mark.usefixtures("exact_products")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_emulated_kernels_read_and_write_half_precision(emulated, dtype):
+    generator = torch.Generator().manual_seed(0)
+    query, key, upstream = torch.randn(3, 2, 16, 6, 5, generator=generator).to(dtype).unbind()
+    for overlap in (True, False):
+        output, log_sum = emulated[0](query, key, None, 3, 5.0, overlap)
+        found = (output, *emulated[1](upstream, query, key, None, log_sum, 3, 5.0, overlap))
+        exact = [part.double() for part in (query, key, upstream)]
+        expected, sums = shift_form.forward(*exact[:2], None, 3, 5.0, overlap)
+        torch.testing.assert_close(log_sum.double(), sums, rtol=1e-5, atol=1e-5)
+        gradients = shift_form.backward(exact[2], *exact[:2], None, sums, 3, 5.0, overlap)
+        for one, other in zip(found, (expected, *gradients), strict=True):
+            assert one.dtype == dtype
+            scale = other.abs().max().item()
+            torch.testing.assert_close(one.double(), other, rtol=0, atol=2e-2 * scale)
+
+
+def test_what_is_not_a_number_stays_so(emulated):
+    query, key, _ = torch.randn(3, 1, 4, 6, 5, generator=torch.Generator().manual_seed(0)).unbind()
+    query[0, 0, 5, 4] = float("nan")
+    output, log_sum = emulated[0](query, key, None, 3, 5.0, True)
+    assert log_sum.isnan().nonzero()[:, 1].tolist() == [23, 24, 28, 29]
+    assert output[0, :, 5, 4].isnan().all()
+    assert output[0, :, :3].isfinite().all()
 
 
 @pytest.fixture

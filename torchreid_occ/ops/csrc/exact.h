@@ -4,9 +4,9 @@
 
 #include <ATen/ATen.h>
 
-namespace torchreid_occ {
+#include "eps.h"
 
-constexpr double kEps = 1e-12;  // least norm of a patch
+namespace torchreid_occ {
 
 // Half precision is too coarse for sums over all pairs.
 inline at::ScalarType exact_type(const at::Tensor& maps) {

@@ -13,7 +13,7 @@
 #define __global__
 #define __device__
 
-using std::exp, std::fmax, std::log, std::max, std::min;
+using std::exp, std::fmax, std::log, std::max, std::min, std::sqrt;
 
 struct dim3 {
   unsigned x = 1, y = 1, z = 1;
@@ -73,6 +73,11 @@ inline void run_warp() {
 }
 
 }  // namespace emulation
+
+template <typename T>
+T __ldg(const T* place) {
+  return *place;
+}
 
 template <typename T>
 T __shfl_xor_sync(unsigned, T value, int distance) {
