@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -20,6 +21,20 @@ BUG = (
     "This is likely a bug in torchreid_occ. Please report it with the lines above and those of "
     "`torchreid-occ doctor`: see 'How to report' in CONTRIBUTING.md."
 )
+
+
+@contextmanager
+def short_warnings() -> Iterator[None]:
+    """Shows each warning as one line, without the file and the line of Python that gave it."""
+    before, warnings.formatwarning = warnings.formatwarning, _one_line_warning
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
+
+
+def _one_line_warning(message: Warning | str, *_place: object, **_line: object) -> str:
+    return f"Warning: {' '.join(str(message).split())}\n"
 
 
 @contextmanager

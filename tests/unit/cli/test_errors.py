@@ -11,6 +11,20 @@ from torchreid_occ.cli.errors import BUG, is_users, short_errors
 from torchreid_occ.utils.weights import WeightsUnavailable
 
 
+def test_a_warning_is_one_line_without_pythons_file():
+    code = (
+        "import warnings; from torchreid_occ.cli import fetch, main; "
+        "fetch.run = lambda _: warnings.warn('two\\nlines', stacklevel=1); "
+        "main(['fetch', 'http://x', '--to', 'y']); warnings.warn('after', stacklevel=1)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    first, *after = done.stderr.splitlines()
+    assert first == "Warning: two lines"
+    assert after[0].endswith("UserWarning: after")
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
