@@ -4,9 +4,13 @@ import time
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from torchreid_occ.data.clips import ItemKey, TrainClips
 from torchreid_occ.data.images import read_image, verify_images
+from torchreid_occ.data.supervision import Supervision
+from torchreid_occ.data.transforms import ClipTransform
 
 RED = (200, 30, 10)
 
@@ -106,6 +110,7 @@ def test_an_orientation_that_does_not_exist_turns_nothing(tmp_path, orientation)
     np.testing.assert_allclose(np.asarray(read_image(tmp_path / "a.jpg")), stored, atol=2)
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # Pillow's
 @pytest.mark.parametrize(
     "exif", [b"Exif\0\0nonsense", b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff"]
 )
@@ -179,3 +184,34 @@ def test_verify_images_lists_the_faulty_in_order(tmp_path, workers):
     with pytest.raises(ValueError, match=message):
         verify_images(paths, workers)
     verify_images([str(good)], workers)
+
+
+@pytest.mark.parametrize("turned", ["frame", "map", "both"])
+def test_a_turned_frame_and_its_foreground_map_fit(tmp_path, turned):
+    """An upright map, as `annotate` writes it, belongs to a frame that a phone stored sideways."""
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 16, 3), dtype=np.uint8)
+    person = np.zeros((32, 16), np.uint8)
+    person[4:20, 3:9] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    clips = []
+    for name in ("upright", turned):
+        folder = tmp_path / name
+        (folder / "maps/a").mkdir(parents=True)
+        for kind, image, path in (
+            ("frame", pixels, "a.png"),
+            ("map", person, "maps/a/foreground.png"),
+        ):
+            if name in (kind, "both"):
+                Image.fromarray(np.rot90(image).copy()).save(folder / path, exif=exif)
+            else:
+                Image.fromarray(image).save(folder / path)
+        frame = str(folder / "a.png")
+        supervision = {0: Supervision(foreground_dir=folder / "maps")}
+        transform = ClipTransform(32, 16, training=False)
+        items = [((frame,), 0, 0, 0)]
+        data = TrainClips(items, 1, "random", 1, transform, 0, supervision, ["foreground"])
+        clips.append(data[ItemKey(0, 0, 0)])
+    assert clips[0]["foreground"].sum() == 16 * 6
+    for field in ("img", "foreground"):
+        assert torch.equal(clips[0][field], clips[1][field])
