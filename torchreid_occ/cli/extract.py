@@ -47,8 +47,10 @@ def run(arguments: argparse.Namespace) -> None:
 
     from torchreid_occ.extractor import TrackletExtractor
     from torchreid_occ.search import list_tracklets
+    from torchreid_occ.utils.checkpoint import check_checkpoint
     from torchreid_occ.utils.files import replacing
 
+    check_checkpoint(arguments.checkpoint)
     tracklets = list_tracklets(arguments.folders)
     extractor = TrackletExtractor(
         arguments.checkpoint, batch_size=arguments.batch_size, workers=arguments.workers

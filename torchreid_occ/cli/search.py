@@ -108,7 +108,9 @@ def run(arguments: argparse.Namespace) -> None:
 def _index(arguments: argparse.Namespace) -> None:
     from torchreid_occ.search import list_tracklets
     from torchreid_occ.search.pipeline import add_to_gallery
+    from torchreid_occ.utils.checkpoint import check_checkpoint
 
+    check_checkpoint(arguments.checkpoint)  # before a dataset is read or rendered
     tracklets = list_tracklets(
         arguments.folders,
         arguments.source,
@@ -128,8 +130,10 @@ def _query(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     from torchreid_occ.search.page import write_page
     from torchreid_occ.search.pipeline import search_elsewhere, search_for
     from torchreid_occ.search.query import build_query
+    from torchreid_occ.utils.checkpoint import check_checkpoint
     from torchreid_occ.utils.files import write_json
 
+    check_checkpoint(arguments.checkpoint)  # before a video is read
     query = build_query(
         folder=arguments.tracklet,
         image=arguments.image,

@@ -23,14 +23,16 @@ from yacs.config import CfgNode
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.completion.tasks import copy_dataset, score_thirds, train_completion
-from torchreid_occ.config import merged, plain
+from torchreid_occ.config import config_of, merged, plain
 from torchreid_occ.runs.folder import (
+    RESULTS,
     changed_sources,
     check_save_dir,
     finished_run,
     product_of,
     write_config,
 )
+from torchreid_occ.runs.readiness import check_files
 from torchreid_occ.runs.run import run_experiment
 from torchreid_occ.utils.files import remove_partial_files
 from torchreid_occ.utils.logs import logger, logging_to
@@ -87,9 +89,14 @@ def run_config(
     if only and only not in names:
         raise ValueError(f"There is no phase {only!r}: the configuration has {names}.")
     if not names:
+        done = finished_run(config) if resume and config.task == "train" else None
+        if done is not None and _is_same(done, config):
+            _log(config, f"This run has finished: its results are already there, in {RESULTS}.")
+            return done
         return _run_task(config, resume, demo)
     if not resume and not only:
         check_save_dir(config, resume=False)
+        _check_files_of_phases(config)
     remove_partial_files(config.data.save_dir)
     results: dict[str, Any] = {}
     for name in [only] if only else names:
@@ -201,6 +208,22 @@ def phase_configs(config: CfgNode) -> dict[str, CfgNode]:
         parts += [_nested(key, str(product_of(found[source]))) for key, source in taken.items()]
         found[name] = merged(below, parts, f"phase {name}")
     return found
+
+
+def _is_same(done: Results, config: CfgNode) -> bool:
+    """Whether results are of this very configuration, how it tests included."""
+    before, now = plain(config_of(done["config"])), plain(config)
+    for tree in (before, now):
+        for key in ("save_dir", "workers"):
+            tree["data"].pop(key)
+    return bool(before == now)
+
+
+def _check_files_of_phases(config: CfgNode) -> None:
+    """Checks the files that phases name, other than what earlier phases will make."""
+    taken = {phase["name"]: [*phase.get("take", {})] for phase in config.phases}
+    for name, phase in phase_configs(config).items():
+        check_files(phase, taken[name])
 
 
 def _check_sources(config: CfgNode, name: str, save_dir: str) -> None:

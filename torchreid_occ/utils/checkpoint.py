@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.utils.files import replacing
+from torchreid_occ.utils.safe_loading import check_checkpoint as check_checkpoint
 from torchreid_occ.utils.safe_loading import load_checkpoint as load_checkpoint
 
 _NAME = "model.pth.tar-{}"  # torchreid's name for the checkpoint of an epoch

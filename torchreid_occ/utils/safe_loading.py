@@ -38,12 +38,7 @@ def load_checkpoint(path: StrPath, needed: Iterable[str] = ()) -> Any:
             lacks one of the keys; says which.
     """
     path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder, not a checkpoint.")
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no checkpoint {path}.")
-    if (kind := other_kind(path)) is not None and not _loads_safetensors(path):
-        raise ValueError(f"{path} is {kind}, not a checkpoint of PyTorch.")
+    check_checkpoint(path)
     try:
         content = _safely_loaded(path)
     except Exception as error:  # a broken pickle may raise any error: IndexError, struct.error
@@ -55,6 +50,25 @@ def load_checkpoint(path: StrPath, needed: Iterable[str] = ()) -> Any:
             f"{sorted(missing)}. Name one like <save_dir>/model/model.pth.tar-60."
         )
     return content
+
+
+def check_checkpoint(path: StrPath) -> None:
+    """Checks that a file may be a checkpoint, without loading it.
+
+    Args:
+        path: The file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is something else; says what.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, not a checkpoint.")
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no checkpoint {path}.")
+    if (kind := other_kind(path)) is not None and not _loads_safetensors(path):
+        raise ValueError(f"{path} is {kind}, not a checkpoint of PyTorch.")
 
 
 def _safely_loaded(path: Path) -> Any:

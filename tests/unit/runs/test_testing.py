@@ -13,6 +13,7 @@ from torchreid_occ.engine.evaluation import Features, distance_matrix
 from torchreid_occ.runs import readiness, run
 from torchreid_occ.runs.builders import backend_of
 from torchreid_occ.runs.phases import run_config
+from torchreid_occ.search import Gallery
 from torchreid_occ.utils.checkpoint import save_checkpoint
 from torchreid_occ.utils.documents import read_json
 
@@ -154,6 +155,33 @@ def test_a_missing_checkpoint_is_told_before_data_are_loaded(tmp_path, monkeypat
     page.write_text("<html>quota</html>")
     with pytest.raises(ValueError, match=rf"{key} is .*page\.pth, which is a web page"):
         run_config(config_of(root, **{key.replace(".", "__"): page}))
+
+
+def test_a_missing_checkpoint_of_a_later_phase_is_told_first(tmp_path):
+    phases = "[{'name': 'one'}, {'name': 'two', 'model': {'load_weights': 'absent.pth'}}]"
+    with pytest.raises(FileNotFoundError, match=r"model\.load_weights is absent\.pth"):
+        run_config(config_of(tmp_path, phases=phases))
+    assert not (tmp_path / "run" / "one").exists()
+
+
+@pytest.mark.parametrize("words", [["index", "g", "-s", "mars"], ["query", "g", "--image", "x"]])
+def test_a_missing_checkpoint_of_a_search_is_told_first(tmp_path, words):
+    Gallery.create(tmp_path / "g", "a1" * 32, 4)
+    words[1] = str(tmp_path / "g")
+    with pytest.raises(SystemExit, match=r"There is no checkpoint absent\.pth"):
+        main(["search", *words, "--checkpoint", "absent.pth"])
+
+
+def test_a_finished_run_is_already_there(target, capsys):
+    write(target, "train", "wxyz", [1, 2])
+    first = run_config(config_of(target))
+    capsys.readouterr()
+    assert run_config(config_of(target), resume=True) == read_json(
+        target / "run" / "results.json"
+    ) | {"targets": first["targets"]}
+    assert "its results are already there" in capsys.readouterr().out
+    run_config(config_of(target, test__rerank=True), resume=True)
+    assert read_json(target / "run" / "results.json")["config"]["test"]["rerank"] is True
 
 
 @pytest.mark.parametrize("test_only", [True, False])
