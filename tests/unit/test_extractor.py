@@ -186,7 +186,7 @@ def test_files_that_are_no_checkpoint_of_this_package_are_refused(tmp_path):
         with pytest.raises(ValueError, match=f"{name} is no checkpoint of this package: it lacks"):
             TrackletExtractor(tmp_path / name)
     (tmp_path / "text.pth").write_text("weights")
-    with pytest.raises(ValueError, match=r"text\.pth is damaged or no checkpoint"):
+    with pytest.raises(ValueError, match=r"text\.pth is a text file, not a checkpoint"):
         TrackletExtractor(tmp_path / "text.pth")
 
 

@@ -46,8 +46,8 @@ def load_checkpoint(path: StrPath, needed: Iterable[str] = ()) -> Any:
     missing = {*needed} - (content.keys() if isinstance(content, dict) else set())
     if missing:
         raise ValueError(
-            f"{path} is no checkpoint of a run of this package, but {_content(content)}: it lacks "
-            f"{sorted(missing)}. Name one like <save_dir>/model/model.pth.tar-60."
+            f"{path} is no checkpoint of this package: it lacks {sorted(missing)}, as it is "
+            f"{_content(content)}. Name one of a run, like <save_dir>/model/model.pth.tar-60."
         )
     return content
 
@@ -151,7 +151,7 @@ def _is_whole(path: Path) -> bool | None:
 def _content(content: Any) -> str:
     """Describes the content of a file of ``torch.save`` that is not a run's checkpoint."""
     if not isinstance(content, dict):
-        return f"holds a single {type(content).__name__}"
+        return f"a file of a single {type(content).__name__}"
     if content and all(map(torch.is_tensor, content.values())):
         return f"a state dict: the {len(content)} weights of some model by name, and nothing else"
     keys = ", ".join(sorted(map(str, content))[:6])
