@@ -126,14 +126,25 @@ def _refusal(path: Path, error: Exception) -> str:
         return "is in the tar format of PyTorch before 0.1.10: save it again with a newer one"
     if "Invalid magic number" in text:
         return "is a pickle that torch.save has not written"
+    reason = reason_of(error)
+    if whole:
+        return f"is whole, but holds what safe loading does not read ({reason})"
+    return f"is damaged, cut off, or no checkpoint ({reason})"
+
+
+def reason_of(error: Exception) -> str:
+    """Returns the reason in an error of ``torch.load``, without the advice around it.
+
+    Args:
+        error: The error.
+    """
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     _, _, own = text.rpartition("WeightsUnpickler error:")
     lines = [line.strip() for line in own.splitlines() if line.strip()]
     # The advice stands before the reason, and a link after it.
     kept = [line for line in lines if "weights_only" not in line and "documentation" not in line]
-    reason = next(iter(kept), "it ends early")[:200].rstrip(".")
-    if whole:
-        return f"is whole, but holds what safe loading does not read ({reason})"
-    return f"is damaged, cut off, or no checkpoint ({reason})"
+    reason = next(iter(kept), "it ends early").partition(" Please use `torch.serialization")[0]
+    return reason[:200].rstrip(".")
 
 
 def _is_whole(path: Path) -> bool | None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from torchreid_occ.utils.safe_loading import reason_of
+
 DOWNLOAD_TIMEOUT = 20  # seconds without data after which a download of weights has failed
 LOADING_ERRORS = (
     OSError,
@@ -57,10 +59,15 @@ def torchvision_weights(weights: Any, what: str, instead: str) -> dict[str, Any]
             return state
     except LOADING_ERRORS as error:
         raise WeightsUnavailable(
-            f"{what} could not be loaded ({type(error).__name__}: {error}). Put the file from "
-            f"{weights.url} at {cached_file(weights)} (an incomplete one there must go), or "
+            f"{what} could not be loaded ({type(error).__name__}: {_reason(error)}). Put the file "
+            f"from {weights.url} at {cached_file(weights)} (an incomplete one there must go), or "
             f"{instead}."
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Returns an error's message; of unpickling without PyTorch's advice to load unsafely."""
+    return reason_of(error) if isinstance(error, pickle.UnpicklingError) else str(error)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from torch import nn
 
 from torchreid_occ.extractor import TrackletExtractor
 from torchreid_occ.utils.checkpoint import load_checkpoint, load_matching_weights, load_weights
+from torchreid_occ.utils.weights import WeightsUnavailable, torchvision_weights
 
 WEIGHTS = nn.Linear(2, 3).state_dict()
 ADVICE = ("weights_only", "safe_globals", "trust", "\x1b", "documentation")
@@ -290,3 +291,16 @@ def test_checkpoints_that_name_no_model_are_told_apart(tmp_path, content, kind):
         TrackletExtractor(saved(tmp_path, content))
     assert "it lacks" in str(caught.value)
     assert "damaged" not in str(caught.value)
+
+
+def test_torchvisions_weights_are_refused_without_the_advice(tmp_path):
+    class Weights:
+        url = "https://download/weights.pth"
+
+        def get_state_dict(self, **options):
+            path = saved(tmp_path, {"model": nn.Linear(2, 3)})
+            return torch.load(path, weights_only=True)
+
+    with pytest.raises(WeightsUnavailable, match=r"Unsupported global: GLOBAL torch\.nn") as caught:
+        torchvision_weights(Weights(), "weights", "train without")
+    assert not [word for word in ADVICE if word in str(caught.value)]
