@@ -8,7 +8,6 @@ import numpy.typing as npt
 
 from torchreid_occ.search.tracklets import GalleryTracklet
 
-
 Cameras: TypeAlias = int | Collection[int] | None
 
 
