@@ -18,24 +18,14 @@ ENVIRONMENT = {**os.environ, "TORCHREID_OCC_NO_EXT": "1"}
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    return [tmp_path_factory.mktemp(name) for name in ("results", "data")]
+def folders(tmp_path_factory, occwalk_root):
+    return [tmp_path_factory.mktemp("results"), occwalk_root]
 
 
 def run(folders, *arguments):
     out, root = folders
-    words = (
-        "--out",
-        out,
-        "--root",
-        root,
-        "--tiny",
-        "--device",
-        "cpu",
-        "--minutes",
-        "60",
-        *arguments,
-    )
+    small = ("--tiny", "--device", "cpu", "--minutes", "60")
+    words = ("--out", out, "--root", root, *small, *arguments)
     command = [sys.executable, REPOSITORY / "tools/benchmarks/gpu_day.py", *words]
     return subprocess.run(
         command, cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, check=False
