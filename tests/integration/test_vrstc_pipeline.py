@@ -66,7 +66,7 @@ def test_a_phase_alone_says_what_it_lacks(main, two_cameras, tmp_path):
     alone = arguments(two_cameras, tmp_path / "run")
     done = main(*alone, "--phase", "score", check=False)
     assert done.returncode == 1
-    assert "There is no checkpoint" in done.stderr
+    assert "completion.extractor is" in done.stderr and "there is no such file" in done.stderr
     done = main(*alone, "--phase", "scores", check=False)
     assert "There is no phase 'scores'" in done.stderr
 

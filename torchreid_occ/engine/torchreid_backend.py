@@ -62,7 +62,8 @@ class TorchreidBackend(Backend):
 
         Raises:
             KeyError: For an unknown model, loss or option.
-            ValueError: If options are given to a model of torchreid's.
+            ValueError: If options or a checkpoint of a backbone are given to a model of
+                torchreid's.
         """
         model, loss = self.config.model, self.config.loss
         check_name("model.name", model.name, [*MODELS, *torchreid_models()])
@@ -71,6 +72,11 @@ class TorchreidBackend(Backend):
         elif model.options:
             raise ValueError(
                 f"model.options are {plain(model.options)}, but {model.name} takes none."
+            )
+        elif model.pretrained not in (True, False, "auto"):
+            raise ValueError(
+                f"model.pretrained is {model.pretrained!r}, but torchreid's models take True, "
+                "False or 'auto': set model.load_weights."
             )
         if self.tests_only:
             return
@@ -104,20 +110,14 @@ class TorchreidBackend(Backend):
 
         Raises:
             WeightsUnavailable: If the weights cannot be had.
-            ValueError: If a model of torchreid's is to start from a checkpoint.
         """
         config = self.config
         if config.model.name in MODELS:
             own = new_clip_model(config, num_classes, pretrained)
             own.torchreid_loss = config.loss.name
             return own
-        if isinstance(pretrained, str):
-            raise ValueError(
-                f"model.pretrained is {pretrained!r}, but torchreid's models take True, False or "
-                "'auto': set model.load_weights."
-            )
         random_state = torch.get_rng_state()
-        model = self._torchreid_model(num_classes, pretrained)
+        model = self._torchreid_model(num_classes, bool(pretrained))  # `check_parts` refuses a path
         if pretrained:  # torchreid ignores it where it has no weights
             torch.set_rng_state(random_state)
             scratch = self._torchreid_model(num_classes, False)
