@@ -1,8 +1,8 @@
 import logging
-from pathlib import Path
 
 import numpy as np
 import pytest
+from support import REPOSITORY
 
 from torchreid_occ.footage.boxes import boxes_from_rows, mot_line, read_mot
 
@@ -170,7 +170,7 @@ def test_classes_by_name(tmp_path):
     assert len(read_mot(written(tmp_path, lines))) == 1
 
 
-REAL = Path("/work/shared/real/mot_text")
+REAL = REPOSITORY.parent / "shared" / "real" / "mot_text"
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs real files of MOTChallenge")

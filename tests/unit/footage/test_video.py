@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from small_videos import FPS, FRAMES, SIZE, image, write_video
+from support import REPOSITORY
 
 from torchreid_occ.footage.pyav import decoded
 from torchreid_occ.footage.video import read_frames, scan_video
@@ -215,7 +216,7 @@ def test_what_to_do_about_a_codec(without_decoder, monkeypatch, tmp_path):
         scan_video(path)
 
 
-AV1 = Path("/work/shared/real/odd_videos/av1_video.mkv")
+AV1 = REPOSITORY.parent / "shared" / "real" / "odd_videos" / "av1_video.mkv"
 
 
 @pytest.mark.skipif(not AV1.is_file(), reason="needs a real AV1 video")
