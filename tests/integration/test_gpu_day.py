@@ -9,10 +9,8 @@ import sys
 import pytest
 from support import REPOSITORY
 
-PARTS = (
-    "environment", "build", "tests", "operator", "training", "extraction", "agreement", "resume",
-    "comparison", "real",
-)  # fmt: skip
+QUICK = ("environment", "build", "operator", "extraction", "agreement", "real")
+LONG = ("tests", "training", "resume", "comparison")  # half a minute in the small form
 # Kernels are left as they are: other tests use them meanwhile.
 ENVIRONMENT = {**os.environ, "TORCHREID_OCC_NO_EXT": "1"}
 
@@ -32,25 +30,34 @@ def run(folders, *arguments):
     )
 
 
+def results_of(folders, parts):
+    """Runs parts and returns what each wrote."""
+    done = run(folders, "--parts", *parts)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    found = {part: json.loads((folders[0] / f"{part}.json").read_text()) for part in parts}
+    assert {content["status"] for content in found.values()} == {"done"}
+    return found
+
+
 @pytest.fixture(scope="module")
 def found(folders):
-    """What each part wrote."""
-    done = run(folders, "--parts", *PARTS)
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    return {part: json.loads((folders[0] / f"{part}.json").read_text()) for part in PARTS}
+    return results_of(folders, QUICK)
 
 
-def test_every_part_ends_well(found):
-    assert {part: content["status"] for part, content in found.items()} == dict.fromkeys(
-        PARTS, "done"
-    )
+@pytest.fixture(scope="module")
+def found_later(folders):
+    return results_of(folders, LONG)
 
 
 def test_the_machine_is_described(found):
     assert found["environment"]["device"] == "cpu"
     assert found["environment"]["hardware"]["cores"] == os.cpu_count()
     assert "TORCHREID_OCC_NO_EXT=1" in found["build"]["output"]
-    tests = found["tests"]
+
+
+@pytest.mark.slow
+def test_the_tests_of_the_kernels_are_counted(found_later):
+    tests = found_later["tests"]
     assert tests["failures"] == tests["errors"] == 0
     assert tests["tests"] == tests["skipped"] > 10  # all of them need a GPU
 
@@ -79,8 +86,10 @@ def test_all_ways_compute_the_operator(found):
         assert own["times_faster_than"]["forward"][way] == pytest.approx(ratio)
 
 
-def test_every_network_of_the_papers_trains(found):
-    rows = {(row["name"], row["precision"]): row for row in found["training"]["rows"]}
+@pytest.mark.slow
+def test_every_network_of_the_papers_trains(found_later):
+    training = found_later["training"]
+    rows = {(row["name"], row["precision"]): row for row in training["rows"]}
     names = {
         "baseline", "rfcnet", "vrstc, re-ID", "vrstc, STCnet", "vrstc, pretrain", "rru_stim",
         "trl_st2n, align", "trl_st2n, joint", "baseline, images", "rfcnet, images",
@@ -97,7 +106,7 @@ def test_every_network_of_the_papers_trains(found):
     for row in loaded:
         share = 1 - row["step_seconds"] / row["loader_seconds_a_batch"]
         assert row["waiting_share"] == pytest.approx(max(0, share))
-    overhead = found["training"]["overhead"]
+    overhead = training["overhead"]
     assert len(overhead) == 4
     one, other = (rows[name, "float32"]["step_seconds"] for name in ("baseline", "rfcnet"))
     (table,) = (row for row in overhead if "9" in row["table"] and row["precision"] == "float32")
@@ -115,18 +124,23 @@ def test_both_engines_extract_the_same_features(found):
         assert row["relative_error"] < (1e-2 if row["precision"] == "bfloat16" else 1e-5)
 
 
-def test_a_run_that_is_resumed_ends_where_the_whole_one_does(found):
-    resume = found["resume"]
+@pytest.mark.slow
+def test_a_run_that_is_resumed_ends_where_the_whole_one_does(found_later):
+    resume = found_later["resume"]
     assert [step["epochs"] for step in resume["steps"]] == [2, 3, 4]
     assert resume["is_equal"] is True  # all of it was on the CPU
 
 
-def test_systems_are_compared(found):
-    comparison = found["comparison"]
+@pytest.mark.slow
+def test_systems_are_compared(found_later):
+    comparison = found_later["comparison"]
     assert [row["system"] for row in comparison["rows"]] == ["baseline", "rfcnet"]
     for row in comparison["rows"]:
         assert 0 < row["targets"]["occwalk_tiny"]["mAP"] < 1
     assert all(math.isfinite(cost["epoch_seconds"]) for cost in comparison["estimated"].values())
+
+
+def test_without_real_tracklets_their_part_is_left_out(found):
     assert "no folder of real tracklets" in found["real"]["left_out"]
 
 

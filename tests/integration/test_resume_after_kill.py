@@ -4,7 +4,7 @@ from commands import start_and_kill
 from support import TINY, pairs
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
     main, two_cameras, tmp_path, workers
 ):

@@ -25,7 +25,7 @@ def emulated(tmp_path_factory):
         pytest.skip("no C++ compiler")
     output = tmp_path_factory.mktemp("emulated") / "emulated.so"
     command = [
-        os.environ.get("CXX", "c++"), "-shared", "-fPIC", "-std=c++20", "-O1",
+        os.environ.get("CXX", "c++"), "-shared", "-fPIC", "-std=c++20", "-O0",
         f"-Dtorchreid_occ={NAME}", f"-DTORCHREID_OCC_MOST_PAIRS={MOST_PAIRS}",
         f"-I{EMULATION}", f"-isystem{build.TORCH / 'include'}",
         "-x", "c++", *build.files("cuda/*.cu"), *build.files("cuda/*.cpp"),

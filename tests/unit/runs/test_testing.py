@@ -217,8 +217,9 @@ def test_a_learned_distance_without_pairs_is_said_before_training(target, metric
         )  # fmt: skip
 
 
-def test_a_target_that_fails_leaves_the_others_results(tmp_path, caplog):
+def test_a_target_that_fails_leaves_the_others_results(tmp_path, occwalk_root):
     """A damaged gallery image is found when it is read, after the training."""
+    (tmp_path / "occwalk").symlink_to(occwalk_root / "occwalk")
     write(tmp_path, "train", "wxyz", [1, 2])
     write(tmp_path, "query", "abcd", [1])
     write(tmp_path, "gallery", "abcd", [2])
