@@ -17,6 +17,7 @@ from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.progress import progress
 
 # The part of a frame that each discriminator reads, by its name.
+# Paper silent [V19]: Eq. 8 shows the local discriminator the masked full frame.
 VIEWS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "local": lambda frame, mask: mask * frame,
     "global": lambda frame, mask: frame,

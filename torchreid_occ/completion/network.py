@@ -79,6 +79,7 @@ class STCnet(nn.Module):
         width: int = 64,
         # Paper silent [V1]: widths, dilations and no normalisation are those of Iizuka et al. 2017.
         dilations: Sequence[int] = (2, 4, 8, 16),
+        # Paper silent [V18]: 4 doubles the size evenly.
         deconv_kernel: int = 4,
         batch_norm: bool = False,
         fill: str = "zero",

@@ -242,6 +242,7 @@ def _lines_to_points(lines: npt.NDArray[np.float32], size: list[int]) -> Any:
 def _points_to_lines(points: Any) -> Tensor:
     height, width = points.canvas_size
     points = points.as_subclass(Tensor)
+    # Paper silent [R27]: fractions are of pixel centres, so that a flip keeps classes.
     rows = (points[:, :3, 1] + 0.5) / height
     columns = (points[:, 3:, 0] + 0.5) / width
     return torch.cat([rows, columns], dim=1)

@@ -200,6 +200,7 @@ def foreground_loss(logits: Tensor, target: Tensor, resizing: str = "official") 
     return (loss.flatten(1).mean(1) * known).sum() / known.sum().clamp(min=1)
 
 
+# Paper silent [R24]: how maps of the person are resized to a feature map; bilinear as released.
 def resize_foreground(target: Tensor, size: tuple[int, int], resizing: str) -> Tensor:
     """Resizes foreground maps to a feature map.
 

@@ -55,6 +55,7 @@ BACKBONES = {
     "resnet34": _Spec(_RESNET_STAGES, (64, 128, 256, 512)),
     "resnet50": _Spec(_RESNET_STAGES, (256, 512, 1024, 2048)),
     "resnet101": _Spec(_RESNET_STAGES, (256, 512, 1024, 2048)),
+    # Paper silent [T9]: torchvision's GoogLeNet, as its weights are public.
     "googlenet": _Spec(_GOOGLENET_STAGES, (192, 480, 832, 1024), is_inception=True),
     "inception_v3": _Spec(_INCEPTION_V3_STAGES, (192, 288, 768, 2048), is_inception=True),
 }

@@ -14,6 +14,7 @@ from torchreid_occ.utils.files import write_json
 Identity: TypeAlias = Any
 Split: TypeAlias = dict[str, list[Identity]]  # "train" and "test"
 
+# Paper silent [D10]: ten half splits where no split file is published.
 NUM_SPLITS = 10
 
 

@@ -26,4 +26,5 @@ class ForegroundMask(nn.Module):
     def forward(self, maps: Tensor, num_frames: int = 1) -> tuple[Tensor, RfcOutput]:
         """Returns the multiplied maps and `RfcOutput`; frames are independent."""
         logits = self.foreground(maps)
+        # Paper silent [R28]: row "Foreground" is one product, as its printed cost says.
         return maps * torch.sigmoid(logits), RfcOutput(foreground_logits=logits)

@@ -58,7 +58,9 @@ class SRFC(nn.Module):
             self.appearance = nn.Linear(channels, NUM_CLUSTERS)
         if assignment in ("both", "position"):
             self.position = nn.Sequential(
-                *_linear_bn_relu(4, channels), nn.Linear(channels, NUM_CLUSTERS)
+                # Paper silent [R26]: the hidden layer of Eq. 5 is as released.
+                *_linear_bn_relu(4, channels),
+                nn.Linear(channels, NUM_CLUSTERS),
             )
         if assignment == "fixed":
             first_band = region_layout(num_regions)[:, 0].clamp(max=NUM_CLUSTERS - 1)
@@ -86,11 +88,13 @@ class SRFC(nn.Module):
         self, appearance: Tensor | None, position: Tensor | None, features: Tensor
     ) -> Tensor:
         if appearance is not None and position is not None:
+            # Paper silent [R25]: the released softmax of both, renormalised, is their mean.
             return (appearance + position) / 2
         if appearance is not None:
             return appearance
         if position is not None:
             return position
+        # Paper silent [R29]: Keypoint-Select's clusters are head, upper and lower body.
         return self.fixed_assignment.to(features.dtype).expand(features.shape[0], -1, -1)
 
 

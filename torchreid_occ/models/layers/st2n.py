@@ -42,6 +42,7 @@ class ST2N(nn.Module):
         )
         self.context: nn.LSTM | None = None
         features = SQUEEZED
+        # Paper silent [T10]: the STN of Table I is the transformer without its BiLSTM.
         if hidden:
             self.context = nn.LSTM(SQUEEZED, hidden, batch_first=True, bidirectional=True)
             self.context.apply(initialise_lstm)

@@ -38,6 +38,7 @@ class StnPartition(nn.Module):
         super().__init__()
         self.descriptors = LineDescriptors(channels, height, width)
         features = self.descriptors.row_features + self.descriptors.column_features
+        # Paper silent [R30]: the STN is six soft boxes from the APU's features.
         self.box_head = nn.Linear(features, 4 * num_regions)
         nn.init.zeros_(self.box_head.weight)
         fixed = FixedPartition(num_regions)(torch.empty(1, 1, 20, 20)).boxes

@@ -18,6 +18,7 @@ from torchreid_occ.data.datasets.base import (
 
 # 0001_C6_F0099_X30823.jpg, or 0001C6F0099X30823.jpg in the old form: person, camera, frame of the
 # tracklet, frame of the video.
+# Paper silent [D8]: the layout of the occluded set is taken to be this one's.
 FRAME_NAME = re.compile(r"-?\d+_?C(\d+)_?F(\d+)_?X(\d+)\.\w+", re.IGNORECASE)
 
 

@@ -46,6 +46,7 @@ class SDUVID(TwoCameraDataset):
     def cameras(self) -> list[dict[Identity, Path]]:
         """Returns for each of the two cameras the folder of each person number."""
         sequences = self.dataset_dir / "sequences"
+        # Paper silent [D9]: the layout of the published archive.
         cameras = {folder.name[-1]: folder for folder in subfolders(sequences)}
         if len(cameras) != 2:
             raise ValueError(
