@@ -89,6 +89,8 @@ def run_config(
     if only and only not in names:
         raise ValueError(f"There is no phase {only!r}: the configuration has {names}.")
     if not names:
+        if resume:
+            check_save_dir(config, resume=True)
         done = finished_run(config) if resume and config.task == "train" else None
         if done is not None and _is_same(done, config):
             _log(config, f"This run has finished: its results are already there, in {RESULTS}.")
