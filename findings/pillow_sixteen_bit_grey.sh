@@ -12,7 +12,7 @@ sed -n '2,/^set/s/^# \{0,1\}//p' "$0"  # prints the above
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install -qq --disable-pip-version-check \
+"$work/venv/bin/python" -m pip install -qq --disable-pip-version-check \
   pillow==13.0.0 opencv-python-headless==5.0.0.93 numpy==2.4.6
 cd "$work"
 venv/bin/python - <<'PYTHON'

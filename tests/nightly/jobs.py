@@ -89,7 +89,7 @@ def _config(name, root, settings):
 
 
 def _prepare(config):
-    """Runs the phases before those that are killed."""
+    """Runs the phases before the killed ones."""
     with redirect_stdout(io.StringIO()):
         for phase in ("pretrain", "score", "stcnet"):
             run_config(config, only=phase)

@@ -1,4 +1,4 @@
-"""Definitions moved into one source, and those that cannot be."""
+"""Definitions that can, and that cannot, be moved into one source."""
 
 import ast
 
