@@ -14,7 +14,8 @@ from torchreid_occ.completion.guider import IdGuider
 from torchreid_occ.completion.loss import CompletionLoss
 from torchreid_occ.completion.network import STCnet
 from torchreid_occ.config import config_of, plain
-from torchreid_occ.engine.backend import build_scheduler, use_gpu
+from torchreid_occ.engine.backend import use_gpu
+from torchreid_occ.engine.optimizers import build_scheduler
 from torchreid_occ.runs.builders import load_trained_model
 from torchreid_occ.utils.checkpoint import load_checkpoint
 

@@ -5,7 +5,7 @@ from support import REPOSITORY
 from torchvision.models.inception import InceptionAux
 
 from torchreid_occ.config import load_config
-from torchreid_occ.engine.backend import build_optimizer
+from torchreid_occ.engine.optimizers import build_optimizer
 from torchreid_occ.losses import build_criterion
 from torchreid_occ.models import backbones, build_model
 from torchreid_occ.models.rru_stim import RruStimOutput
