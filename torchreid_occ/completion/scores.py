@@ -60,8 +60,8 @@ def score_tracklets(
     features: list[list[Tensor]] = [[] for _ in tracklets]
     try:
         for clip in progress(loader, "scores", unit="clip"):
-            frames = clip["img"].cuda() if use_gpu else clip["img"]
-            model(frames[None])
+            pixels = clip["img"].cuda() if use_gpu else clip["img"]
+            model(transform.normalise(pixels)[None])
             # A network that reads long clips in parts calls its last stage for each.
             features[clip["tracklet"]].append(third_features(torch.cat(maps)).cpu())
             maps.clear()

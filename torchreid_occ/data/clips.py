@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from torchreid_occ._types import Batch, Item
 from torchreid_occ.data.frames import Frames, read_frame
@@ -99,14 +99,16 @@ class TrainClips(Dataset[dict[str, Any]]):
 class ConsecutiveClips(Dataset[dict[str, Any]]):
     """Every frame of tracklets, cut into consecutive clips.
 
-    Items carry ``tracklet``, the tracklet's index, and ``num_frames``, the clip's frames, so that
-    clip features can be averaged by their number of frames.
+    Items carry ``img``, frames of eight bits that ``transform.normalise`` prepares for a network
+    (workers then hand over a quarter of the bytes), ``tracklet``, the tracklet's index, and
+    ``num_frames``, the clip's frames, so that clip features can be averaged by their number of
+    frames.
 
     Args:
         sequences: The frames of each tracklet, each for
             :func:`~torchreid_occ.data.frames.read_frame`.
         clip_len: Frames in a clip, the last of a tracklet being shorter; 0 keeps tracklets whole.
-        transform: A :class:`~torchreid_occ.data.transforms.ClipTransform`.
+        transform: A :class:`~torchreid_occ.data.transforms.ClipTransform` without augmentations.
     """
 
     def __init__(
@@ -127,8 +129,8 @@ class ConsecutiveClips(Dataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         tracklet, start, stop = self.clips[index]
         frames = self.sequences[tracklet][start:stop]
-        img, _, _ = self.transform([read_frame(frame) for frame in frames])
-        return {"img": img, "tracklet": tracklet, "num_frames": stop - start}
+        pixels = self.transform.pixels([read_frame(frame) for frame in frames])
+        return {"img": pixels, "tracklet": tracklet, "num_frames": stop - start}
 
 
 class TestClips(ConsecutiveClips):
@@ -163,7 +165,7 @@ def collate(items: Sequence[dict[str, Any]]) -> Batch:
     for name, first in items[0].items():
         values: Any = [item[name] for item in items]
         if isinstance(first, torch.Tensor):
-            values = torch.stack(values)
+            values = default_collate(values)  # a worker's go straight to shared memory
         elif isinstance(first, int):
             values = torch.tensor(values)
         batch[name] = values

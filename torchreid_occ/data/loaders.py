@@ -1,11 +1,13 @@
 """Loaders of clips; starting their workers leaves the global random state alone."""
 
 from collections import defaultdict
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar, cast
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from torchreid_occ._types import Batch
 from torchreid_occ.data.clips import ConsecutiveClips, collate
 from torchreid_occ.data.samplers import ClipBatchSampler
 
@@ -45,22 +47,60 @@ def item_loader(items: Dataset[T], workers: int) -> DataLoader[T]:
     return DataLoader(items, batch_size=None, shuffle=False, num_workers=workers)
 
 
+class TestLoader(DataLoader[dict[str, Any]]):
+    """Loads batches of test clips, whose frames are normalised once they are on the device.
+
+    Args:
+        clips: The clips.
+        workers: Worker processes.
+        use_gpu: Whether the frames go to the GPU.
+        batches: The clips of each batch.
+    """
+
+    __test__ = False  # pytest would collect a class of this name
+
+    def __init__(
+        self,
+        clips: ConsecutiveClips,
+        workers: int,
+        use_gpu: bool,
+        batches: Iterable[Sequence[int]],
+    ) -> None:
+        super().__init__(
+            clips,
+            batch_sampler=cast(Any, batches),  # typed for lists alone
+            num_workers=workers,
+            collate_fn=collate,
+            pin_memory=use_gpu,
+            generator=torch.Generator(),  # see clip_loader
+        )
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        assert isinstance(self.dataset, ConsecutiveClips)
+        normalise = self.dataset.transform.normalise
+        for batch in super().__iter__():
+            pixels = batch["img"]
+            if self.pin_memory:
+                pixels = pixels.cuda(non_blocking=True)
+            yield {**batch, "img": normalise(pixels)}
+
+
 def every_frame_loader(
-    clips: ConsecutiveClips, batch_size: int, workers: int, pin_memory: bool
-) -> DataLoader[dict[str, Any]]:
+    clips: ConsecutiveClips, batch_size: int, workers: int, use_gpu: bool
+) -> TestLoader:
     """Builds a loader of all clips of tracklets, in batches of clips of equal length.
 
     Args:
         clips: The clips.
         batch_size: Clips of full length in a batch.
         workers: Worker processes.
-        pin_memory: Whether batches are pinned for a GPU.
+        use_gpu: Whether the frames go to the GPU.
     """
     batches = ClipBatchSampler(clips.clips, batch_size, clips.clip_len)
-    return clip_loader(clips, workers, pin_memory, batch_sampler=batches)
+    return TestLoader(clips, workers, use_gpu, batches)
 
 
-def in_order(loader: DataLoader[dict[str, Any]]) -> DataLoader[dict[str, Any]]:
+def in_order(loader: DataLoader[dict[str, Any]]) -> TestLoader:
     """Builds a test loader whose batches follow tracklets from their first clip to their last.
 
     Tracklets of equal length go together, as many as the loader's longest batch has frames for.
@@ -90,4 +130,4 @@ def in_order(loader: DataLoader[dict[str, Any]]) -> DataLoader[dict[str, Any]]:
             batches += zip(
                 *(own[tracklet] for tracklet in tracklets[first : first + size]), strict=True
             )
-    return clip_loader(dataset, loader.num_workers, loader.pin_memory, batch_sampler=batches)
+    return TestLoader(dataset, loader.num_workers, loader.pin_memory, batches)

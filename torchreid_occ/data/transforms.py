@@ -93,10 +93,13 @@ class ClipTransform:
             steps.append(v2.RandomHorizontalFlip(0.5))
         if "color_jitter" in chosen:
             steps.append(v2.ColorJitter(brightness=0.2, contrast=0.15))
-        steps += [
-            v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize(list(norm_mean or IMAGENET_MEAN), list(norm_std or IMAGENET_STD)),
-        ]
+        self._normalise = v2.Compose(
+            [
+                v2.ToDtype(torch.float32, scale=True),
+                v2.Normalize(list(norm_mean or IMAGENET_MEAN), list(norm_std or IMAGENET_STD)),
+            ]
+        )
+        steps.append(self._normalise)
         if "random_erase" in chosen:
             steps.append(_ClipErasing())
         if "random_erase_frames" in chosen:
@@ -142,6 +145,29 @@ class ClipTransform:
             foreground = sample["foreground"].as_subclass(Tensor)
             foreground[[frame is None for frame in foregrounds]] = torch.nan
         return TransformedClip(sample["img"].as_subclass(Tensor), lines, foreground)
+
+    def pixels(self, frames: Sequence[Image.Image]) -> Tensor:
+        """Resizes the frames of a test clip and leaves them in eight bits.
+
+        `normalise` makes of them what the transform without augmentations gives.
+
+        Args:
+            frames: T PIL images, of any sizes.
+
+        Shape:
+            Result: :math:`(T, 3, H, W)`.
+        """
+        return _stack(frames, [self.height, self.width], self.interpolation)
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """Scales eight-bit frames to 0..1 and normalises each channel, on their device.
+
+        Shape:
+            - pixels: :math:`(..., 3, H, W)`
+            - Result: the same, float32.
+        """
+        normalised: Tensor = self._normalise(pixels)
+        return normalised
 
     def _draw_size(self) -> list[int]:
         """Draws the size to which frames are resized: enlarged for half of the random crops."""

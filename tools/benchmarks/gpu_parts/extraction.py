@@ -26,12 +26,13 @@ OURS = {"float32": "float32", "tf32": "float32", "bfloat16": "bfloat16"}  # by m
 def extraction(day: Day, save: Save) -> None:
     """Measures both engines on the same tracklets from disk, and our model on frames in memory."""
     size = (64, 32) if day.tiny else (256, 128)
-    count, frames = (2, 4) if day.tiny else (64, FRAMES)
+    # So many that the start of worker processes is a small part.
+    count, frames = (2, 4) if day.tiny else (256, FRAMES)
     data = ClipDataManager(
         str(day.root), day.dataset, height=size[0], width=size[1], use_gpu=day.use_gpu,
         workers=day.workers,
     )  # fmt: skip
-    items = _repeated(data.test_dataset[day.dataset]["query"][:count], frames)
+    items = _repeated(data.test_dataset[day.dataset]["query"], count, frames)
     found: dict[str, Any] = {
         "tracklets": len(items), "frames": frames, "size": size, "workers": day.workers, "rows": []
     }  # fmt: skip
@@ -40,7 +41,7 @@ def extraction(day: Day, save: Save) -> None:
     model = _model(size, day)
     steps = _engines(model, items, data, size, day, features)
     for (engine, precision), (step, num_frames) in steps.items():
-        seconds = _seconds(step, precision, 1 if day.tiny else 3)
+        seconds = _seconds(step, precision, 1 if day.tiny else 2)
         rates[engine, precision] = num_frames / seconds
         row = {"engine": engine, "precision": precision}
         found["rows"].append({**row, "frames_per_second": num_frames / seconds})
@@ -160,11 +161,11 @@ def _theirs(model: Any, items: list[tuple], size: tuple[int, int], day: Day) -> 
     return engine, loader
 
 
-def _repeated(tracklets: list[tuple], frames: int) -> list[tuple]:
-    """Tracklets with their frames repeated up to a number."""
+def _repeated(tracklets: list[tuple], count: int, frames: int) -> list[tuple]:
+    """Tracklets repeated up to a count, and their frames up to a number."""
     return [
         (tuple(itertools.islice(itertools.cycle(paths), frames)), *labels)
-        for paths, *labels in tracklets
+        for paths, *labels in itertools.islice(itertools.cycle(tracklets), count)
     ]
 
 
