@@ -27,7 +27,9 @@ def main(words: Sequence[str] | None = None) -> None:
     package = importlib.util.module_from_spec(spec)
     sys.modules["torchreid_occ"] = package
     from torchreid_occ.cli import main as run
+    from torchreid_occ.cli.cores import share_cores
 
+    share_cores()
     loader = spec.loader
     run(words, load=lambda: loader.exec_module(package))
 

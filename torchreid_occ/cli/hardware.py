@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from torchreid_occ.cli.cores import waiting
 from torchreid_occ.cli.finding import Finding, State
 
 MIN_GIGABYTES = 5  # of free disk: checkpoints and rendered data of a few runs
@@ -66,9 +67,9 @@ def processor() -> Finding:
     count: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
     cores = len(count(0)) if count else os.cpu_count() or 1
     if not hasattr(os, "getloadavg"):
-        return Finding(State.OK, "cores", str(cores))
+        return Finding(State.OK, "cores", f"{cores}; {waiting()}")
     load = os.getloadavg()[0]
-    text = f"{cores}, with {load:.1f} processes running over the last minute"
+    text = f"{cores}, with {load:.1f} processes running over the last minute; {waiting()}"
     if load < 0.5 * cores:
         return Finding(State.OK, "cores", text)
     return Finding(State.GAP, "cores", text, "Times measured now are those of a busy machine.")

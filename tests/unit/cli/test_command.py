@@ -1,5 +1,6 @@
 """The command finds its subcommand, parses, and only then imports what it needs."""
 
+import os
 import subprocess
 import sys
 
@@ -9,16 +10,19 @@ from support import REPOSITORY
 from torchreid_occ import __version__
 from torchreid_occ.cli import main
 from torchreid_occ.cli.command import COMMANDS, module_of, parse_command, parser_of
+from torchreid_occ.cli.cores import NAMES, SPINS
 from torchreid_occ.cli.parser import suggestions
 
-# Runs the command in a fresh interpreter; tells which heavy modules it has imported by its end.
+# Runs the command in a fresh interpreter; tells which heavy modules it has imported by its end, and
+# how often OpenMP's threads spin.
 FRESH = """
-import sys
+import os, sys
 from torchreid_occ_command import main
 try:
     main(sys.argv[1:])
 finally:
     print("imported", [name for name in ("torch", "numpy", "torchreid") if name in sys.modules])
+    print("spins", os.environ["GOMP_SPINCOUNT"])
 """
 
 
@@ -26,6 +30,7 @@ def fresh(*words):
     return subprocess.run(
         [sys.executable, "-c", FRESH, *words],
         cwd=REPOSITORY,
+        env={name: value for name, value in os.environ.items() if name not in NAMES},
         capture_output=True,
         text=True,
         check=False,
@@ -55,6 +60,7 @@ def test_the_package_is_whole_once_a_command_runs(tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: There is no gallery in {tmp_path}")
     assert "imported ['torch', 'numpy', 'torchreid']" in done.stdout
+    assert f"spins {SPINS}" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -100,7 +106,7 @@ def test_every_subcommand_says_what_it_does(name, capsys):
 
 def test_every_module_of_a_subcommand_is_listed():
     files = {path.stem for path in (REPOSITORY / "torchreid_occ" / "cli").glob("*.py")}
-    frame = {"__init__", "command", "errors", "parser", "finding", "hardware", "libraries"}
+    frame = {"__init__", "command", "cores", "errors", "parser", "finding", "hardware", "libraries"}
     assert files - frame == {name.replace("-", "_") for name in COMMANDS}
 
 

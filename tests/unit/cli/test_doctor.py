@@ -130,7 +130,7 @@ def test_load_is_compared_with_the_cores(load, state, monkeypatch):
     monkeypatch.setattr(os, "getloadavg", lambda: (load, 0, 0))
     found = hardware.processor()
     assert found.state is state
-    assert found.text == f"2, with {load} processes running over the last minute"
+    assert found.text.startswith(f"2, with {load} processes running over the last minute; ")
 
 
 def test_a_full_disk_is_a_gap(monkeypatch):
