@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from torchreid_occ.utils.checks import check_choice
 
@@ -15,8 +14,7 @@ BN_EPS = 1e-3
 class RRU(nn.Module):
     """Refines the maps of a sequence from frame to frame by a learned update gate.
 
-    Reference: RRU-STIM, Eq. 1 to 5. Half of the transition is computed for all frames at once; one
-    matrix product and the gate remain for each step.
+    Reference: RRU-STIM, Eq. 1 to 5.
 
     Args:
         channels: Channels of the maps.
@@ -85,18 +83,18 @@ class RRU(nn.Module):
             )
         starts = state is None
         raw, refined = (maps[:, 0], maps[:, 0]) if state is None else state
-        ahead = self._ahead(maps, torch.cat((raw[:, None], maps), dim=1)[:, :-1])
+        before = torch.cat((raw[:, None], maps), dim=1)[:, :-1]
         if torch.compiler.is_exporting():
-            return self._scanned(maps, refined, ahead), None
+            return self._scanned(maps, before, refined), None
         results = []
-        for t, frame in enumerate(maps.unbind(1)):
+        for t, (frame, last) in enumerate(zip(maps.unbind(1), before.unbind(1), strict=True)):
             # Paper silent [S3]: the released code lets the first, zero input enter the statistics.
             if not (starts and t == 0 and self.skip_first):
-                refined = self._step(refined, frame, None if ahead is None else ahead[:, t])
+                refined = self._step(refined, frame, last)
             results.append(refined)
         return torch.stack(results, dim=1), (maps[:, -1], refined)
 
-    def _scanned(self, maps: Tensor, refined: Tensor, ahead: Tensor | None) -> Tensor:
+    def _scanned(self, maps: Tensor, before: Tensor, refined: Tensor) -> Tensor:
         """The steps as one operator: a loop would fix the number of frames of an exported graph.
 
         `skip_first` has no effect here, in eval mode: the first frame equals its refined map.
@@ -107,40 +105,23 @@ class RRU(nn.Module):
             refined = self._step(refined, *inputs)
             return refined, refined.clone()
 
-        inputs = [part.movedim(1, 0) for part in (maps, ahead) if part is not None]
+        inputs = [part.movedim(1, 0) for part in (maps, before)]
         return scan(step, refined.clone(), inputs)[1].movedim(0, 1)
 
-    def _step(self, refined: Tensor, frame: Tensor, ahead: Tensor | None = None) -> Tensor:
-        """The refined map of a frame, given that of the frame before."""
-        transition = self._of_step(frame, refined)
-        gate = self._gate(transition if ahead is None else transition + ahead)
+    def _step(self, refined: Tensor, frame: Tensor, before: Tensor) -> Tensor:
+        """The refined map of a frame, given the frame before, as it was and refined."""
+        gate = self._gate(self.transition(self._inputs(refined, frame, before)))
         return refined + gate * (frame - refined)  # Eq. 5
 
-    def _ahead(self, maps: Tensor, before: Tensor) -> Tensor | None:
-        """The part of the transition that does not depend on refined maps, for all frames at once.
-
-        The transition of x_t could be computed here, too, but saves nothing: applying the weights
-        to x_t - s_{t-1} costs a step as much as applying them to s_{t-1}.
-        """
-        if self.inputs == "appearance":
-            return None
-        # Paper silent [S1]: x_t - s_{t-1} as printed; the released code has the negative.
-        first, second = self._weights()
-        original = self.inputs == "original"
-        inputs, weight = (maps, first) if original else (maps - before, second)
-        return F.conv2d(inputs.flatten(0, 1), weight).unflatten(0, maps.shape[:2])
-
-    def _of_step(self, frame: Tensor, refined: Tensor) -> Tensor:
-        """The part of the transition that depends on the refined map of the frame before."""
-        first, second = self._weights()
+    def _inputs(self, refined: Tensor, frame: Tensor, before: Tensor) -> Tensor:
+        """What the gate reads."""
         if self.inputs == "original":
-            return F.conv2d(refined, second)
-        return F.conv2d(frame - refined, first)
-
-    def _weights(self) -> tuple[Tensor, Tensor]:
-        """The transition's weights on appearance, and on motion or on the refined map."""
-        channels = self.size[0]
-        return self.transition.weight[:, :channels], self.transition.weight[:, channels:]
+            return torch.cat((frame, refined), dim=1)
+        # Paper silent [S1]: x_t - s_{t-1} as printed; the released code has the negative.
+        appearance = frame - refined
+        if self.inputs == "appearance":
+            return appearance
+        return torch.cat((appearance, frame - before), dim=1)
 
     def _gate(self, transition: Tensor) -> Tensor:
         transition = torch.relu(self.bn(transition))
