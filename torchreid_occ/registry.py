@@ -4,6 +4,7 @@ import torchreid_occ.completion.dataset
 import torchreid_occ.data.datasets
 import torchreid_occ.losses
 import torchreid_occ.models
+import torchreid_occ.occlusion
 import torchreid_occ.occwalk  # noqa: F401  importing these fills the tables
 from torchreid_occ._registry import IMAGE_DATASETS, MODELS, VIDEO_DATASETS
 from torchreid_occ._torchreid import factory_table, torchreid

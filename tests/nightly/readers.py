@@ -21,9 +21,10 @@ from support import write_two_cameras
 
 from nightly import containers, inputs
 from torchreid_occ.completion.copy import CopyPlan, discard_frames
-from torchreid_occ.completion.dataset import Completed, source_tracklets
+from torchreid_occ.completion.dataset import Completed
 from torchreid_occ.completion.scores import read_scores, write_scores
 from torchreid_occ.config import config_of, load_config, plain
+from torchreid_occ.data.copies import source_tracklets
 from torchreid_occ.data.datasets.matlab import read_matrix
 from torchreid_occ.data.datasets.splits import half_splits, load_split
 from torchreid_occ.data.datasets.video.tracklet_folder import TrackletFolder

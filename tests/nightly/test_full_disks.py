@@ -17,9 +17,9 @@ from support import REPOSITORY, TINY, pairs, write_two_cameras
 
 from nightly.jobs import PRESET
 from torchreid_occ.completion.copy import CopyPlan, complete_frames
-from torchreid_occ.completion.dataset import source_tracklets
 from torchreid_occ.completion.network import Completion
 from torchreid_occ.config import load_config
+from torchreid_occ.data.copies import source_tracklets
 from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.occwalk.build import build
 from torchreid_occ.runs.phases import run_config

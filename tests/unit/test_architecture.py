@@ -21,7 +21,7 @@ FLOORS = (
     {"data"},
     {"metrics"},
     {"models", "occwalk"},
-    {"losses"},
+    {"losses", "occlusion"},
     {"engine", "visualization"},
     {"completion"},
     {"annotate", "registry"},

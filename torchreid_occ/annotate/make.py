@@ -22,7 +22,7 @@ from torchreid_occ._types import Item, StrPath
 from torchreid_occ.annotate.finder import FrameAnnotation
 from torchreid_occ.annotate.frames import DecodedFrames, name_frames
 from torchreid_occ.annotate.journal import Journal
-from torchreid_occ.completion.dataset import fingerprint
+from torchreid_occ.data.copies import fingerprint
 from torchreid_occ.data.images import verify_images
 from torchreid_occ.data.supervision import foreground_path
 from torchreid_occ.utils.files import claim_folder, remove_partial_files, replacing, write_text

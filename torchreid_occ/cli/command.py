@@ -20,7 +20,9 @@ GROUPS = {
         "train", "compare", "test", "demo", "report", "draw", "export",
     ),
     "From footage to an answer": ("tracklets", "annotate", "extract", "search"),
-    "Data and weights": ("occwalk", "occlusion", "fetch", "convert", "train-small-detector"),
+    "Data and weights": (
+        "occwalk", "occlude", "occlusion", "fetch", "convert", "train-small-detector",
+    ),
     "Studies": ("diagnose", "measure-completion", "recipes"),
     "This machine, and torchreid's tree": ("doctor", "build-ops", "upstream"),
 }  # fmt: skip

@@ -19,9 +19,9 @@ from torch.utils.data import Dataset
 
 from torchreid_occ._types import Item, StrPath
 from torchreid_occ.completion.data import neighbours, read_frame, to_pixels
-from torchreid_occ.completion.dataset import MANIFEST, Source, fingerprint, source_tracklets
 from torchreid_occ.completion.network import Completion
 from torchreid_occ.completion.thirds import AllFlags, Flags, third_mask, third_rows
+from torchreid_occ.data.copies import MANIFEST, Source, fingerprint, source_tracklets
 from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.data.images import read_image
 from torchreid_occ.data.loaders import item_loader

@@ -14,7 +14,6 @@ from torchreid_occ._types import Item
 from torchreid_occ.completion.builders import build_completion_engine, load_generator
 from torchreid_occ.completion.copy import CopyPlan, complete_frames, discard_frames
 from torchreid_occ.completion.data import CompletionDataManager, CompletionItems, ItemOptions
-from torchreid_occ.completion.dataset import Source
 from torchreid_occ.completion.discriminator import Discriminator
 from torchreid_occ.completion.engine import VIEWS
 from torchreid_occ.completion.figures import draw_scores
@@ -30,6 +29,7 @@ from torchreid_occ.completion.scores import (
 from torchreid_occ.completion.thirds import THIRDS, AllValues, Flags, Values
 from torchreid_occ.completion.truth import precision_and_recall, visible_shares
 from torchreid_occ.config import check_options, plain
+from torchreid_occ.data.copies import Source
 from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.data.ground_truth import ground_truth_of
 from torchreid_occ.data.images import read_image

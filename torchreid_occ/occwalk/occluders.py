@@ -103,7 +103,7 @@ def draw_occluders(
         num_occluded: Number of frames in which something should cover the body.
     """
     occluders: list[Occluder] = []
-    for window in _draw_windows(rng, 0, len(bounds.shift), num_occluded):
+    for window in draw_windows(rng, 0, len(bounds.shift), num_occluded):
         if rng.random() < PASSER_ODDS:
             occluders.append(_draw_passer(rng, seed, pool, bounds, window))
         else:
@@ -111,17 +111,24 @@ def draw_occluders(
     return occluders
 
 
-def _draw_windows(
+def draw_windows(
     rng: np.random.Generator, start: int, length: int, num_occluded: int
 ) -> list[Window]:
-    """Draws windows of frames after a start that have a given number of frames together."""
+    """Draws windows of frames that have a given number of frames together.
+
+    Args:
+        rng: Random number generator.
+        start: First frame that may be in a window.
+        length: Number of frames that may.
+        num_occluded: Number of frames in all windows.
+    """
     spare = length - num_occluded
     if num_occluded > LONGEST_WINDOW:
         half = num_occluded // 2
         middle = half + int(rng.integers(spare + 1))
         return [
-            *_draw_windows(rng, start, middle, half),
-            *_draw_windows(rng, start + middle, length - middle, num_occluded - half),
+            *draw_windows(rng, start, middle, half),
+            *draw_windows(rng, start + middle, length - middle, num_occluded - half),
         ]
     if num_occluded >= 6 and spare >= 2 and rng.random() < 0.5:
         first, gap = int(rng.integers(2, num_occluded - 1)), int(rng.integers(1, spare + 1))
@@ -152,9 +159,9 @@ def _draw_obstacle(
         column = (bounds.left + bounds.right) / 2 + breadth * rng.uniform(-0.25, 0.25)
         drifting = np.arange(len(bounds.shift)) - max(0, window[0] - BRISK)
         columns = column + rng.uniform(-0.02, 0.02) * breadth * drifting
-        tops = top + lift * (1 - _presence(rng, len(bounds.shift), window))
+        tops = top + lift * (1 - presence(rng, len(bounds.shift), window))
     else:
-        columns = _crossing(rng, bounds, window, size[1])[0]
+        columns = crossing(rng, bounds, window, size[1])[0]
         tops = np.full(len(bounds.shift), top)
     corners = np.stack([columns - size[1] / 2, tops], axis=1) + bounds.shift
     return Slider(sprite, corners)
@@ -166,7 +173,7 @@ def _draw_passer(
     """Draws a person nearer to the camera, thus larger and lower, who walks across."""
     height, length = bounds.ground - bounds.top, len(bounds.shift)
     unit = height * rng.uniform(1.0, 1.2)
-    columns, sign = _crossing(rng, bounds, window, 0.3 * unit)
+    columns, sign = crossing(rng, bounds, window, 0.3 * unit)
     identity = make_identity(seed, f"{pool} passer", int(rng.integers(PASSERS)))
     heading = np.radians(sign * rng.uniform(45, 120))
     phase = rng.random() + identity.gait.cadence * np.arange(length)
@@ -179,12 +186,21 @@ def _draw_passer(
     return Passer(walker)
 
 
-def _crossing(
+def crossing(
     rng: np.random.Generator, bounds: WalkBounds, window: Window, breadth: float
 ) -> tuple[Floats, int]:
     """Returns columns of an occluder that covers the body within the window, and its direction.
 
     At an end of the tracklet it may already cover the body, or stay.
+
+    Args:
+        rng: Random number generator.
+        bounds: Where the walk to be hidden is.
+        window: When it is to be hidden.
+        breadth: Breadth of the occluder.
+
+    Returns:
+        The column of its centre in each frame, `(T,)`, and 1 (to the right) or -1.
     """
     start, stop = (edge - 0.5 for edge in window)
     length = stop - start
@@ -200,8 +216,17 @@ def _crossing(
     return way[0] + (way[1] - way[0]) * progress, sign
 
 
-def _presence(rng: np.random.Generator, length: int, window: Window) -> Floats:
-    """Rises from 0 to 1 within the first third of the window and falls in the last third."""
+def presence(rng: np.random.Generator, length: int, window: Window) -> Floats:
+    """Rises from 0 to 1 within the first third of the window and falls in the last third.
+
+    Args:
+        rng: Random number generator.
+        length: Number of frames.
+        window: When it is above 0.
+
+    Shape:
+        returns ``(length,)``.
+    """
     start, stop = window[0] - 0.7, window[1] - 0.3
     ramp = max(1.0, (stop - start) * rng.uniform(0.15, 0.35))
     frames = np.arange(length)

@@ -9,7 +9,7 @@ from torch import nn
 from yacs.config import CfgNode
 
 from torchreid_occ._types import StrPath
-from torchreid_occ.completion.dataset import MANIFEST
+from torchreid_occ.data.copies import MANIFEST
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.data.truth_by_name import load_ground_truth
 from torchreid_occ.runs.folder import Run

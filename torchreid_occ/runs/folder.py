@@ -12,8 +12,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from yacs.config import CfgNode
 
 from torchreid_occ._types import StrPath
-from torchreid_occ.completion.dataset import MANIFEST
 from torchreid_occ.config import config_of, load_config, plain
+from torchreid_occ.data.copies import MANIFEST
 from torchreid_occ.utils.checkpoint import checkpoint_path, latest_checkpoint
 from torchreid_occ.utils.documents import read_json
 from torchreid_occ.utils.files import file_hash, remove_partial_files, write_json, write_text

@@ -17,8 +17,8 @@ from typing import TypeAlias
 import torch
 
 from torchreid_occ._types import StrPath
-from torchreid_occ.completion.dataset import MANIFEST
 from torchreid_occ.config import configuration_name, configurations, load_config
+from torchreid_occ.data.copies import MANIFEST
 from torchreid_occ.runs.builders import backend_of
 from torchreid_occ.runs.folder import RESULTS
 from torchreid_occ.runs.phases import Results, finished_trainings, trainings_of

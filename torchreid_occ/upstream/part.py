@@ -2,14 +2,15 @@
 
 from typing import Any, NamedTuple
 
-from torchreid_occ.completion.dataset import Completed
+from torchreid_occ.data.copies import CopiedDataset
 from torchreid_occ.data.datasets import IMAGE_DATASETS, VIDEO_DATASETS
 from torchreid_occ.models import MODELS
 from torchreid_occ.occwalk import OccWalk
 
 TABLES = {"model": MODELS, "video": VIDEO_DATASETS, "image": IMAGE_DATASETS}
 REFUSED = {
-    Completed: "it reads the output of torchreid_occ's completion, which torchreid does not have",
+    CopiedDataset: "it reads a copy that torchreid_occ made of another dataset, which torchreid "
+    "cannot make",
     OccWalk: "it is rendered when it is first read, by a renderer that is a package of its own, "
     "and torchreid has readers only",
 }

@@ -30,6 +30,25 @@ def read_json(path: StrPath) -> Any:
         raise ValueError(f'Cannot read "{path}" as JSON: {error}.') from error
 
 
+def read_json_lines(path: StrPath) -> list[Any]:
+    """Reads a file with a JSON value in each line.
+
+    Args:
+        path: The file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If a line is not JSON in UTF-8; names the line.
+    """
+    values = []
+    for number, line in enumerate(Path(path).read_bytes().splitlines(), start=1):
+        try:
+            values.append(json.loads(line))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f'Cannot read "{path}", line {number}, as JSON: {error}.') from error
+    return values
+
+
 def read_yaml(path: StrPath) -> Any:
     """Reads a YAML file that holds plain values.
 

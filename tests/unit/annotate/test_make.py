@@ -11,7 +11,7 @@ from torchreid_occ.annotate import make_supervision, write_report
 from torchreid_occ.annotate.finder import FrameAnnotation
 from torchreid_occ.annotate.frames import name_frames
 from torchreid_occ.annotate.journal import Journal
-from torchreid_occ.completion.dataset import source_tracklets
+from torchreid_occ.data.copies import source_tracklets
 from torchreid_occ.data.supervision import Supervision
 
 PLAN = {"source": "two cameras", "weights": "abc"}

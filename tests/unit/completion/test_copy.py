@@ -15,8 +15,9 @@ from torchreid_occ.completion.copy import (
     discard_frames,
     paste_thirds,
 )
-from torchreid_occ.completion.dataset import Completed, source_tracklets
+from torchreid_occ.completion.dataset import Completed
 from torchreid_occ.completion.network import Completion
+from torchreid_occ.data.copies import source_tracklets
 
 SOURCE = {"name": "sduvid", "split_id": 0, "options": {}}
 SIZE = (16, 8)

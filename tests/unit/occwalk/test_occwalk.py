@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from torchreid_occ.completion.dataset import MANIFEST, fingerprint, source_tracklets
+from torchreid_occ.data.copies import MANIFEST, fingerprint, source_tracklets
 from torchreid_occ.data.datasets import VIDEO_DATASETS
 from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.data.ground_truth import (

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from torchreid_occ.occwalk.keys import keyed_rng
-from torchreid_occ.occwalk.occluders import _draw_windows
+from torchreid_occ.occwalk.occluders import draw_windows
 from torchreid_occ.occwalk.presets import PRESETS
 from torchreid_occ.occwalk.protocol import list_tracklets
 from torchreid_occ.occwalk.render import render_tracklet
@@ -103,7 +103,7 @@ def test_long_tracklets_are_hidden_by_more_occluders():
     for num_occluded, passes in ((1, {1}), (48, {1, 2}), (49, {2, 3, 4}), (90, {2, 3, 4})):
         found = set()
         for key in range(50):
-            windows = _draw_windows(keyed_rng(0, "test", key), 0, 96, num_occluded)
+            windows = draw_windows(keyed_rng(0, "test", key), 0, 96, num_occluded)
             edges = [edge for window in windows for edge in window]
             assert edges == sorted(edges)
             assert min(edges) >= 0

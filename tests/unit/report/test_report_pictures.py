@@ -8,9 +8,9 @@ from PIL import Image
 from support import write_two_cameras
 
 from torchreid_occ.completion.copy import CopyPlan, complete_frames
-from torchreid_occ.completion.dataset import source_tracklets
 from torchreid_occ.completion.network import Completion
 from torchreid_occ.config import load_config
+from torchreid_occ.data.copies import source_tracklets
 from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.models import build_model
 from torchreid_occ.report.pictures import completions, draw_model, third_scores

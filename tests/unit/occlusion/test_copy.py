@@ -1,0 +1,247 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from torchreid_occ.data.copies import fingerprint
+from torchreid_occ.data.ground_truth import ground_truth_of
+from torchreid_occ.data.supervision import supervision_of
+from torchreid_occ.data.tracklets import load_dataset, tracklets_of
+from torchreid_occ.occlusion import tracklets
+from torchreid_occ.occlusion.occlude import occlude_dataset
+from torchreid_occ.occlusion.protocol import Protocol
+from torchreid_occ.studies.true_clips import load_true_dataset
+
+SOURCE = "occwalk_tiny.clean"
+
+
+@pytest.fixture(scope="module")
+def copy(occwalk_root, copy_folder):
+    return load_dataset("occluded", occwalk_root, options={"path": copy_folder})
+
+
+@pytest.fixture(scope="module")
+def source(occwalk_root):
+    return tracklets_of(load_dataset(SOURCE, occwalk_root))
+
+
+@pytest.fixture(scope="module")
+def manifest(copy_folder):
+    return json.loads((copy_folder / "manifest.json").read_text())
+
+
+def occluded_frames(copy):
+    """Path of each occluded frame with its tracklet, subset and pid."""
+    truth = ground_truth_of(copy)
+    return [
+        (path, subset, pid, camid)
+        for subset, items in tracklets_of(copy).items()
+        for paths, pid, camid, _ in items
+        for path in paths
+        if truth.occluders(path)
+    ]
+
+
+def test_only_occluded_frames_are_new_files(copy, source, copy_folder):
+    truth = ground_truth_of(copy)
+    for subset, items in tracklets_of(copy).items():
+        for (paths, *own), (originals, *theirs) in zip(items, source[subset], strict=True):
+            assert own == theirs
+            for path, original in zip(paths, originals, strict=True):
+                changed = path != original
+                assert changed == bool(truth.occluders(path))
+                assert changed == path.startswith(str(copy_folder))
+                if not changed:
+                    assert truth.hidden_share(path) == 0
+
+
+def test_shares_are_those_of_the_protocol(copy):
+    truth = ground_truth_of(copy)
+    protocol = Protocol()
+    for subset, items in tracklets_of(copy).items():
+        shares = [np.array([truth.hidden_share(path) for path in paths]) for paths, *_ in items]
+        occluded = [rows for rows in shares if rows.any()]
+        assert len(occluded) == round(getattr(protocol, subset) * len(items))
+        for rows in occluded:
+            assert 3 * (rows >= 0.1).sum() > len(rows)
+            assert 0.1 <= rows.max() <= 0.8
+    assert (truth.query_labels() > 0).all()
+
+
+def test_the_hidden_share_is_what_the_masks_say(copy):
+    truth, visible = ground_truth_of(copy), supervision_of(copy)
+    whole = truth.whole()
+    for path, *_ in occluded_frames(copy)[::25]:
+        seen, all_of_it = (np.asarray(masks.foreground(path)) > 127 for masks in (visible, whole))
+        assert not (seen & ~all_of_it).any()
+        share = 1 - seen.sum() / all_of_it.sum()
+        assert truth.hidden_share(path) == pytest.approx(share, abs=1e-6)
+
+
+def test_what_is_hidden_differs_from_the_source_and_the_rest_does_not(copy, source):
+    truth, visible = ground_truth_of(copy), supervision_of(copy)
+    pairs = [
+        (path, original)
+        for subset, items in tracklets_of(copy).items()
+        for (paths, *_), (originals, *_) in zip(items, source[subset], strict=True)
+        for path, original in zip(paths, originals, strict=True)
+        if truth.hidden_share(path) > 0.2
+    ]
+    for path, original in pairs[::40]:
+        one, other = (np.asarray(Image.open(p)).astype(int) for p in (path, original))
+        seen, whole = (np.asarray(m.foreground(path)) > 127 for m in (visible, truth.whole()))
+        difference = np.abs(one - other).mean(2)
+        # JPEG changes pixels next to the occluder.
+        assert difference[whole & ~seen].mean() > 15
+        assert difference[seen].mean() < 8
+
+
+def test_people_hide_neither_themselves_nor_those_of_their_camera_nor_of_the_other_set(
+    copy, source
+):
+    frames = occluded_frames(copy)
+    assert len({subset for _, subset, *_ in frames}) == 3
+    truth = ground_truth_of(copy)
+    for path, subset, pid, camid in frames:
+        for name in truth.occluders(path):
+            donors, number = name.split("/")
+            _, donor_pid, donor_camid, _ = source[donors][int(number)]
+            assert (donors == "train") == (subset == "train")
+            assert donor_pid != pid
+            assert donor_camid != camid
+
+
+def test_frames_are_coded_as_the_sources_are(copy, source):
+    originals = {path for items in source.values() for paths, *_ in items for path in paths}
+    by_name = {path.rpartition("/")[2]: path for path in originals}
+    for path, *_ in occluded_frames(copy)[::50]:
+        original = by_name[path.rpartition("/")[2].partition("_")[2]]
+        with Image.open(path) as one, Image.open(original) as other:
+            assert (one.format, one.size) == (other.format, other.size)
+            assert one.quantization == other.quantization
+            assert one.layer == other.layer
+
+
+def test_the_manifest_says_what_the_copy_is_of_and_how_it_was_made(manifest, source, copy_folder):
+    assert manifest["source"] == {"name": SOURCE, "split_id": 0, "options": {}}
+    assert manifest["fingerprint"] == fingerprint(source)
+    assert (manifest["version"], manifest["seed"]) == (1, 0)
+    assert manifest["protocol"] == Protocol().plain()
+    assert manifest["occluders"] == {"kind": "people"}
+    assert {*manifest["versions"]} == {"torchreid_occ", "numpy", "opencv", "pillow"}
+    frames = manifest["frames"]
+    for subset, count in manifest["changed"].items():
+        assert count == sum(map(len, frames[subset].values()))
+        assert all((copy_folder / f).is_file() for t in frames[subset].values() for f in t.values())
+
+
+def test_a_part_alone_is_the_same_to_the_byte_as_in_the_whole_copy(
+    occwalk_root, copy_folder, manifest, tmp_path
+):
+    occlude_dataset(SOURCE, occwalk_root, tmp_path / "part", parts=["query"], workers=0)
+    part = json.loads((tmp_path / "part/manifest.json").read_text())
+    assert part["sha256"] == {"query": manifest["sha256"]["query"]}
+    assert part["changed"] == {"train": 0, "query": manifest["changed"]["query"], "gallery": 0}
+    for path in (tmp_path / "part/query").rglob("*.*"):
+        if path.is_file():
+            assert path.read_bytes() == (copy_folder / path.relative_to(tmp_path / "part")
+                                         ).read_bytes()  # fmt: skip
+
+
+def test_another_seed_gives_another_copy(occwalk_root, manifest, tmp_path):
+    protocol = Protocol(query=0.1)
+    folders = [tmp_path / "0", tmp_path / "1"]
+    for seed, folder in enumerate(folders):
+        occlude_dataset(
+            SOURCE, occwalk_root, folder, parts=["query"], seed=seed, protocol=protocol, workers=0
+        )
+    first, second = (json.loads((folder / "manifest.json").read_text()) for folder in folders)
+    assert first["sha256"] != second["sha256"]
+
+
+def test_a_killed_copy_goes_on_where_it_was(occwalk_root, manifest, tmp_path, monkeypatch):
+    calls = []
+    paint = tracklets._paint
+
+    def killed(*arguments):
+        calls.append(1)
+        if len(calls) == 12:
+            raise KeyboardInterrupt
+        return paint(*arguments)
+
+    folder = tmp_path / "copy"
+    monkeypatch.setattr(tracklets, "_paint", killed)
+    with pytest.raises(KeyboardInterrupt):
+        occlude_dataset(SOURCE, occwalk_root, folder, parts=["query"], workers=0)
+    assert not (folder / "manifest.json").exists()
+    with pytest.raises(FileNotFoundError, match=r"manifest\.json"):
+        load_dataset("occluded", occwalk_root, options={"path": folder})
+    finished = {path: path.stat().st_mtime_ns for path in folder.glob("query/*/record.json")}
+    assert finished
+    (folder / "query/00031.partial").mkdir()  # of a tracklet that was being written
+    monkeypatch.undo()
+    occlude_dataset(SOURCE, occwalk_root, folder, parts=["query"], workers=0)
+    again = json.loads((folder / "manifest.json").read_text())
+    assert again["sha256"]["query"] == manifest["sha256"]["query"]
+    assert finished.items() <= {p: p.stat().st_mtime_ns for p in folder.glob("query/*/*.json")
+                                }.items()  # fmt: skip
+    assert not [*folder.rglob("*.partial")]
+
+
+def test_a_copy_is_refused_when_its_source_has_changed(occwalk_root, copy_folder, tmp_path):
+    root = tmp_path / "data"
+    shutil.copytree(occwalk_root, root)
+    load_dataset("occluded", root, options={"path": copy_folder})
+    next(root.rglob("ground_truth/clean/query/*/*/*.jpg")).write_bytes(b"another")
+    with pytest.raises(ValueError, match=r"was made of occwalk_tiny\.clean as it was then"):
+        load_dataset("occluded", root, options={"path": copy_folder})
+
+
+def test_a_folder_of_another_copy_is_refused(occwalk_root, copy_folder):
+    with pytest.raises(ValueError, match="holds a copy that was begun with another seed"):
+        occlude_dataset(SOURCE, occwalk_root, copy_folder, seed=7, workers=0)
+
+
+def test_an_occluded_dataset_is_refused(occwalk_root, tmp_path):
+    with pytest.raises(ValueError, match=r"its clean twin, occwalk_tiny\.clean"):
+        occlude_dataset("occwalk_tiny", occwalk_root, tmp_path / "copy")
+
+
+def test_a_dataset_without_masks_says_how_to_make_them(two_cameras, tmp_path):
+    with pytest.raises(ValueError, match=r"make them by `torchreid-occ annotate`"):
+        occlude_dataset("sduvid", two_cameras, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [({"parts": ["test"]}, "Received part"), ({"seed": -1}, "must not be negative")],
+)
+def test_wrong_arguments(occwalk_root, tmp_path, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        occlude_dataset(SOURCE, occwalk_root, tmp_path / "copy", **wrong)
+
+
+def test_the_studies_read_the_copy_as_they_read_occwalk(occwalk_root, copy_folder):
+    from torchreid_occ.config import load_config
+
+    settings = "data.sources", "['occluded']", "data.options.occluded.path", str(copy_folder)
+    known = load_true_dataset(load_config(None, settings), str(occwalk_root), 0)["query"]
+    path, clean = known.tracklets[0][0][0], known.clean[0][0][0]
+    assert clean.endswith(path.rpartition("_C")[2]) or path == clean
+    assert len(known.tracklets) == len(known.clean) == 32
+    lines = known.visible.keypoints(path)
+    assert np.isfinite(lines).all()
+    np.testing.assert_array_equal(lines, known.whole.keypoints(clean))
+
+
+def test_the_page_has_the_papers_tables_and_pictures(copy_folder):
+    page = (copy_folder / "report.md").read_text()
+    assert "Table 1. Tracklets (%)" in page
+    assert "query, paper           0.0     0.0     1.1" in page
+    names = {path.name for path in (copy_folder / "report").iterdir()}
+    assert names == {
+        f"{part}{kind}.png" for part in ("train", "query", "gallery") for kind in ("", "_frames")
+    }
