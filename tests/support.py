@@ -81,3 +81,14 @@ def same(one, other):
     if isinstance(one, (list, tuple)):
         return len(one) == len(other) and all(map(same, one, other))
     return one == other
+
+
+def ranking_problem(seed, num_q=40, num_g=300, ids=25, cams=4, decimals=None, dtype=np.float32):
+    """Distances, pids and camids as `evaluate_rank` takes them, drawn at random."""
+    rng = np.random.default_rng(seed)
+    distmat = rng.random((num_q, num_g)).astype(dtype)
+    if decimals is not None:
+        distmat = distmat.round(decimals)
+    labels = [rng.integers(n, size=size) for n, size in
+              ((ids, num_q), (ids, num_g), (cams, num_q), (cams, num_g))]  # fmt: skip
+    return (distmat, *labels)

@@ -58,9 +58,11 @@ class TargetResult(TypedDict, total=False):
         mAP: Mean average precision.
         cmc: Share of the queries with a match at each rank or before.
         average_precisions: That of each query, None for a query without a match.
+        mINP: Mean inverse negative penalty; missing under CUHK03's protocol.
     """
 
     mAP: float
+    mINP: float
     cmc: dict[int, float]
     average_precisions: list[float | None]
 
@@ -178,6 +180,7 @@ class EvaluationMixin(torchreid.engine.Engine):
         if self._keep_distances:
             self.distances[dataset_name] = ranking
         precisions: list[float | None] = [None] * len(query.pids)
+        ranked = None
         if use_metric_cuhk03:  # draws galleries at random: no query has one average precision
             cmc, mAP = evaluate_rank(*ranking, use_metric_cuhk03=True)  # noqa: N806
         else:
@@ -187,11 +190,14 @@ class EvaluationMixin(torchreid.engine.Engine):
                 precisions[index] = round(float(precision), 6)
         # A curve that ends early stays at its last value.
         curve = {int(rank): float(cmc[min(rank, len(cmc)) - 1]) for rank in ranks}
-        self.results[dataset_name] = {
+        result: TargetResult = {
             "mAP": float(mAP),
             "cmc": curve,
             "average_precisions": precisions,
         }
+        if ranked is not None:
+            result["mINP"] = ranked.mean_inverse_penalty()
+        self.results[dataset_name] = result
         shown = "  ".join(f"rank-{rank} {value:.1%}" for rank, value in curve.items())
         logger.info("%s: mAP %.1f%%  %s", dataset_name, 100 * mAP, shown)
         if visrank:

@@ -16,11 +16,21 @@ class QueryRanks(NamedTuple):
         queries: Indices of these queries. Shape ``(V,)``.
         average_precision: Shape ``(V,)``.
         cmc: 1 from the rank of the first match on. Shape ``(V, max_rank)``.
+        inverse_penalty: Number of matches, divided by the rank of the last one. Shape ``(V,)``.
     """
 
     queries: npt.NDArray[np.int64]
     average_precision: npt.NDArray[np.float64]
     cmc: npt.NDArray[np.float32]
+    inverse_penalty: npt.NDArray[np.float64]
+
+    def mean_inverse_penalty(self) -> float:
+        """Returns mINP, the mean inverse negative penalty: 1 if no wrong item precedes a match.
+
+        Reference: Ye et al., "Deep learning for person re-identification" (TPAMI 2021), section
+        4.1, equation 3.
+        """
+        return float(np.mean(self.inverse_penalty))
 
     def mean(self) -> tuple[npt.NDArray[np.floating[Any]], np.floating[Any]]:
         """Returns the CMC curve and the mAP.
@@ -50,7 +60,7 @@ class RankedList(NamedTuple):
     first_match: int | None
 
 
-class _Ranking(NamedTuple):
+class Ranking(NamedTuple):
     """Distances and labels as arrays that fit together."""
 
     distmat: npt.NDArray[Any]
@@ -84,11 +94,11 @@ def rank_queries(
     Raises:
         ValueError: If shapes do not match, or a distance is NaN.
     """
-    distmat, q_pids, g_pids, q_camids, g_camids = _checked(
+    distmat, q_pids, g_pids, q_camids, g_camids = checked_ranking(
         distmat, q_pids, g_pids, q_camids, g_camids
     )
     max_rank = min(max_rank, distmat.shape[1])
-    queries, precisions, curves = [], [], []
+    queries, precisions, curves, penalties = [], [], [], []
     for query in progress(range(len(q_pids)), "ranking", unit="query"):
         same = np.flatnonzero(g_pids == q_pids[query])
         left_out = g_camids[same] == q_camids[query]
@@ -104,10 +114,12 @@ def rank_queries(
         precision[ranks] = np.arange(1, len(ranks) + 1) / (ranks + 1.0)
         precisions.append(precision.sum() / len(ranks))
         curves.append(np.arange(max_rank) >= ranks[0])
+        penalties.append(len(ranks) / (ranks[-1] + 1.0))
     return QueryRanks(
         np.array(queries, dtype=np.int64),
         np.array(precisions),
         np.array(curves, dtype=np.float32).reshape(-1, max_rank),
+        np.array(penalties),
     )
 
 
@@ -135,7 +147,7 @@ def rank_lists(
     Raises:
         ValueError: If shapes do not match, or a distance is NaN.
     """
-    distmat, q_pids, g_pids, q_camids, g_camids = _checked(
+    distmat, q_pids, g_pids, q_camids, g_camids = checked_ranking(
         distmat, q_pids, g_pids, q_camids, g_camids
     )
     lists = []
@@ -206,9 +218,26 @@ def evaluate_rank(
     return rank_queries(distmat, q_pids, g_pids, q_camids, g_camids, max_rank).mean()
 
 
-def _checked(*arguments: npt.ArrayLike) -> _Ranking:
-    """Converts distances and labels to arrays and checks them."""
-    ranking = _Ranking(*map(np.asarray, arguments))
+def checked_ranking(
+    distmat: npt.ArrayLike,
+    q_pids: npt.ArrayLike,
+    g_pids: npt.ArrayLike,
+    q_camids: npt.ArrayLike,
+    g_camids: npt.ArrayLike,
+) -> Ranking:
+    """Converts distances and labels to arrays and checks that they fit together.
+
+    Args:
+        distmat: Distances of queries to gallery items.
+        q_pids: Identities of the queries.
+        g_pids: Identities of the gallery items.
+        q_camids: Cameras of the queries.
+        g_camids: Cameras of the gallery items.
+
+    Raises:
+        ValueError: If shapes do not match, or a distance is NaN.
+    """
+    ranking = Ranking(*map(np.asarray, (distmat, q_pids, g_pids, q_camids, g_camids)))
     distmat, q_pids, g_pids, q_camids, g_camids = ranking
     expected = (len(q_pids), len(g_pids))
     if distmat.shape != expected or len(q_camids) != expected[0] or len(g_camids) != expected[1]:

@@ -69,9 +69,9 @@ def rank_features(
         features = _prepared(query[torch.from_numpy(chosen)].float(), dist_metric)
         ranks, counts = own.ranks(blocks, features)
         found.append(_summary(chosen, ranks, counts, max_rank))
-    index, precisions, curves = (np.concatenate(part) for part in zip(*found, strict=True))
-    order = np.argsort(index)
-    return QueryRanks(index[order], precisions[order], curves[order])
+    parts = [np.concatenate(part) for part in zip(*found, strict=True)]
+    order = np.argsort(parts[0])
+    return QueryRanks(*(part[order] for part in parts))
 
 
 class _Labels(NamedTuple):
@@ -177,13 +177,16 @@ class _Own:
 
 def _summary(
     chosen: Ints, ranks: npt.NDArray[np.float64], counts: Ints, max_rank: int
-) -> tuple[Ints, npt.NDArray[np.float64], npt.NDArray[np.float32]]:
-    """Returns index, average precision and CMC of the queries that have a match."""
+) -> QueryRanks:
+    """Returns the ranks of the queries that have a match."""
     valid = counts > 0
     ranks, counts = ranks[valid], counts[valid]
     precision = np.arange(1, ranks.shape[1] + 1) / (ranks + 1)  # 0 at infinite ranks
     curves = np.arange(max_rank) >= ranks[:, :1]
-    return chosen[valid], precision.sum(1) / counts, curves.astype(np.float32)
+    last = np.take_along_axis(ranks, counts[:, None] - 1, axis=1)[:, 0]
+    return QueryRanks(
+        chosen[valid], precision.sum(1) / counts, curves.astype(np.float32), counts / (last + 1)
+    )
 
 
 def _lengthened(features: Tensor, rows: int) -> Tensor:

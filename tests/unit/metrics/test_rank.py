@@ -2,19 +2,10 @@ import inspect
 
 import numpy as np
 import pytest
+from support import ranking_problem as problem
 
 from torchreid_occ._torchreid import torchreid
 from torchreid_occ.metrics import evaluate_rank, rank_lists, rank_queries
-
-
-def problem(seed, num_q=40, num_g=300, ids=25, cams=4, decimals=None, dtype=np.float32):
-    rng = np.random.default_rng(seed)
-    distmat = rng.random((num_q, num_g)).astype(dtype)
-    if decimals is not None:
-        distmat = distmat.round(decimals)
-    labels = [rng.integers(n, size=size) for n, size in
-              ((ids, num_q), (ids, num_g), (cams, num_q), (cams, num_g))]  # fmt: skip
-    return (distmat, *labels)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -113,3 +104,21 @@ def test_errors():
         evaluate_rank(distmat, [1, 2], [1, 2], [0, 0], [0, 0])
     with pytest.raises(ValueError, match="NaN"):
         evaluate_rank(distmat * np.nan, [1], [1, 2], [0], [1, 1])
+
+
+@pytest.mark.parametrize("decimals", [None, 1])
+def test_inverse_penalty_equals_a_loop_over_the_order(decimals):
+    distmat, q_pids, g_pids, q_camids, g_camids = arguments = problem(11, decimals=decimals)
+    ranked = rank_queries(*arguments)
+    expected = []
+    for q in ranked.queries:
+        rank, number, last = 0, 0, 0
+        for g in np.argsort(distmat[q]):
+            if g_pids[g] == q_pids[q] and g_camids[g] == q_camids[q]:
+                continue
+            rank += 1
+            if g_pids[g] == q_pids[q]:
+                number, last = number + 1, rank
+        expected.append(number / last)
+    assert ranked.inverse_penalty.tolist() == expected
+    assert ranked.mean_inverse_penalty() == pytest.approx(np.mean(expected))

@@ -37,6 +37,7 @@ def test_equals_ranking_by_all_distances(seed, block):
     assert found.queries.tolist() == expected.queries.tolist()
     np.testing.assert_array_equal(found.cmc, expected.cmc)
     np.testing.assert_allclose(found.average_precision, expected.average_precision, rtol=1e-12)
+    np.testing.assert_array_equal(found.inverse_penalty, expected.inverse_penalty)
 
 
 def test_cosine_of_real_numbers():
@@ -48,6 +49,7 @@ def test_cosine_of_real_numbers():
     found = rank_features(query, gallery, *labels, dist_metric="cosine", max_rank=5, block=(8, 32))
     np.testing.assert_array_equal(found.cmc, expected.cmc)
     np.testing.assert_allclose(found.average_precision, expected.average_precision, rtol=1e-12)
+    np.testing.assert_array_equal(found.inverse_penalty, expected.inverse_penalty)
 
 
 def test_copies_of_a_feature_are_tied_wherever_they_lie():
