@@ -1,24 +1,15 @@
 """Nearest features by cosine distance, found by FAISS exactly or approximately."""
 
-from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from torchreid_occ.utils.dependencies import import_optional
+from torchreid_occ.search.faiss_library import Writable, bits, faiss
+from torchreid_occ.search.graph import FeatureGraph
 
 KINDS = ("exact", "hnsw")
-LINKS = 16  # of a node of the graph, "M" of Malkov and Yashunin (TPAMI 2020)
-BREADTH_OF_ADDING, BREADTH_OF_SEARCH = 40, 512  # candidates kept, "efConstruction" and "efSearch"
-
-
-class Writable(Protocol):
-    """What an index is written to, such as a binary file."""
-
-    def write(self, data: bytes, /) -> Any:
-        """Appends bytes."""
 
 
 class FeatureIndex:
@@ -31,14 +22,8 @@ class FeatureIndex:
     """
 
     def __init__(self, kind: str, feature_dim: int) -> None:
-        faiss = _faiss()
-        if kind == "exact":
-            inner = faiss.IndexFlatIP(feature_dim)
-        else:
-            inner = faiss.IndexHNSWFlat(feature_dim, LINKS, faiss.METRIC_INNER_PRODUCT)
-            inner.hnsw.efConstruction = BREADTH_OF_ADDING
         self.kind = kind
-        self._index = faiss.IndexIDMap(inner)
+        self._index = _Flat(feature_dim) if kind == "exact" else FeatureGraph(feature_dim)
 
     @classmethod
     def read(cls, path: Path, kind: str) -> "FeatureIndex":
@@ -47,10 +32,13 @@ class FeatureIndex:
         Args:
             path: File that `write` wrote.
             kind: Kind of the index in the file.
+
+        Raises:
+            RuntimeError: If it is no such file.
         """
         index = cls.__new__(cls)
         index.kind = kind
-        index._index = _faiss().read_index(str(path))
+        index._index = _Flat.read(path) if kind == "exact" else FeatureGraph.read(path)
         return index
 
     def write(self, file: Writable) -> None:
@@ -59,13 +47,12 @@ class FeatureIndex:
         Args:
             file: The open file.
         """
-        faiss = _faiss()
-        faiss.write_index(self._index, faiss.PyCallbackIOWriter(file.write))
+        self._index.write(file)
 
     @property
     def ids(self) -> npt.NDArray[np.int64]:
         """All ids, in the order in which they were added. Shape: ``(N,)``."""
-        return _faiss().vector_to_array(self._index.id_map)
+        return self._index.ids
 
     def add(self, ids: npt.NDArray[np.int64], features: npt.NDArray[np.floating[Any]]) -> None:
         """Adds features under new ids.
@@ -77,7 +64,7 @@ class FeatureIndex:
         Shape:
             ids: ``(N,)``; features: ``(N, D)``.
         """
-        self._index.add_with_ids(_unit(features), ids)
+        self._index.add(_unit(features), ids)
 
     def search(
         self,
@@ -93,40 +80,57 @@ class FeatureIndex:
             allowed: Ids to search; all if None.
 
         Returns:
-            Ids and cosine distances, nearest first; equal distances are ordered by id.
+            Ids and cosine distances, nearest first. Of equal distances the lower ids come first,
+            also where not all of them are among the nearest.
 
         Shape:
             feature: ``(D,)``; results: ``(N,)`` each.
         """
-        faiss = _faiss()
-        options = {} if allowed is None else {"sel": faiss.IDSelectorBitmap(_bits(allowed))}
-        if self.kind == "exact":
-            parameters = faiss.SearchParameters(**options)
-        else:
-            breadth = max(BREADTH_OF_SEARCH, 2 * top)
-            parameters = faiss.SearchParametersHNSW(efSearch=breadth, **options)
-        similarities, ids = self._index.search(_unit(feature[None]), top, params=parameters)
-        found = ids[0] >= 0
+        ids, similarities = self._index.nearest(_unit(feature[None]), top, allowed)
         # Rounding may make a similarity larger than 1; a distance is never below 0.
-        ids, distances = ids[0][found], np.maximum(1 - similarities[0][found], np.float32(0))
-        order = np.lexsort((ids, distances))
+        distances = np.maximum(1 - similarities, np.float32(0))
+        order = np.lexsort((ids, distances))[:top]
         return ids[order], distances[order]
 
 
-@cache
-def _faiss() -> Any:
-    (faiss,) = import_optional("faiss", extra="search")
-    return faiss
+class _Flat:
+    """All features of unit length with ids, compared with a query one by one."""
+
+    def __init__(self, feature_dim: int) -> None:
+        self._index = faiss().IndexIDMap(faiss().IndexFlatIP(feature_dim))
+
+    @classmethod
+    def read(cls, path: Path) -> "_Flat":
+        flat = cls.__new__(cls)
+        flat._index = faiss().read_index(str(path))
+        return flat
+
+    def write(self, file: Writable) -> None:
+        faiss().write_index(self._index, faiss().PyCallbackIOWriter(file.write))
+
+    @property
+    def ids(self) -> npt.NDArray[np.int64]:
+        ids: npt.NDArray[np.int64] = faiss().vector_to_array(self._index.id_map)
+        return ids
+
+    def add(self, features: npt.NDArray[np.float32], ids: npt.NDArray[np.int64]) -> None:
+        self._index.add_with_ids(features, ids)
+
+    def nearest(
+        self, feature: npt.NDArray[np.float32], top: int, allowed: npt.NDArray[np.int64] | None
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """Finds at least the nearest, with all that are as near as the last of them."""
+        options = {} if allowed is None else {"sel": faiss().IDSelectorBitmap(bits(allowed))}
+        parameters = faiss().SearchParameters(**options)
+        (similarities,), (ids,) = self._index.search(feature, top + 1, params=parameters)
+        # FAISS keeps any of those that are equally near as the last one.
+        if ids[top] >= 0 and similarities[top - 1] == similarities[top]:
+            least = float(np.nextafter(similarities[top], np.float32(-2)))
+            _, similarities, ids = self._index.range_search(feature, least, params=parameters)
+        return ids[ids >= 0], similarities[ids >= 0]
 
 
 def _unit(features: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
     """Scales features to unit length."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     return np.ascontiguousarray(features / np.maximum(lengths, 1e-12), np.float32)
-
-
-def _bits(ids: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    """Returns a bitmap of ids, lowest bit first."""
-    chosen = np.zeros(int(ids.max(initial=0)) + 1, bool)
-    chosen[ids] = True
-    return np.packbits(chosen, bitorder="little")

@@ -58,7 +58,7 @@ class Searchable(Protocol):
         top: int = 10,
         other_than_camera: Cameras = None,
     ) -> list[Match]:
-        """Finds the tracklets nearest by cosine distance.
+        """Finds the tracklets nearest by cosine distance, those equally near in gallery order.
 
         Args:
             feature: Feature of the query.
@@ -72,6 +72,24 @@ class Searchable(Protocol):
         Raises:
             ValueError: If the feature is of another model or not finite, or `top` is less than 1.
         """
+
+
+def similarities_of(
+    features: npt.NDArray[np.floating[Any]], feature: npt.NDArray[np.floating[Any]]
+) -> npt.NDArray[np.float32]:
+    """Returns the inner products of features with a query; those of equal features are equal.
+
+    A product of matrices rounds equal rows differently. This sums each row alone.
+
+    Args:
+        features: The features.
+        feature: The query.
+
+    Shape:
+        features: ``(N, D)``; feature: ``(D,)``; result: ``(N,)``.
+    """
+    products = features.astype(np.float64) * feature
+    return products.sum(axis=1).astype(np.float32)
 
 
 def check_same_model(given: tuple[str, int], stored: tuple[str, int], place: str) -> None:

@@ -18,12 +18,14 @@ from torchreid_occ.search.protocol import (
     cameras_of,
     check_query,
     check_same_model,
+    similarities_of,
 )
 from torchreid_occ.search.tracklets import GalleryTracklet
 from torchreid_occ.utils.dependencies import import_optional
 from torchreid_occ.utils.progress import progress
 
 BLOCK = 256  # points received at a time
+_ROUNDING = 1e-6  # between the scores of equal vectors
 
 
 class QdrantCollection:
@@ -125,6 +127,8 @@ class QdrantCollection:
     ) -> list[Match]:
         """Finds the tracklets nearest by cosine distance, over all mirrored galleries.
 
+        Those equally near are ordered by id, as in a gallery, and then by gallery.
+
         Args:
             feature: Feature of the query.
             checkpoint_hash: Hash of the checkpoint that the feature comes from.
@@ -144,10 +148,31 @@ class QdrantCollection:
         cameras = cameras_of(other_than_camera)
         if cameras:
             excluded = self._models.Filter(must_not=[self._with("camera", c) for c in cameras])
-        found = self._client.query_points(
-            self._name, feature, query_filter=excluded, limit=top, with_payload=True
-        )
-        return [_match(point) for point in found.points]
+        points = self._nearest(feature, top, excluded)
+        if not points:
+            return []
+        unit = feature / max(float(np.linalg.norm(feature)), 1e-12)
+        # Qdrant's own scores of equal vectors may differ.
+        similarities = similarities_of(np.array([point.vector for point in points]), unit)
+        distances = np.maximum(1 - similarities, np.float32(0)).tolist()
+        ranked = sorted(zip(distances, points, strict=True), key=_by_distance_and_id)
+        return [_match(distance, point) for distance, point in ranked[:top]]
+
+    def _nearest(self, feature: npt.NDArray[Any], top: int, chosen: Any) -> list[Any]:
+        """Returns at least the nearest points, with all that are as near as the last of them."""
+        limit = top + 1
+        while True:
+            points: list[Any] = self._client.query_points(
+                self._name,
+                feature,
+                query_filter=chosen,
+                limit=limit,
+                with_payload=True,
+                with_vectors=True,
+            ).points
+            if len(points) < limit or points[top - 1].score - points[-1].score > _ROUNDING:
+                return points
+            limit *= 2
 
     def _sent(self, gallery: Gallery) -> set[int]:
         """Returns the ids of a gallery's tracklets that the collection holds."""
@@ -170,11 +195,16 @@ def _point_id(gallery: Gallery, number: int) -> str:
     return str(uuid5(UUID(gallery.uuid), str(number)))
 
 
-def _match(point: Any) -> Match:
+def _by_distance_and_id(ranked: tuple[float, Any]) -> tuple[float, int, str]:
+    distance, point = ranked
+    return distance, point.payload["id"], point.payload["gallery"]
+
+
+def _match(distance: float, point: Any) -> Match:
     payload = point.payload
     tracklet = GalleryTracklet(**{field: payload[field] for field in GalleryTracklet._fields})
     tracklet = tracklet._replace(frames=tuple(tracklet.frames))
-    return Match(payload["id"], max(0.0, 1 - point.score), tracklet)  # rounding may go below 0
+    return Match(payload["id"], distance, tracklet)
 
 
 @cache
