@@ -5,7 +5,7 @@ Reference: VRSTC, Section 4.1.
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,62 @@ from torchreid_occ.utils.progress import progress
 COLUMNS = ("subset", "tracklet", "frame", "name", *THIRDS)
 
 
-@torch.no_grad()
-def score_tracklets(
+class TrackletMaps:
+    """Maps of one stage of a network, tracklet by tracklet.
+
+    Args:
+        model: A clip model with a `backbone`, in eval mode.
+        stage: Index of the backbone's stage; -1 is the last.
+        reduce: What is kept of the maps `(T, C, H, W)` of a clip; its first dimension is T.
+        transform: A transform without augmentation.
+        clip_len: Frames of a clip; 0 keeps tracklets whole.
+        workers: Worker processes that read images.
+        use_gpu: Whether the model is on the GPU.
+    """
+
+    def __init__(
+        self,
+        model: ClipModel,
+        stage: int,
+        reduce: Callable[[Tensor], Tensor],
+        transform: ClipTransform,
+        clip_len: int = 64,
+        workers: int = 2,
+        use_gpu: bool = False,
+    ) -> None:
+        backbone: Any = model.backbone
+        self._model, self._stage, self._reduce = model, backbone.stages[stage], reduce
+        self._transform, self._clip_len = transform, clip_len
+        self._workers, self._use_gpu = workers, use_gpu
+
+    @torch.no_grad()
+    def __call__(self, tracklets: Sequence[Item]) -> Iterator[Tensor]:
+        """Yields what is kept of the maps of each tracklet's frames, on the CPU.
+
+        Args:
+            tracklets: torchreid's tuples.
+        """
+        clips = TestClips(tracklets, self._clip_len, self._transform)
+        maps: list[Tensor] = []
+        handle = self._stage.register_forward_hook(lambda _stage, _in, output: maps.append(output))
+        parts: list[Tensor] = []
+        current = 0
+        try:
+            for clip in progress(item_loader(clips, self._workers), "scores", unit="clip"):
+                if clip["tracklet"] != current:
+                    yield torch.cat(parts)
+                    parts, current = [], clip["tracklet"]
+                pixels = clip["img"].cuda() if self._use_gpu else clip["img"]
+                self._model(self._transform.normalise(pixels)[None])
+                # A network that reads long clips in parts calls a stage for each.
+                parts.append(self._reduce(torch.cat(maps)).cpu())
+                maps.clear()
+            yield torch.cat(parts)
+        finally:
+            handle.remove()
+
+
+def score_by_thirds(
     model: ClipModel,
     tracklets: Sequence[Item],
     transform: ClipTransform,
@@ -38,7 +92,7 @@ def score_tracklets(
     workers: int = 2,
     use_gpu: bool = False,
 ) -> list[Values]:
-    """Scores all thirds of all frames of tracklets.
+    """Scores all thirds of all frames of tracklets by the mean features of thirds, as the paper.
 
     Args:
         model: A clip model with a `backbone`, in eval mode; its last map is the feature.
@@ -51,23 +105,8 @@ def score_tracklets(
     Returns:
         A `(T, 3)` array for each tracklet.
     """
-    clips = TestClips(tracklets, clip_len, transform)
-    loader = item_loader(clips, workers)
-    maps: list[Tensor] = []
-    backbone: Any = model.backbone
-    stage = backbone.stages[-1]
-    handle = stage.register_forward_hook(lambda _stage, _inputs, output: maps.append(output))
-    features: list[list[Tensor]] = [[] for _ in tracklets]
-    try:
-        for clip in progress(loader, "scores", unit="clip"):
-            pixels = clip["img"].cuda() if use_gpu else clip["img"]
-            model(transform.normalise(pixels)[None])
-            # A network that reads long clips in parts calls its last stage for each.
-            features[clip["tracklet"]].append(third_features(torch.cat(maps)).cpu())
-            maps.clear()
-    finally:
-        handle.remove()
-    return [third_scores(torch.cat(parts)).numpy() for parts in features]
+    maps = TrackletMaps(model, -1, third_features, transform, clip_len, workers, use_gpu)
+    return [third_scores(features).numpy() for features in maps(tracklets)]
 
 
 def write_scores(path: StrPath, tracklets: Mapping[str, Sequence[Item]], scores: AllValues) -> None:

@@ -12,6 +12,7 @@ from yacs.config import CfgNode
 from torchreid_occ._torchreid import torchreid
 from torchreid_occ._types import Item
 from torchreid_occ.completion.builders import build_completion_engine, load_generator
+from torchreid_occ.completion.cells import average_person, cell_scores, middle_columns
 from torchreid_occ.completion.copy import CopyPlan, complete_frames, discard_frames
 from torchreid_occ.completion.data import CompletionDataManager, CompletionItems, ItemOptions
 from torchreid_occ.completion.discriminator import Discriminator
@@ -20,14 +21,15 @@ from torchreid_occ.completion.figures import draw_scores
 from torchreid_occ.completion.loss import CompletionLoss
 from torchreid_occ.completion.network import STCnet
 from torchreid_occ.completion.scores import (
+    TrackletMaps,
     choose_threshold,
     occluded_thirds,
     read_scores,
-    score_tracklets,
+    score_by_thirds,
     write_scores,
 )
 from torchreid_occ.completion.thirds import THIRDS, AllValues, Flags, Values
-from torchreid_occ.completion.truth import precision_and_recall, visible_shares
+from torchreid_occ.completion.truth import agreement, visible_shares
 from torchreid_occ.config import check_options, plain
 from torchreid_occ.data.copies import Source
 from torchreid_occ.data.datasets.base import SUBSETS
@@ -90,9 +92,9 @@ def score_thirds(config: CfgNode, resume: bool = False) -> dict[str, Any]:
         if shares is not None:
             results["localisation"] = {}
             for subset, flags in occluded.items():
-                found = precision_and_recall(flags, shares[subset])
+                found = agreement(flags, rounded[subset], shares[subset])
                 results["localisation"][subset] = found._asdict()
-                logger.info("%s: precision %s  recall %s", subset, found.precision, found.recall)
+                logger.info("%s: precision %s  recall %s  area under curve %s", subset, *found)
     return results
 
 
@@ -230,13 +232,20 @@ def _dataset(config: CfgNode) -> Any:
 
 
 def _scores(config: CfgNode, tracklets: Mapping[str, Sequence[Item]]) -> dict[str, list[Values]]:
-    model, trained = load_trained_model(config.completion.extractor)
-    transform = build_test_transform(trained)
+    """Returns scores by subset, by the scorer and the network that the configuration names."""
+    own = config.completion
+    model, trained = load_trained_model(own.extractor)
     gpu = use_gpu(config)
     model = model.cuda() if gpu else model
-    clip_len, workers = config.video.test_clip_len, config.data.workers
+    options = (
+        build_test_transform(trained), config.video.test_clip_len, config.data.workers, gpu,
+    )  # fmt: skip
+    if own.scorer == "thirds":
+        return {subset: score_by_thirds(model, tracklets[subset], *options) for subset in SUBSETS}
+    maps = TrackletMaps(model, own.stage - 1, middle_columns, *options)
+    person = average_person(maps(tracklets["train"]))
     return {
-        subset: score_tracklets(model, tracklets[subset], transform, clip_len, workers, gpu)
+        subset: [cell_scores(found, person).numpy() for found in maps(tracklets[subset])]
         for subset in SUBSETS
     }
 

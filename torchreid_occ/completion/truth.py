@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from scipy.stats import rankdata
 from torch.utils.data import Dataset
 
 from torchreid_occ._types import Item
@@ -26,14 +27,18 @@ class Masks(Protocol):
 
 
 class Agreement(NamedTuple):
-    """How flagged thirds agree with the truth, to three digits; None if there are none.
+    """How scores and flagged thirds agree with the truth, to three digits; None where undefined.
 
-    precision: share of the flagged thirds that are occluded; recall: share of the occluded thirds
-    that are flagged.
+    Attributes:
+        precision: Share of the flagged thirds that are occluded.
+        recall: Share of the occluded thirds that are flagged.
+        area: Area under the ROC curve of the scores: how often an occluded third has a lower score
+            than another one, equal scores counting half.
     """
 
     precision: float | None
     recall: float | None
+    area: float | None
 
 
 def visible_shares(
@@ -67,18 +72,27 @@ def hidden_person(visible: Masks, whole: Masks, path: str) -> npt.NDArray[np.boo
     return _person(whole, path) & ~_person(visible, path)
 
 
-def precision_and_recall(flagged: Sequence[Flags], shares: Sequence[Values]) -> Agreement:
-    """Compares flagged thirds with the truth.
+def agreement(
+    flagged: Sequence[Flags], scores: Sequence[Values], shares: Sequence[Values]
+) -> Agreement:
+    """Compares scores and flagged thirds with the truth.
 
     Args:
         flagged: Whether each third is flagged as occluded, `(T, 3)` for each tracklet.
-        shares: The visible shares of the same tracklets.
+        scores: The scores of the same tracklets, low where a third is occluded.
+        shares: Their visible shares.
     """
     found, occluded = np.concatenate(flagged), np.concatenate(shares) < 1 - HIDDEN
     both = (found & occluded).sum()
-    return Agreement(
-        *(round(float(both / of.sum()), 3) if of.any() else None for of in (found, occluded))
-    )
+    values = [both / of.sum() if of.any() else None for of in (found, occluded)]
+    ranks = rankdata(np.concatenate(scores), axis=None).reshape(occluded.shape)
+    lower, higher = occluded.sum(), (~occluded).sum()
+    if lower and higher:
+        above = ranks[occluded].sum() - lower * (lower + 1) / 2
+        values.append(1 - above / (lower * higher))
+    else:
+        values.append(None)
+    return Agreement(*(None if value is None else round(float(value), 3) for value in values))
 
 
 class _Shares(Dataset[npt.NDArray[np.float32]]):

@@ -197,6 +197,15 @@ KEYS = {
     "completion.extractor": Key(
         "", "checkpoint of the model that scores regions; 'truth' takes OccWalk's masks instead"
     ),
+    "completion.scorer": Key(
+        "thirds",
+        "what is compared: features of 'thirds' with the tracklet's mean, as in the paper, or "
+        "'cells' with the average person and the tracklet",
+        choices=("thirds", "cells"),
+    ),
+    "completion.stage": Key(
+        2, "stage of the extractor's backbone whose maps the scorer 'cells' reads", minimum=1
+    ),
     "completion.scores": Key("", "file of task 'score'"),
     "completion.tau": Key(0.89, "a region with a lower score is occluded"),
     "completion.quantile": Key(

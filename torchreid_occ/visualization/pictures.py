@@ -18,7 +18,7 @@ from torchreid_occ.completion.figures import (
     draw_activations,
     draw_network_activations,
 )
-from torchreid_occ.completion.scores import score_tracklets
+from torchreid_occ.completion.scores import score_by_thirds
 from torchreid_occ.config import plain
 from torchreid_occ.data.datasets.base import frames_in
 from torchreid_occ.data.images import read_image
@@ -160,7 +160,7 @@ def draw_completion(
         raise ValueError("There are no frames to draw.")
     model, config = load_trained_model(checkpoint)
     transform = build_test_transform(config)
-    (scores,) = score_tracklets(model, [(tuple(frame_paths), 0, 0, 0)], transform, 0, workers=0)
+    (scores,) = score_by_thirds(model, [(tuple(frame_paths), 0, 0, 0)], transform, 0, workers=0)
     occluded = scores < tau
     if not occluded.any():
         raise ValueError(

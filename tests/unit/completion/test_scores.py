@@ -8,10 +8,10 @@ from torchreid_occ.completion.scores import (
     choose_threshold,
     occluded_thirds,
     read_scores,
-    score_tracklets,
+    score_by_thirds,
     write_scores,
 )
-from torchreid_occ.completion.truth import precision_and_recall, visible_shares
+from torchreid_occ.completion.truth import agreement, visible_shares
 from torchreid_occ.data.transforms import ClipTransform
 from torchreid_occ.models import build_model
 
@@ -36,7 +36,7 @@ def tracklet(tmp_path):
 def test_an_occluded_third_scores_lowest(tracklet, clip_len):
     torch.manual_seed(0)
     model = build_model("baseline", 2, backbone="resnet18_x0_5").eval()
-    (scores,) = score_tracklets(model, [tracklet], ClipTransform(48, 16), clip_len, workers=0)
+    (scores,) = score_by_thirds(model, [tracklet], ClipTransform(48, 16), clip_len, workers=0)
     assert scores.shape == (5, 3)
     assert np.unravel_index(scores.argmin(), scores.shape) == (2, 2)
     assert not model.backbone.stages[-1]._forward_hooks
@@ -125,9 +125,14 @@ def test_visible_shares_of_thirds():
     np.testing.assert_allclose(shares, [[1, 0.5, 1], [0, 0.75, 1]])
 
 
-def test_precision_and_recall():
+def test_scores_and_flags_agree_with_the_truth():
     shares = [np.array([[1.0, 0.4, 0.2], [0.9, 0.6, 0.0]])]  # the 0.6 is hidden by less than half
     flagged = [np.array([[True, True, True], [False, False, False]])]
-    precision, recall = precision_and_recall(flagged, shares)
-    assert (precision, recall) == (0.667, 0.667)
-    assert precision_and_recall([flagged[0] & False], shares) == (None, 0.0)
+    scores = [np.array([[0.9, 0.1, 0.2], [0.8, 0.2, 0.3]])]
+    pairs = [0.1, 0.2, 0.3], [0.9, 0.8, 0.2]  # of hidden thirds, and of the others
+    wins = [(low < high) + (low == high) / 2 for low in pairs[0] for high in pairs[1]]
+    expected = (0.667, 0.667, round(np.mean(wins), 3))
+    assert agreement(flagged, scores, shares) == expected
+    nothing = [flagged[0] & False]
+    assert agreement(nothing, scores, shares) == (None, 0.0, expected[2])
+    assert agreement(flagged, scores, [shares[0] * 0 + 1]) == (0.0, None, None)

@@ -61,7 +61,7 @@ def test_frames_and_responses_before_and_after_completion(
 ):
     scores = np.ones((6, 3))
     scores[2:4, 2] = 0.5
-    monkeypatch.setattr(pictures, "score_tracklets", lambda *_, **__: [scores])
+    monkeypatch.setattr(pictures, "score_by_thirds", lambda *_, **__: [scores])
     drawn = {}
     draw = pictures.draw_activations
     monkeypatch.setattr(
