@@ -1,4 +1,4 @@
-"""Runs the command `torchreid-occ` without importing torch anew each time.
+"""Runs the command `torchreid-occ`, and scripts, without importing torch anew each time.
 
 A server that has imported the package forks a process for every command. What the command is given
 and leaves is as on a command line: arguments, environment, working directory, streams, exit status.
@@ -6,11 +6,15 @@ and leaves is as on a command line: arguments, environment, working directory, s
 
 import multiprocessing
 import os
+import runpy
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from support import REPOSITORY
@@ -24,20 +28,40 @@ TIMEOUT = 300
 
 def run_command(*words, env=None):
     """Runs ``torchreid-occ`` in the repository and returns a `subprocess.CompletedProcess`."""
-    with tempfile.TemporaryDirectory() as folder:
-        streams = [Path(folder, stream) for stream in ("stdout", "stderr")]
-        process = _start(words, streams, env)
-        process.join(TIMEOUT)
-        if process.exitcode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise subprocess.TimeoutExpired(process.name, TIMEOUT)
-        output = [stream.read_text(encoding="utf-8") for stream in streams]
-    return subprocess.CompletedProcess(words, process.exitcode, *output)
+    return _finished(main, ["torchreid-occ", *words], env)
+
+
+def run_script(path, *words, env=None):
+    """Runs ``python path words`` in the repository and returns a `subprocess.CompletedProcess`."""
+    return _finished(partial(_run_script, str(path)), [path, *words], env)
+
+
+def run_in_processes(processes, path, *words):
+    """Runs ``python path words`` in processes that form a group, as those of torchrun do.
+
+    Returns:
+        A `subprocess.CompletedProcess` of each rank.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+
+    def run(rank):
+        own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)}
+        return run_script(path, *words, env={**os.environ, **group, **own})
+
+    with ThreadPoolExecutor(processes) as pool:
+        return [*pool.map(run, range(processes))]
+
+
+def run_after_torch(code, *words, cwd, env):
+    """Runs ``python -c code words`` where torch is imported already and torchreid is not."""
+    return _finished(partial(_run_code, code), ["-c", *words], env, cwd)
 
 
 def start_and_kill(words, awaited, pause=0.0):
     """Starts a command and kills it, and its workers, soon after a file is there."""
-    process = _start(words, [os.devnull, os.devnull])
+    process = _start(main, ["torchreid-occ", *words], [os.devnull, os.devnull])
     deadline = time.monotonic() + TIMEOUT
     while not awaited.exists():
         assert process.is_alive(), f"the run ended before {awaited} was there"
@@ -48,20 +72,47 @@ def start_and_kill(words, awaited, pause=0.0):
     process.join()
 
 
-def _start(words, streams, env=None):
+def _finished(function, words, env=None, cwd=REPOSITORY):
+    """Calls a function in a forked process, with words as `sys.argv`, and waits for its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        streams = [Path(folder, stream) for stream in ("stdout", "stderr")]
+        process = _start(function, words, streams, env, cwd)
+        process.join(TIMEOUT)
+        if process.exitcode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise subprocess.TimeoutExpired(process.name, TIMEOUT)
+        output = [stream.read_text(encoding="utf-8") for stream in streams]
+    return subprocess.CompletedProcess(words, process.exitcode, *output)
+
+
+def _start(function, words, streams, env=None, cwd=REPOSITORY):
     words = [*map(str, words)]
     environment = dict(os.environ if env is None else env)
-    process = _FORKS.Process(target=_run, args=(words, environment, streams), name=words[0])
+    arguments = (function, words, environment, streams, cwd)
+    process = _FORKS.Process(target=_run, args=arguments, name=words[0])
     process.start()
     return process
 
 
-def _run(words, environment, streams):
+def _run(function, words, environment, streams, cwd):
     os.setsid()  # one can kill it with all its workers
     for number, stream in enumerate(streams, start=1):
         os.dup2(os.open(stream, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
     os.environ.clear()
     os.environ.update(environment)
-    os.chdir(REPOSITORY)
-    sys.argv = ["torchreid-occ", *words]
-    main()
+    os.chdir(cwd)
+    sys.argv = words
+    function()
+
+
+def _run_script(path):
+    sys.path[0] = str(Path(path).parent.absolute())
+    runpy.run_path(path, run_name="__main__")
+
+
+def _run_code(code):
+    for name in [*sys.modules]:
+        if name.startswith("torchreid"):
+            del sys.modules[name]
+    sys.path[0] = ""
+    exec(code, {"__name__": "__main__"})

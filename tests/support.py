@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).parents[1]
 # Small enough that an epoch takes about a second on a CPU.
 TINY = {
     "model.pretrained": "False",
-    "model.options.backbone": "resnet18",
+    "model.options.backbone": "resnet18_x0_5",
     "data.height": "64",
     "data.width": "32",
     "video.seq_len": "2",

@@ -7,7 +7,6 @@ from support import REPOSITORY, TINY, pairs
 
 SETTINGS = {
     **TINY,
-    "model.options.backbone": "resnet18_x0_5",
     "data.sources": "['occwalk_tiny']",
     "data.targets": "['occwalk_tiny']",
     "train.max_epoch": "1",

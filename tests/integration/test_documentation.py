@@ -11,22 +11,13 @@ from support import REPOSITORY
 
 import torchreid_occ
 from torchreid_occ._moved import MOVED
-from torchreid_occ.config import configuration_name, configurations, load_config
 from torchreid_occ.config.schema import defaults
 from torchreid_occ.losses import CRITERIA
 from torchreid_occ.models import MODELS
-from torchreid_occ.runs.builders import backend_of
-from torchreid_occ.runs.phases import phase_configs
 
 WITH_CODE = [page for page in PAGES if code_blocks(page, "python")]
 # Begins a block that is not run: it needs the reader's own files, or takes long.
 MARK = "# takes "
-CONFIGS = [
-    row
-    for path in sorted((REPOSITORY / "configs").rglob("*.yaml"))
-    for row in configurations(path)
-    if path.parts[-2] != "base"
-]
 UPGRADING = REPOSITORY / "UPGRADING.md"
 FILES = (".csv", ".html", ".json", ".md", ".py", ".txt", ".yaml")
 # Modules that may change at any time are no part of the reference.
@@ -91,14 +82,6 @@ def test_marked_examples_are_checked_by_keyword(arguments):
     code = f"from torchreid_occ import TrackletExtractor\nTrackletExtractor({arguments})"
     with pytest.raises(TypeError, match="no_such"):
         check_calls(ast.parse(code), {})
-
-
-@pytest.mark.parametrize("path", CONFIGS, ids=configuration_name)
-def test_every_configuration_names_what_exists(path):
-    config = load_config(path)
-    for part in phase_configs(config).values() or [config]:
-        if part.task == "train":
-            backend_of(part).check_parts()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -3,10 +3,9 @@
 import json
 import math
 import os
-import subprocess
-import sys
 
 import pytest
+from commands import run_script
 from support import REPOSITORY
 
 QUICK = ("environment", "build", "operator", "extraction", "agreement", "real")
@@ -24,10 +23,7 @@ def run(folders, *arguments):
     out, root = folders
     small = ("--tiny", "--device", "cpu", "--minutes", "60")
     words = ("--out", out, "--root", root, *small, *arguments)
-    command = [sys.executable, REPOSITORY / "tools/benchmarks/gpu_day.py", *words]
-    return subprocess.run(
-        command, cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, check=False
-    )
+    return run_script("tools/benchmarks/gpu_day.py", *words, env=ENVIRONMENT)
 
 
 def results_of(folders, parts):

@@ -171,9 +171,10 @@ def test_mistakes_end_in_one_clear_line(main, two_cameras, tmp_path, arguments, 
 
 @pytest.mark.parametrize("pretrained", ["auto", "True"])
 def test_weights_that_can_not_be_had(main, two_cameras, tmp_path, pretrained):
+    settings = {**TINY, "model.options.backbone": "resnet18", "train.max_epoch": "1"}
     done = main(
         "--config-file", "configs/baseline_resnet50.yaml", "-s", "sduvid", "--root", two_cameras,
-        *pairs({**TINY, "model.pretrained": pretrained, "train.max_epoch": "1"}),
+        *pairs({**settings, "model.pretrained": pretrained}),
         "data.save_dir", tmp_path / "run", check=False,
         env={**os.environ, **UNREACHABLE, "TORCH_HOME": str(tmp_path)},
     )  # fmt: skip

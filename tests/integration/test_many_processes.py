@@ -1,12 +1,10 @@
-"""Two processes that torchrun starts train as one does."""
+"""Two processes that form a group, as those of torchrun do, train as one does."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
+from commands import run_in_processes
 from support import REPOSITORY, TINY, pairs
 from torch import distributed
 
@@ -14,16 +12,7 @@ from torchreid_occ.config import load_config
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.runs.phases import run_config
 
-
-def torchrun(processes, *words):
-    command = [sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={processes}"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
-    return subprocess.run(
-        [*command, "--standalone", *map(str, words)],
-        **{"cwd": REPOSITORY, "env": environment, "timeout": 300},
-        capture_output=True,
-        text=True,
-    )
+SCRIPT = REPOSITORY / "tests" / "integration" / "train_in_processes.py"
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +21,8 @@ def trained(occwalk_root, tmp_path_factory):
     found = []
     for processes in (1, 2):
         out = folder / f"{processes}.pth"
-        script = REPOSITORY / "tests" / "integration" / "train_in_processes.py"
-        done = torchrun(processes, script, occwalk_root, out)
-        assert done.returncode == 0, done.stderr
+        for done in run_in_processes(processes, SCRIPT, occwalk_root, out):
+            assert done.returncode == 0, done.stderr
         found.append(torch.load(out, weights_only=True))
     return found
 
@@ -59,14 +47,14 @@ def test_each_tracklet_is_read_once_and_its_feature_is_in_its_place(trained, occ
     torch.testing.assert_close(two["single"], two["features"][:1], rtol=1e-3, atol=1e-5)
 
 
-def test_the_command_trains_and_one_process_continues(main, occwalk_root, tmp_path):
-    settings = {**TINY, "data.root": occwalk_root, "data.save_dir": tmp_path, "data.workers": 0}
-    words = ["--config-file", "configs/baseline_resnet50.yaml", *pairs(settings)]
-    done = torchrun(2, "tools/main.py", *words, "train.max_epoch", 1)
-    assert done.returncode == 0, done.stderr
+def test_the_command_trains_and_one_process_continues(main, two_cameras, tmp_path):
+    settings = {**TINY, "data.root": two_cameras, "data.save_dir": tmp_path, "data.workers": 0}
+    words = ["--config-file", "configs/baseline_resnet50.yaml", "-s", "sduvid", *pairs(settings)]
+    ranks = run_in_processes(2, "tools/main.py", *words, "train.max_epoch", 1)
+    assert [done.returncode for done in ranks] == [0, 0], ranks
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["hardware"]["processes"] == 2
-    assert done.stdout.count("Evaluating occwalk_tiny") == 1  # rank 0 alone logs
+    assert ["Evaluating sduvid" in done.stdout for done in ranks] == [True, False]
     done = main(*words, "--resume", tmp_path)
     assert "Resumed after epoch 1" in done.stdout
     assert json.loads((tmp_path / "results.json").read_text())["epochs"] == 2

@@ -6,33 +6,24 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from shipped_configs import CONFIGS, all_phases
 from support import REPOSITORY, training_batch
 
 from torchreid_occ.completion.builders import build_completion_engine
 from torchreid_occ.completion.discriminator import Discriminator
 from torchreid_occ.completion.loss import CompletionLoss
 from torchreid_occ.completion.network import STCnet
-from torchreid_occ.config import configurations, load_config, plain, row_names
+from torchreid_occ.config import plain, row_names
 from torchreid_occ.losses import CRITERIA, build_criterion
 from torchreid_occ.models import MODELS
 from torchreid_occ.runs.builders import backend_of
-from torchreid_occ.runs.phases import phase_configs
 
-CONFIGS = REPOSITORY / "configs"
 ENDS = {  # names of a weight at each end of a backbone
     "googlenet": ("conv1.conv.weight", "inception5a.branch1.conv.weight"),
     "inception_v3": ("Conv2d_1a_3x3.conv.weight", "Mixed_7a.branch3x3_1.conv.weight"),
     "resnet18_x0_5": ("conv1.weight", "layer4.0.conv1.weight"),
 }
 IDENTITIES, CLIPS = 3, 6
-
-
-@functools.cache
-def all_phases():
-    """Phases of all configurations, by the configuration's path below `configs` and its row."""
-    names = [name for path in sorted(CONFIGS.rglob("*.yaml")) for name in configurations(path)]
-    configs = {name.removeprefix(f"{CONFIGS}/"): load_config(name) for name in names}
-    return {name: phase_configs(config) or {"train": config} for name, config in configs.items()}
 
 
 def tiny(phase):
@@ -157,10 +148,16 @@ def complete_a_step(config):
 
 
 def test_every_training_names_parts_that_fit():
-    for phases in all_phases().values():
-        for phase in phases.values():
+    faults = {}
+    for name, phases in all_phases().items():
+        for key, phase in phases.items():
+            assert phase.data.save_dir, (name, key)
             if phase.task == "train":
-                backend_of(phase).check_parts()
+                try:
+                    backend_of(phase).check_parts()
+                except (KeyError, ValueError) as error:
+                    faults[name, key] = error
+    assert not faults
 
 
 # Rows that are another row under another name, as the papers print them twice; ablation rows below

@@ -1,13 +1,15 @@
 """Parts exported to either layout of torchreid, in which a step is trained."""
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from commands import run_command
+from commands import run_after_torch, run_command
 from support import write_upstreams_torchreid
 
 from torchreid_occ._torchreid import torchreid
-from torchreid_occ.upstream import Tree, export, find_part, try_out
+from torchreid_occ.upstream import Tree, export, find_part, trial, try_out
 from torchreid_occ.upstream.part import TABLES
 
 EXPORTED = [
@@ -18,12 +20,26 @@ EXPORTED = [
 ]
 
 
+@pytest.fixture
+def _after_torch(monkeypatch):
+    """Trials do not import torch anew; those of the command, below, do."""
+
+    def run(command, cwd, env, **_):
+        interpreter, option, code, *words = command
+        assert (interpreter, option) == (sys.executable, "-c")
+        return run_after_torch(code, *words, cwd=cwd, env=env)
+
+    monkeypatch.setattr(trial, "subprocess", SimpleNamespace(run=run))
+
+
+@pytest.mark.usefixtures("_after_torch")
 def test_a_model_trains_a_step_in_upstreams_layout(tmp_path):
     part, tree = find_part("rfcnet"), Tree(write_upstreams_torchreid(tmp_path))
     said = try_out(export(part, tree), part, tree)
     assert said.startswith("imported and trained a step, loss ")
 
 
+@pytest.mark.usefixtures("_after_torch")
 def test_a_dataset_trains_a_step_in_pypis_layout(two_cameras):
     part, tree = find_part("sduvid"), Tree(Path(torchreid.__file__).parent)
     said = try_out(export(part, tree), part, tree, two_cameras)

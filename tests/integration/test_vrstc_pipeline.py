@@ -10,7 +10,6 @@ from support import TINY, pairs
 PHASES = ["pretrain", "score", "stcnet", "complete", "reid"]
 SETTINGS = {
     **TINY,
-    "model.options.backbone": "resnet18_x0_5",
     "data.workers": "0",
     "train.checkpoint_freq": "1",
     "train.batch_size": "4",

@@ -26,7 +26,6 @@ SETTINGS = {
     "data.height": "32",
     "data.width": "16",
     "data.workers": "0",
-    "model.options.backbone": "resnet18_x0_5",
     "train.batch_size": "4",
     "train.checkpoint_freq": "1",
 }

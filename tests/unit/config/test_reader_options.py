@@ -3,25 +3,18 @@
 import inspect
 
 import pytest
-from support import REPOSITORY
+from shipped_configs import phases_below
 
-from torchreid_occ.config import configurations, load_config
 from torchreid_occ.data.datasets import dataset_class
-from torchreid_occ.runs.phases import phase_configs
 
 
 def options_of(dataset, part):
     """The options of a dataset in the rows of a paper that read it, by the row and phase."""
-    found = {}
-    for folder in ("headline", "ablation"):
-        for path in sorted((REPOSITORY / "configs" / folder / part).glob("*.yaml")):
-            for name in configurations(path):
-                config = load_config(name)
-                for phase, its in (phase_configs(config) or {"train": config}).items():
-                    if dataset in [*its.data.sources, *its.data.targets]:
-                        row = name.removeprefix(f"{REPOSITORY}/configs/")
-                        found[row, phase] = its.data.options.get(dataset, {})
-    return found
+    return {
+        key: phase.data.options.get(dataset, {})
+        for key, phase in phases_below(f"headline/{part}", f"ablation/{part}").items()
+        if dataset in [*phase.data.sources, *phase.data.targets]
+    }
 
 
 @pytest.mark.parametrize(("part", "limit"), [("rru_stim", 21), ("trl_st2n", 27)])

@@ -73,9 +73,3 @@ def test_rows_of_another_form_are_refused(table):
     table.write_text("rows: [one, two]")
     with pytest.raises(ValueError, match="rows must hold"):
         load_config(f"{table}#one")
-
-
-@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=str)
-def test_every_configuration_is_valid(path):
-    for one in configurations(path):
-        assert load_config(one).data.save_dir

@@ -3,8 +3,10 @@ import torch
 from commands import start_and_kill
 from support import TINY, pairs
 
+pytestmark = pytest.mark.nightly
 
-@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+
+@pytest.mark.parametrize("workers", [0, 2])
 def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
     main, two_cameras, tmp_path, workers
 ):
