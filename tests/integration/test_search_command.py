@@ -9,6 +9,7 @@ from support import pairs, write_two_cameras
 from torchreid_occ.cli import main
 from torchreid_occ.config import load_config, plain
 from torchreid_occ.models import build_model
+from torchreid_occ.search import Gallery
 from torchreid_occ.utils.checkpoint import save_checkpoint
 
 SETTINGS = {"data.height": "32", "data.width": "16", "data.workers": "0", "model.name": "baseline"}
@@ -79,6 +80,33 @@ def test_from_tracklets_to_an_answer(search, checkpoint, people, tmp_path):
     assert listed[2] == "| 1 | 2 |  | 3 | cam2/person001 |" and len(listed) == 9
     image = people / "cam1" / "person002" / "0001.png"
     assert "person00" in search("query", gallery, "--image", image, "--top", 1, *model)
+    # The gallery knows where its checkpoint was, and its frames.
+    short = ("query", gallery, "--image", image, "--top", 2)
+    assert search(*short) == search(*short, *model) and "changed" not in search(*short)
+    assert search("info", gallery).splitlines()[2] == f"which was {checkpoint}"
+    assert search("index", gallery, people, *model).splitlines()[1:] == [
+        "7 left out, whose frames are there under another name, such as "
+        "sequences/cam1/person001: it is cam1/person001."
+    ]
+    image.write_bytes((people / "cam2" / "person003" / "0001.png").read_bytes())
+    changed = (
+        "\nThe frames of cam1/person002 have changed since they were indexed, and the distances "
+        "are those of the former ones: `search index --renew` extracts them anew.\n"
+    )
+    other = people / "cam1" / "person002" / "0002.png"
+    rows = tmp_path / "answer.csv"
+    assert changed in search(
+        "query", gallery, "--image", other, "--keep-same-frames", "--csv", rows
+    )
+    assert rows.read_text(encoding="utf-8").count(",cam1/person002,changed,") == 3
+    assert search("index", gallery, people / "cam1", *model).splitlines()[2:] == [
+        "1 have other frames than when they were indexed, such as cam1/person002: --renew extracts "
+        "them anew."
+    ]
+    assert search("index", gallery, people / "cam1", *model, "--renew").splitlines()[2:] == [
+        "1 extracted anew, under new ids."
+    ]
+    assert "changed" not in search("query", gallery, "--image", other, "--keep-same-frames")
 
 
 def test_errors_are_one_line(search, checkpoint, people, tmp_path):
@@ -102,6 +130,14 @@ def test_errors_are_one_line(search, checkpoint, people, tmp_path):
     query = ("query", gallery, "--tracklet", people / "cam1" / "person001")
     assert "is empty: index some" in search(*query, *model)
     assert "ids [1]: nothing was removed" in search("remove", gallery, 1)
+    gone = tmp_path / "gone.pth.tar"
+    Gallery(gallery).remember_checkpoint(gone)
+    assert search(*query) == (
+        f"error: the gallery in {gallery} was made with {gone}, which is not there any more: name "
+        "the checkpoint."
+    )
+    Gallery(gallery)._store.set_about(checkpoint=None)
+    assert "an earlier version made it, which did not" in search(*query)
     other = tmp_path / "other.pth.tar"
     state = torch.load(checkpoint, weights_only=True)
     save_checkpoint({**state, "epoch": 3}, other)

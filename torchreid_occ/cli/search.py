@@ -1,7 +1,7 @@
 """Finds where else a person was seen: a gallery of tracklets on disk, and queries to it.
 
 torchreid-occ search index my-gallery my-footage/gallery --checkpoint model.pth.tar-60
-torchreid-occ search query my-gallery --tracklet lost/anna --checkpoint model.pth.tar-60
+torchreid-occ search query my-gallery --tracklet lost/anna
 torchreid-occ search list my-gallery
 torchreid-occ search remove my-gallery 17 18
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torchreid_occ.search import Gallery, Match
+    from torchreid_occ.search.pipeline import Indexed
 
 KINDS = ("exact", "hnsw")
 
@@ -51,6 +52,10 @@ def _add_index(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kind", choices=KINDS, help="compare with all tracklets, or with the likely"
     )
+    parser.add_argument(
+        "--renew", action="store_true",
+        help="extract those anew whose frames have changed since they were indexed",
+    )  # fmt: skip
 
 
 def _add_query(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +82,9 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--frames", type=int, nargs=2, metavar=("FIRST", "LAST"), help="of the video, from 1 on"
     )
-    parser.add_argument("--checkpoint", required=True, type=Path, metavar="FILE")
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="by default the one it was indexed with"
+    )
     parser.add_argument("--top", type=int, default=10, metavar="N", help="how many (10)")
     parser.add_argument(
         "--other-than-camera", type=int, nargs="+", metavar="N", help="leave their tracklets out"
@@ -87,6 +94,7 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
         help="show tracklets that hold the frames of the query itself, too",
     )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the answer there, too")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="likewise, a row for each frame")
     parser.add_argument("--html", type=Path, metavar="FILE", help="and as a page with the frames")
 
 
@@ -120,20 +128,51 @@ def _index(arguments: argparse.Namespace) -> None:
         camera=arguments.camera,
     )
     folder = arguments.gallery
-    gallery, added = add_to_gallery(folder, tracklets, arguments.checkpoint, arguments.kind)
-    print(f"{added} of {len(tracklets)} tracklets added: {len(gallery)} are in {folder}.")
+    gallery, done = add_to_gallery(
+        folder, tracklets, arguments.checkpoint, arguments.kind, arguments.renew
+    )
+    print(f"{done.added} of {len(tracklets)} tracklets added: {len(gallery)} are in {folder}.")
+    _say_more(done)
+
+
+def _say_more(done: "Indexed") -> None:
+    """Says what else than adding was done or is to be done."""
+    from torchreid_occ.search.answer import printable
+
+    for name, first in [*done.plan.repeated.items()][:1]:
+        print(
+            f"{len(done.plan.repeated)} left out, whose frames are there under another name, such "
+            f"as {printable(name)}: it is {printable(first)}."
+        )
+    changed, unknown = len(done.plan.changed), len(done.plan.unknown)
+    if done.renewed:
+        print(f"{done.renewed} extracted anew, under new ids.")
+        return
+    for tracklet in [*done.plan.changed.values()][:1]:
+        print(
+            f"{changed} have other frames than when they were indexed, such as "
+            f"{printable(tracklet.name)}: --renew extracts them anew."
+        )
+    if unknown:
+        print(
+            f"Of {unknown} it is not known whether their frames have changed, as an earlier "
+            "version indexed them: --renew extracts them anew."
+        )
 
 
 def _query(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     from torchreid_occ.extractor import TrackletExtractor
-    from torchreid_occ.search.answer import as_json, as_table, printable
+    from torchreid_occ.search.answer import as_csv, as_json, as_table, printable
+    from torchreid_occ.search.contents import State
     from torchreid_occ.search.page import write_page
-    from torchreid_occ.search.pipeline import search_elsewhere, search_for
+    from torchreid_occ.search.pipeline import checkpoint_for, search_elsewhere, search_for
     from torchreid_occ.search.query import build_query
+    from torchreid_occ.search.sightings import sightings
     from torchreid_occ.utils.checkpoint import check_checkpoint
-    from torchreid_occ.utils.files import write_json
+    from torchreid_occ.utils.files import write_json, write_text
 
-    check_checkpoint(arguments.checkpoint)  # before a video is read
+    checkpoint = checkpoint_for(gallery, arguments.checkpoint)
+    check_checkpoint(checkpoint)  # before a video is read
     query = build_query(
         folder=arguments.tracklet,
         image=arguments.image,
@@ -146,7 +185,7 @@ def _query(gallery: "Gallery", arguments: argparse.Namespace) -> None:
         detector=arguments.detector,
         weights=arguments.weights,
     )
-    extractor = TrackletExtractor(arguments.checkpoint)
+    extractor = TrackletExtractor(checkpoint)
     search = gallery, extractor, query, arguments.top, arguments.other_than_camera
     same: list[Match] = []
     if arguments.keep_same_frames:
@@ -158,6 +197,15 @@ def _query(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     if left_out:
         names = ", ".join(left_out)
         print(f"\nLeft out, as they hold the query's own frames: {names} (--keep-same-frames).")
+    changed = [one for one in sightings(matches) if one.state is State.CHANGED]
+    if changed:
+        names = ", ".join(printable(one.match.tracklet.name) for one in changed)
+        print(
+            f"\nThe frames of {names} have changed since they were indexed, and the distances are "
+            "those of the former ones: `search index --renew` extracts them anew."
+        )
+    if arguments.csv:
+        write_text(arguments.csv, as_csv(matches))
     if arguments.json:
         write_json(arguments.json, as_json(gallery, query, matches))
     if arguments.html:
@@ -179,6 +227,8 @@ def _list(gallery: "Gallery", arguments: argparse.Namespace) -> None:
 def _info(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     print(f"{len(gallery)} tracklets, index {gallery.kind}")
     print(f"{gallery.feature_dim} values each, of checkpoint {gallery.checkpoint_hash}")
+    if gallery.checkpoint:
+        print(f"which was {gallery.checkpoint}")
 
 
 def _push(gallery: "Gallery", arguments: argparse.Namespace) -> None:

@@ -50,7 +50,8 @@ def run(arguments: argparse.Namespace) -> None:
         arguments: The parsed command line.
     """
     from torchreid_occ.footage import BoxSource, TrackletOptions, add_recording
-    from torchreid_occ.footage.recording import RECORDINGS, SHEET
+    from torchreid_occ.footage.manifest import RECORDINGS
+    from torchreid_occ.footage.recording import SHEET
 
     given = vars(arguments)
     options = TrackletOptions(**{field: given[field] for field in TrackletOptions._fields})

@@ -1,7 +1,8 @@
-"""Writes the crops of tracks as images."""
+"""Writes the crops of tracks, and whole frames of the video, as images."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,11 +12,18 @@ from torchreid_occ.footage.boxes import Boxes
 from torchreid_occ.footage.video import Video, read_frames
 from torchreid_occ.utils.progress import progress
 
-_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
+_QUALITY, _QUALITY_OF_FRAMES = 95, 80  # of JPEG
+_WIDEST = 960  # pixels of a whole frame, which is to be looked at only
 
 
-def write_crops(video: Video, tracks: Boxes, folders: Mapping[int, Path], margin: float) -> None:
-    """Writes the crop of each box as a JPEG file.
+def write_crops(
+    video: Video,
+    tracks: Boxes,
+    folders: Mapping[int, Path],
+    margin: float,
+    moments: Mapping[Path, int],
+) -> None:
+    """Writes the crop of each box as a JPEG file, and some whole frames.
 
     Args:
         video: The video.
@@ -24,18 +32,31 @@ def write_crops(video: Video, tracks: Boxes, folders: Mapping[int, Path], margin
             the frame's number.
         margin: Margin around a box, as a share of its width and height; cut off at the border of
             the frame.
+        moments: Numbers of frames to write whole, at most 960 pixels wide, by the file.
     """
-    for folder in folders.values():
+    for folder in {*folders.values(), *(file.parent for file in moments)}:
         folder.mkdir(parents=True)
+    whole: dict[int, list[Path]] = {}
+    for file, number in moments.items():
+        whole.setdefault(number, []).append(file)
     ends = np.searchsorted(tracks.frame, np.arange(1, len(video.times) + 2))
     pixels = _pixels(tracks.corners, margin, video.size)
     for number, frame in progress(read_frames(video), "cropping", len(video.times), "frame"):
         for row in range(ends[number - 1], ends[number]):
             left, top, right, bottom = pixels[row]
             folder = folders[int(tracks.track[row])]
-            encoded, content = cv2.imencode(".jpg", frame[top:bottom, left:right], _QUALITY)
-            assert encoded  # JPEG takes any image that is not empty
-            (folder / f"{folder.parent.name}_{number:06d}.jpg").write_bytes(content.tobytes())
+            crop = _jpeg(frame[top:bottom, left:right], _QUALITY)
+            (folder / f"{folder.parent.name}_{number:06d}.jpg").write_bytes(crop)
+        for file in whole.get(number, ()):
+            scale = min(1.0, _WIDEST / frame.shape[1])
+            smaller = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            file.write_bytes(_jpeg(smaller, _QUALITY_OF_FRAMES))
+
+
+def _jpeg(pixels: npt.NDArray[Any], quality: int) -> bytes:
+    encoded, content = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert encoded  # JPEG takes any image that is not empty
+    return content.tobytes()
 
 
 def _pixels(

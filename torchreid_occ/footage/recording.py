@@ -21,6 +21,7 @@ from torchreid_occ.footage.detecting import detect
 from torchreid_occ.footage.detectors import HOG, build_detector, default_min_score
 from torchreid_occ.footage.image_sequence import find_sequence
 from torchreid_occ.footage.linking import link
+from torchreid_occ.footage.manifest import MOMENTS, RECORDINGS, middle
 from torchreid_occ.footage.sheet import write_sheet
 from torchreid_occ.footage.tracks import long_enough, split_at_gaps, usable
 from torchreid_occ.footage.video import Video, existing_video, scan_video, video_hash
@@ -32,7 +33,7 @@ from torchreid_occ.version import __version__
 # In the folder of unfinished work; among the recordings, their names begin with the recording's.
 MANIFEST, DETECTIONS = "manifest.json", "detections.txt"
 TRACKS, SHEET = "tracks.txt", "sheet.html"
-GALLERY, RECORDINGS = "gallery", "recordings"  # in the dataset
+GALLERY = "gallery"  # in the dataset
 
 
 class BoxSource(NamedTuple):
@@ -85,6 +86,7 @@ def add_recording(
         recordings/<name>.json             the video, the options, and the boxes of each tracklet
         recordings/<name>.detections.txt   detections of a detector, to reuse with other options
         recordings/<name>.tracks.txt       the tracklets as MOTChallenge's text; ids are the tracks
+        recordings/<name>.moments/         a whole frame of the video for each tracklet
         recordings/<name>.sheet.html       a page to look through, with tracklets to doubt marked
 
     All of it appears once it is complete. A video that was added before is left as it is.
@@ -225,9 +227,16 @@ def _make(
     for number in np.unique(tracks.track).tolist():
         person = f"{name}_{number:04d}"
         folders[number] = Path(GALLERY, person, f"{options.camera}_{person}")
-    shutil.rmtree(workshop / GALLERY, ignore_errors=True)
+    for unfinished in (GALLERY, MOMENTS):
+        shutil.rmtree(workshop / unfinished, ignore_errors=True)
     places = {number: workshop / folder for number, folder in folders.items()}
-    write_crops(video, tracks, places, options.margin)
+    shown = {
+        workshop / MOMENTS / f"{folder.parent.name}.jpg": middle(
+            tracks.frame[tracks.track == track]
+        )
+        for track, folder in folders.items()
+    }
+    write_crops(video, tracks, places, options.margin, shown)
     lines = (
         mot_line(frame, corners, score, track)
         for frame, track, corners, score in zip(
@@ -240,6 +249,7 @@ def _make(
         **request,
         "name": name,
         "file": path.name,
+        "path": str(path),
         "frames": len(video.times),
         "announced_frames": video.announced,
         "frame_rate": round(video.frame_rate, 3),
@@ -285,7 +295,7 @@ def _publish(workshop: Path, dataset: Path, name: str) -> None:
         (dataset / folder).mkdir(exist_ok=True)
     for person in subfolders(workshop / GALLERY):
         person.rename(dataset / GALLERY / person.name)
-    for file in (DETECTIONS, TRACKS, SHEET):
+    for file in (DETECTIONS, TRACKS, SHEET, MOMENTS):
         if (workshop / file).exists():
             (workshop / file).rename(dataset / RECORDINGS / f"{name}.{file}")
     (workshop / MANIFEST).rename(dataset / RECORDINGS / f"{name}.json")

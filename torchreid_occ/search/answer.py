@@ -1,15 +1,24 @@
-"""Results of a search as a Markdown table and as JSON."""
+"""Results of a search as a Markdown table, as JSON and as CSV."""
 
+import csv
+import io
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+from torchreid_occ.footage.manifest import RecordedTracklet
 from torchreid_occ.search.gallery import Gallery
 from torchreid_occ.search.protocol import Match
 from torchreid_occ.search.query import SearchQuery
+from torchreid_occ.search.sightings import Sighting, sightings
 from torchreid_occ.search.tracklets import GalleryTracklet
 from torchreid_occ.utils.tables import markdown_header, markdown_row, markdown_table
 
 _COLUMNS = ("id", "camera", "time", "frames", "name")
+_CSV_COLUMNS = (
+    "rank", "distance", "id", "camera", "name", "state", "path", "video", "frame", "seconds",
+    "left", "top", "width", "height",
+)  # fmt: skip
 
 
 def as_table(matches: Sequence[Match]) -> str:
@@ -50,10 +59,45 @@ def as_json(gallery: Gallery, query: SearchQuery, matches: Sequence[Match]) -> d
         "checkpoint_hash": gallery.checkpoint_hash,
         "query": {"title": printable(query.title), "frames": len(query.frames)},
         "matches": [
-            {"rank": rank, "id": match.id, "distance": match.distance, **match.tracklet._asdict()}
-            for rank, match in enumerate(matches, start=1)
+            {
+                "rank": one.rank,
+                "id": one.match.id,
+                "distance": one.match.distance,
+                **one.match.tracklet._asdict(),
+                "state": one.state.value,
+                "moment": _moment(one),
+            }
+            for one in sightings(matches)
         ],
     }
+
+
+def as_csv(matches: Sequence[Match]) -> str:
+    """Returns matches as CSV, a row for each frame.
+
+    A box is left, top, width and height in pixels of the video. The columns from `video` on are
+    empty for tracklets that were not cut out of a video.
+
+    Args:
+        matches: The matches, nearest first.
+    """
+    content = io.StringIO()
+    writer = csv.writer(content, lineterminator="\n")
+    writer.writerow(_CSV_COLUMNS)
+    for one in sightings(matches):
+        match, tracklet = one.match, one.match.tracklet
+        first = (
+            one.rank,
+            match.distance,
+            match.id,
+            tracklet.camera,
+            tracklet.name,
+            one.state.value,
+        )
+        seen = _rows_of_frames(one.where) if one.where else {}
+        for path in tracklet.frames:
+            writer.writerow((*first, path, *seen.get(Path(path).name.rpartition("_")[2], ())))
+    return content.getvalue()
 
 
 def printable(text: str) -> str:
@@ -73,7 +117,29 @@ def time_span(tracklet: GalleryTracklet) -> str:
     """
     if tracklet.start is None or tracklet.end is None:
         return ""
-    return f"{_clock(tracklet.start)} to {_clock(tracklet.end)}"
+    return f"{clock(tracklet.start)} to {clock(tracklet.end)}"
+
+
+def _rows_of_frames(where: RecordedTracklet) -> dict[str, tuple[object, ...]]:
+    """Returns the values of the last columns of the CSV by the ends of the frames' names."""
+    values = zip(where.frames, where.seconds, where.boxes, strict=True)
+    return {
+        f"{number:06d}.jpg": (where.video, number, second, *box) for number, second, box in values
+    }
+
+
+def _moment(one: Sighting) -> dict[str, Any] | None:
+    if one.where is None:
+        return None
+    return {
+        "video": one.where.video,
+        "recording": one.where.recording,
+        "size": one.where.size,
+        "box": ["left", "top", "width", "height"],
+        "frames": one.where.frames,
+        "seconds": one.where.seconds,
+        "boxes": one.where.boxes,
+    }
 
 
 def _columns(number: int, tracklet: GalleryTracklet) -> tuple[object, ...]:
@@ -82,6 +148,11 @@ def _columns(number: int, tracklet: GalleryTracklet) -> tuple[object, ...]:
     return number, camera, time_span(tracklet), len(tracklet.frames), name
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Formats seconds as minutes and seconds.
+
+    Args:
+        seconds: The seconds.
+    """
     minutes, seconds = divmod(seconds, 60)
     return f"{minutes:.0f}:{seconds:04.1f}"

@@ -8,7 +8,7 @@ damaged index is rebuilt. So nothing needs repair after a kill, and searching ne
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -25,6 +25,7 @@ from torchreid_occ.search.protocol import (
     check_finite,
     check_query,
     check_same_model,
+    name_taken,
 )
 from torchreid_occ.search.store import BLOCK, TrackletStore
 from torchreid_occ.search.tracklets import GalleryTracklet
@@ -105,6 +106,22 @@ class Gallery:
         """Kind of the index, one of ``KINDS``."""
         return self._store.about("kind")
 
+    @property
+    def checkpoint(self) -> Path | None:
+        """Where the checkpoint was when tracklets were last indexed, if that is known."""
+        path = self._store.about("checkpoint")
+        return Path(path) if path else None
+
+    def remember_checkpoint(self, checkpoint: StrPath) -> None:
+        """Stores where the checkpoint is, so that queries need not name it.
+
+        Args:
+            checkpoint: The checkpoint.
+        """
+        path = str(Path(checkpoint).expanduser().absolute())
+        if path != self._store.about("checkpoint"):
+            self._store.set_about(checkpoint=path)
+
     def __len__(self) -> int:
         return len(self._store)
 
@@ -130,26 +147,52 @@ class Gallery:
         Raises:
             ValueError: If two tracklets have one name, or a name is taken by other frames.
         """
+        stored = self.by_name(tracklets)
+        for tracklet in tracklets:
+            if tracklet.name in stored and stored[tracklet.name][1].frames != tracklet.frames:
+                raise name_taken(*stored[tracklet.name], self.place)
+        return [stored[one.name][0] if one.name in stored else None for one in tracklets]
+
+    def by_name(
+        self, tracklets: Sequence[GalleryTracklet]
+    ) -> dict[str, tuple[int, GalleryTracklet]]:
+        """Looks up the stored tracklets that have the names of some tracklets, with their ids.
+
+        Args:
+            tracklets: The tracklets.
+
+        Raises:
+            ValueError: If two tracklets have one name.
+        """
         repeated = [n for n, c in Counter(one.name for one in tracklets).items() if c > 1]
         if repeated:
             raise ValueError(f"Names must differ, but several tracklets are named {repeated[0]!r}.")
         found = self._store.find(tracklet.name for tracklet in tracklets)
-        ids = {stored.name: number for number, stored in found.items()}
-        for tracklet in tracklets:
-            number = ids.get(tracklet.name)
-            if number is not None and found[number].frames != tracklet.frames:
-                raise ValueError(
-                    f"{tracklet.name!r} is already in the gallery in {self.folder}, with the id "
-                    f"{number} and other frames, the first of which is {found[number].frames[0]}: "
-                    "remove that tracklet, or give the new one another name."
-                )
-        return [ids.get(tracklet.name) for tracklet in tracklets]
+        return {stored.name: (number, stored) for number, stored in found.items()}
+
+    def names_of_contents(self, contents: Iterable[str]) -> dict[str, str]:
+        """Looks up the name of the first tracklet of each content that is in the gallery.
+
+        Args:
+            contents: Contents of tracklets.
+        """
+        return self._store.names_of_contents(contents)
+
+    def set_frames(self, tracklets: Mapping[int, GalleryTracklet]) -> None:
+        """Stores where the frames of tracklets are now and what is recorded of them.
+
+        Args:
+            tracklets: The tracklets by id; their features must still be those of these frames.
+        """
+        with self._store.transaction():
+            self._store.set_frames(tracklets)
 
     def add(
         self,
         tracklets: Sequence[GalleryTracklet],
         features: npt.NDArray[np.floating[Any]],
         checkpoint_hash: str,
+        in_place_of: Iterable[int] = (),
     ) -> list[int]:
         """Adds tracklets, all or none; those already in the gallery are left as they are.
 
@@ -157,6 +200,7 @@ class Gallery:
             tracklets: The tracklets.
             features: Their features.
             checkpoint_hash: Hash of the checkpoint that the features come from.
+            in_place_of: Ids of tracklets that are removed in the same change.
 
         Returns:
             The ids of all tracklets.
@@ -171,6 +215,7 @@ class Gallery:
         self.check_model(checkpoint_hash, features.shape[-1])
         check_finite(features)
         with self._store.transaction():
+            self._store.remove(in_place_of)
             ids = self.ids_of(tracklets)
             new = [place for place, number in enumerate(ids) if number is None]
             added = iter(self._store.add([tracklets[place] for place in new], features[new]))

@@ -1,15 +1,19 @@
 """Results of a search as an HTML page without further files or network access."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.data.frames import Frame
-from torchreid_occ.search.answer import printable, time_span
+from torchreid_occ.search.answer import clock, printable, time_span
 from torchreid_occ.search.gallery import Gallery
+from torchreid_occ.search.moments import moment_picture, timelines, video_link
 from torchreid_occ.search.protocol import Match
 from torchreid_occ.search.query import SearchQuery
+from torchreid_occ.search.sightings import Sighting, sightings
 from torchreid_occ.utils.files import write_text
 from torchreid_occ.visualization.frame_strip import Picture, frame_strip, spread_frames
 
@@ -34,15 +38,41 @@ def write_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    found = sightings(matches)
+    lines, longest = timelines(found)
     page = templates.get_template("page.html").render(
         gallery=gallery,
         query=query,
         query_frames=_frames(query.frames),
-        found=[(match, _frames(match.tracklet.frames)) for match in matches],
+        found=[(one, _frames(one.match.tracklet.frames), _moment(one)) for one in found],
+        timelines=lines,
+        longest=clock(longest),
+        clock=clock,
         time_span=time_span,
         printable=printable,
     )
     write_text(path, page)
+
+
+class _Moment(NamedTuple):
+    """A match in its video, as the page shows it."""
+
+    picture: Picture | None
+    link: str | None
+    name: str
+    frames: str
+
+
+def _moment(one: Sighting) -> _Moment | None:
+    if one.where is None:
+        return None
+    numbers = one.where.frames
+    return _Moment(
+        picture=moment_picture(one.where),
+        link=video_link(one.where),
+        name=Path(one.where.video).name,
+        frames=f"frames {numbers[0]} to {numbers[-1]}",
+    )
 
 
 def _frames(frames: Sequence[Frame]) -> list[Picture]:

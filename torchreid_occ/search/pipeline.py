@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.extractor import TrackletExtractor
+from torchreid_occ.search.contents import Plan, plan_indexing
 from torchreid_occ.search.gallery import Gallery
 from torchreid_occ.search.protocol import Cameras, Match, Searchable
 from torchreid_occ.search.query import SearchQuery
@@ -21,12 +22,27 @@ BATCH = 64  # tracklets extracted and stored at a time
 _SAME = 1e-3  # distance of a tracklet that may hold copies of the query's frames
 
 
+class Indexed(NamedTuple):
+    """What indexing did.
+
+    Attributes:
+        added: Number of tracklets added.
+        renewed: Number of tracklets extracted anew.
+        plan: What was found.
+    """
+
+    added: int
+    renewed: int
+    plan: Plan
+
+
 def add_to_gallery(
     folder: StrPath,
     tracklets: Sequence[GalleryTracklet],
     checkpoint: StrPath,
     kind: str | None = None,
-) -> tuple[Gallery, int]:
+    renew: bool = False,
+) -> tuple[Gallery, Indexed]:
     """Adds tracklets to the gallery in a folder, which is created if there is none.
 
     Args:
@@ -34,9 +50,10 @@ def add_to_gallery(
         tracklets: The tracklets; those already in the gallery are left as they are.
         checkpoint: Checkpoint of the model that extracts the features.
         kind: Kind of the index, see `Gallery.create`.
+        renew: See `index_tracklets`.
 
     Returns:
-        The gallery and the number of tracklets added.
+        The gallery, and what was done with the tracklets.
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.
@@ -45,37 +62,75 @@ def add_to_gallery(
     """
     extractor = TrackletExtractor(checkpoint)
     gallery = Gallery.create(Path(folder), extractor.checkpoint_hash, extractor.feature_dim, kind)
-    return gallery, index_tracklets(gallery, extractor, tracklets)
+    gallery.remember_checkpoint(checkpoint)
+    return gallery, index_tracklets(gallery, extractor, tracklets, renew)
+
+
+def checkpoint_for(gallery: Gallery, given: StrPath | None = None) -> Path:
+    """Returns the checkpoint for queries to a gallery.
+
+    Args:
+        gallery: The gallery.
+        given: A checkpoint; the one with which the gallery was indexed if None.
+
+    Raises:
+        FileNotFoundError: If it is not there.
+        ValueError: If none is given and the gallery does not know one.
+    """
+    if given is not None:
+        return Path(given)
+    known = gallery.checkpoint
+    if known is None:
+        raise ValueError(
+            f"Name the checkpoint of {gallery.place}: an earlier version made it, which did not "
+            "store where that is. (Indexing again does.)"
+        )
+    if not known.is_file():
+        raise FileNotFoundError(
+            f"{gallery.place} was made with {known}, which is not there any more: name the "
+            "checkpoint."
+        )
+    return known
 
 
 def index_tracklets(
-    gallery: Gallery, extractor: TrackletExtractor, tracklets: Sequence[GalleryTracklet]
-) -> int:
+    gallery: Gallery,
+    extractor: TrackletExtractor,
+    tracklets: Sequence[GalleryTracklet],
+    renew: bool = False,
+) -> Indexed:
     """Adds the tracklets that a gallery lacks, batch by batch, and saves the index.
 
-    Batches of a killed call stay. The same call continues with the same batches, and so with the
+    Tracklets whose very frames are there under another name are left out. Batches of a killed call
+    stay. The same call continues with the same batches, and so with the
     same features.
 
     Args:
         gallery: The gallery.
         extractor: Extractor of the gallery's checkpoint.
         tracklets: The tracklets.
-
-    Returns:
-        The number of tracklets added.
+        renew: Extract those anew, under new ids, whose frames have changed, or of whose frames an
+            earlier version recorded nothing.
 
     Raises:
+        FileNotFoundError: If a frame does not exist.
         ValueError: If the extractor has another checkpoint, or a name is taken by other frames.
     """
     gallery.check_model(extractor.checkpoint_hash, extractor.feature_dim)
-    ids = gallery.ids_of(tracklets)
-    missing = [one for one, number in zip(tracklets, ids, strict=True) if number is None]
-    batches = [missing[start : start + BATCH] for start in range(0, len(missing), BATCH)]
+    plan = plan_indexing(gallery, tracklets)
+    if plan.moved:
+        gallery.set_frames(plan.moved)
+    again = {**plan.changed, **plan.unknown} if renew else {}
+    work: list[tuple[GalleryTracklet, int | None]] = [(one, None) for one in plan.new]
+    work += [(tracklet, number) for number, tracklet in again.items()]
+    batches = [work[start : start + BATCH] for start in range(0, len(work), BATCH)]
     for batch in progress(batches, "indexing", unit="batch"):
-        features = extractor([tracklet.frames for tracklet in batch])
-        gallery.add(batch, features.numpy(), extractor.checkpoint_hash)
+        own = [tracklet for tracklet, _ in batch]
+        former = [number for _, number in batch if number is not None]
+        features = extractor([tracklet.frames for tracklet in own]).numpy()
+        gallery.add(own, features, extractor.checkpoint_hash, in_place_of=former)
     gallery.save_index()
-    return len(missing)
+    return Indexed(len(plan.new), len(again), plan)
 
 
 def search_for(

@@ -137,3 +137,17 @@ def check_finite(features: npt.NDArray[Any]) -> None:
     """
     if not np.isfinite(features).all():
         raise ValueError("Some features are not finite: the model's weights have diverged.")
+
+
+def name_taken(number: int, stored: GalleryTracklet, place: str) -> ValueError:
+    """Returns the error for a name that other frames have.
+
+    Args:
+        number: Id of the tracklet that has the name.
+        stored: That tracklet.
+        place: Where it is stored.
+    """
+    return ValueError(
+        f"{stored.name!r} is already in {place}, with the id {number} and other frames, the first "
+        f"of which is {stored.frames[0]}: remove that tracklet, or give the new one another name."
+    )

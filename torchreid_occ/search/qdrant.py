@@ -202,7 +202,7 @@ def _by_distance_and_id(ranked: tuple[float, Any]) -> tuple[float, int, str]:
 
 def _match(distance: float, point: Any) -> Match:
     payload = point.payload
-    tracklet = GalleryTracklet(**{field: payload[field] for field in GalleryTracklet._fields})
+    tracklet = GalleryTracklet(**{field: payload.get(field) for field in GalleryTracklet._fields})
     tracklet = tracklet._replace(frames=tuple(tracklet.frames))
     return Match(payload["id"], distance, tracklet)
 

@@ -8,7 +8,7 @@ added after id N have ids > N.
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,16 @@ _TABLES = (
     "CREATE TABLE features (id INTEGER PRIMARY KEY REFERENCES tracklets ON DELETE CASCADE, "
     "feature BLOB NOT NULL)",
     f"PRAGMA user_version = {FORMAT}",
+)
+# Galleries of earlier versions lack this table; it is temporary where they can't be changed.
+_CONTENTS = (
+    "TABLE IF NOT EXISTS contents (id INTEGER PRIMARY KEY REFERENCES tracklets ON DELETE CASCADE, "
+    "stamp TEXT NOT NULL, content TEXT NOT NULL)",
+    "INDEX IF NOT EXISTS by_content ON contents (content)",
+)
+_WITH_CONTENTS = (
+    "SELECT tracklets.*, contents.stamp, contents.content FROM tracklets LEFT JOIN contents "
+    "USING (id)"
 )
 _LISTED = "(SELECT value FROM json_each(?))"
 
@@ -64,6 +74,8 @@ class TrackletStore:
                 f"{path} is no gallery: its format is {found}, but expected {FORMAT}. (If its "
                 "creation was interrupted, index again.)"
             )
+        if not self._rows("SELECT * FROM sqlite_master WHERE name = 'contents'"):
+            self._add_contents()
 
     @contextmanager
     def transaction(self, mode: str = "IMMEDIATE") -> Iterator[None]:
@@ -119,7 +131,26 @@ class TrackletStore:
             self._connection.executemany("INSERT INTO tracklets VALUES (?, ?, ?, ?, ?, ?)", rows)
             pairs = zip(ids, blobs, strict=True)
             self._connection.executemany("INSERT INTO features VALUES (?, ?)", pairs)
+        self.set_frames(dict(zip(ids, tracklets, strict=True)))
         return list(ids)
+
+    def set_frames(self, tracklets: Mapping[int, GalleryTracklet]) -> None:
+        """Stores where the frames of stored tracklets are, and what is recorded of them.
+
+        Args:
+            tracklets: The tracklets by id.
+        """
+        frames = ((_shortened(one.frames), number) for number, one in tracklets.items())
+        contents = (
+            (number, one.stamp, one.content)
+            for number, one in tracklets.items()
+            if one.content is not None
+        )
+        with self._explained():
+            self._connection.executemany("UPDATE tracklets SET frames = ? WHERE id = ?", frames)
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO contents VALUES (?, ?, ?)", contents
+            )
 
     def remove(self, ids: Iterable[int]) -> None:
         """Removes tracklets; unknown ids are ignored.
@@ -140,6 +171,19 @@ class TrackletStore:
         """
         return self._select("name", names)
 
+    def names_of_contents(self, contents: Iterable[str]) -> dict[str, str]:
+        """Returns the name of the first stored tracklet of each content that there is.
+
+        Args:
+            contents: The contents.
+        """
+        rows = self._rows(
+            "SELECT content, name FROM contents JOIN tracklets USING (id) WHERE content IN "
+            f"{_LISTED} ORDER BY id DESC",
+            json.dumps([*contents]),
+        )
+        return dict(rows)
+
     def get(self, ids: Iterable[int]) -> dict[int, GalleryTracklet]:
         """Returns the stored tracklets of some ids by id.
 
@@ -150,7 +194,7 @@ class TrackletStore:
 
     def tracklets(self) -> Iterator[tuple[int, GalleryTracklet]]:
         """Yields all tracklets with their ids, ordered by id."""
-        for rows in self._blocks("tracklets", 0):
+        for rows in self._blocks(_WITH_CONTENTS, "tracklets.id", 0):
             yield from (_as_tracklet(*row) for row in rows)
 
     def ids(self, other_than_cameras: Sequence[int] = ()) -> npt.NDArray[np.int64]:
@@ -176,17 +220,17 @@ class TrackletStore:
         Shape:
             Each block: ``(N,)`` and ``(N, D)``.
         """
-        for rows in self._blocks("features", number):
+        for rows in self._blocks("SELECT * FROM features", "id", number):
             ids, blobs = zip(*rows, strict=True)
             features = np.frombuffer(b"".join(blobs), "<f4").reshape(len(ids), -1)
             yield np.array(ids, np.int64), features
 
     def _select(self, column: str, values: Iterable[str | int]) -> dict[int, GalleryTracklet]:
-        query = f"SELECT * FROM tracklets WHERE {column} IN {_LISTED}"
+        query = f"{_WITH_CONTENTS} WHERE tracklets.{column} IN {_LISTED}"
         return dict(_as_tracklet(*row) for row in self._rows(query, json.dumps(list(values))))
 
-    def _blocks(self, table: str, after: int) -> Iterator[list[Any]]:
-        query = f"SELECT * FROM {table} WHERE id > ? ORDER BY id LIMIT {BLOCK}"
+    def _blocks(self, chosen: str, number: str, after: int) -> Iterator[list[Any]]:
+        query = f"{chosen} WHERE {number} > ? ORDER BY {number} LIMIT {BLOCK}"
         while rows := self._rows(query, after):
             yield rows
             after = rows[-1][0]
@@ -197,6 +241,14 @@ class TrackletStore:
                 for statement in _TABLES:
                     self._rows(statement)
                 self.set_about(**about)
+
+    def _add_contents(self) -> None:
+        try:
+            with self.transaction():
+                for created in _CONTENTS:
+                    self._rows(f"CREATE {created}")
+        except OSError:  # the file can't be changed
+            self._rows(f"CREATE TEMP {_CONTENTS[0]}")
 
     def _rows(self, command: str, *values: str | int | None) -> list[Any]:
         with self._explained():
@@ -227,7 +279,9 @@ def _shortened(frames: Sequence[str]) -> str:
 
 
 def _as_tracklet(
-    number: int, name: str, camera: int | None, start: float | None, end: float | None, frames: str
-) -> tuple[int, GalleryTracklet]:
+    number: int, name: str, camera: int | None, start: float | None, end: float | None, frames: str,
+    stamp: str | None, content: str | None,
+) -> tuple[int, GalleryTracklet]:  # fmt: skip
     shared, rests = json.loads(frames)
-    return number, GalleryTracklet(name, tuple(shared + rest for rest in rests), camera, start, end)
+    paths = tuple(shared + rest for rest in rests)
+    return number, GalleryTracklet(name, paths, camera, start, end, stamp, content)

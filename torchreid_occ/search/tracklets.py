@@ -1,6 +1,5 @@
 """Tracklets to index: their names, frames, cameras and times."""
 
-import json
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -10,7 +9,7 @@ from typing import NamedTuple
 from torchreid_occ._types import StrPath
 from torchreid_occ.data.datasets.base import list_frames, subfolders
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
-from torchreid_occ.footage.recording import RECORDINGS
+from torchreid_occ.footage.manifest import recorded_tracklet
 
 
 class GalleryTracklet(NamedTuple):
@@ -22,6 +21,8 @@ class GalleryTracklet(NamedTuple):
         camera: Number of the camera, if known.
         start: Time of the first frame in seconds of the recording, if known.
         end: Time of the last frame, likewise.
+        stamp: Digest of the sizes and times of the files when they were indexed, if recorded.
+        content: Digest of what they held.
     """
 
     name: str
@@ -29,6 +30,8 @@ class GalleryTracklet(NamedTuple):
     camera: int | None = None
     start: float | None = None
     end: float | None = None
+    stamp: str | None = None
+    content: str | None = None
 
 
 def list_tracklets(
@@ -80,13 +83,13 @@ def tracklets_in(folder: StrPath, camera: int | None = None) -> list[GalleryTrac
     folder = Path(folder).expanduser().absolute()
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}.")
-    times = _recorded_times(folder)
     found = []
     for own, frames in _folders_with_frames(folder, set()):
         numbered = re.fullmatch(r"(\d+)(_.*)?", own.name, re.DOTALL)
         of_folder = int(numbered.group(1)) if numbered else None
         name = own.relative_to(folder.parent).as_posix()
-        start, end = times.get(own, (None, None))
+        where = recorded_tracklet(own)
+        start, end = (where.seconds[0], where.seconds[-1]) if where else (None, None)
         seen_by = of_folder if camera is None else camera
         found.append(GalleryTracklet(name, frames, seen_by, start, end))
     if not found:
@@ -133,17 +136,3 @@ def _folders_with_frames(folder: Path, seen: set[Path]) -> Iterator[tuple[Path, 
         yield folder, frames
     for below in subfolders(folder):
         yield from _folders_with_frames(below, seen)
-
-
-def _recorded_times(folder: Path) -> dict[Path, tuple[float, float]]:
-    """Returns the first and last second of recorded tracklets by their folders."""
-    times = {}
-    for dataset in (folder, *folder.parents[:2]):
-        for file in sorted((dataset / RECORDINGS).glob("*.json")):
-            try:
-                recorded = json.loads(file.read_text(encoding="utf-8"))["tracklets"]
-                for own, where in recorded.items():
-                    times[dataset / own] = where["seconds"][0], where["seconds"][-1]
-            except (ValueError, LookupError, TypeError, AttributeError) as error:
-                raise ValueError(f"{file} is no manifest of a recording: {error!r}.") from error
-    return times

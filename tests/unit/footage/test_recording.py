@@ -43,6 +43,8 @@ def test_a_recording_is_a_gallery_that_loads(add, tmp_path):
             for number in numbers
         ),
         "recordings/gate.json",
+        "recordings/gate.moments/gate_0001.jpg",
+        "recordings/gate.moments/gate_0002.jpg",
         "recordings/gate.sheet.html",
         "recordings/gate.tracks.txt",
     ]
@@ -147,7 +149,7 @@ def test_a_kill_leaves_nothing_half_written(add, tmp_path, monkeypatch, moment):
         assert len([*folder.iterdir()]) == FRAMES - 1
     monkeypatch.undo()
     manifest = add()
-    assert len(files_below(data)) == 3 + 2 * (FRAMES - 1)
+    assert len(files_below(data)) == 5 + 2 * (FRAMES - 1)
     assert [*data.glob(".*")] == []
     assert len(manifest["tracklets"]) == 2
 

@@ -33,19 +33,29 @@ def test_each_folder_with_images_is_a_tracklet(tmp_path, write_frames):
     assert single == GalleryTracklet("10", frames["gallery/anna/10"], 10)
 
 
+SEEN = {
+    "seconds": [1.5, 1.6, 2.75], "frames": [16, 17, 28], "boxes": [[1, 2, 3, 4]] * 3,
+}  # fmt: skip
+
+
 def test_times_come_from_the_recording(tmp_path, write_frames):
     write_frames("gallery/gate_0001/4_gate_0001")
     write_frames("gallery/other/4")
     (tmp_path / "recordings").mkdir()
     file = tmp_path / "recordings" / "gate.json"
-    seen = {"gallery/gate_0001/4_gate_0001": {"seconds": [1.5, 1.6, 2.75]}}
-    file.write_text(json.dumps({"tracklets": seen}))
+    seen = {"gallery/gate_0001/4_gate_0001": SEEN}
+    manifest = {"tracklets": seen, "file": "gate.mp4", "size": [160, 120]}
+    file.write_text(json.dumps(manifest))
     for folder in ("", "gallery", "gallery/gate_0001"):
         first = tracklets_in(tmp_path / folder)[0]
         assert (first.camera, first.start, first.end) == (4, 1.5, 2.75)
     assert tracklets_in(tmp_path)[1].start is None
-    for damaged in ("{", '{"tracklets": 3}', '{"tracklets": {"a": {"seconds": []}}}', "[]"):
-        file.write_text(damaged)
+    # Merged with another person: its own folder keeps its name.
+    (tmp_path / "gallery/gate_0001").rename(tmp_path / "gallery/anna")
+    assert tracklets_in(tmp_path)[0].start == 1.5
+    damaged = {"gallery/gate_0001/4_gate_0001": {"seconds": []}}
+    for content in ("{", '{"tracklets": 3}', json.dumps({**manifest, "tracklets": damaged}), "[]"):
+        file.write_text(content)
         with pytest.raises(ValueError, match=r"gate.json is no manifest of a recording"):
             tracklets_in(tmp_path)
 

@@ -1,0 +1,106 @@
+"""Pictures of sightings: the person in the whole frame, and when each camera saw whom."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image, ImageDraw
+
+from torchreid_occ.data.images import read_image
+from torchreid_occ.footage.manifest import RecordedTracklet
+from torchreid_occ.search.sightings import Sighting
+from torchreid_occ.visualization.frame_strip import Picture, embedded
+
+_WIDTH = 480  # pixels of a whole frame in a page
+_COLOUR, _AROUND = (255, 190, 0), (0, 0, 0)  # of the box, and of the lines beside it
+
+
+class Span(NamedTuple):
+    """When a match was seen, as shares of the longest time that a camera is shown for.
+
+    Attributes:
+        rank: Rank of the match.
+        left: Where it begins.
+        width: How long it is.
+    """
+
+    rank: int
+    left: float
+    width: float
+
+
+class CameraTimeline(NamedTuple):
+    """The matches that one camera saw in one recording.
+
+    Attributes:
+        title: Camera and recording.
+        spans: The matches, by time.
+    """
+
+    title: str
+    spans: list[Span]
+
+
+def moment_picture(where: RecordedTracklet) -> Picture | None:
+    """Draws the person's box into the whole frame; None if the frame was not kept.
+
+    Args:
+        where: The tracklet in its video.
+    """
+    if where.picture is None or where.pictured not in where.frames:
+        return None
+    frame = read_image(where.picture)
+    frame.thumbnail((_WIDTH, _WIDTH), Image.Resampling.BICUBIC)
+    scale = frame.width / where.size[0]
+    box = where.boxes[where.frames.index(where.pictured)]
+    left, top, width, height = (scale * value for value in box)
+    draw = ImageDraw.Draw(frame)
+    for grown, colour in ((1, _AROUND), (-1, _AROUND), (0, _COLOUR)):
+        right, low = left + width + grown, top + height + grown
+        draw.rectangle((left - grown, top - grown, max(left, right), max(top, low)), outline=colour)
+    return embedded(frame, "JPEG", quality=82)
+
+
+def video_link(where: RecordedTracklet) -> str | None:
+    """Returns a link to the moment in the video file; None if the file is not there.
+
+    Args:
+        where: The tracklet in its video.
+    """
+    video = Path(where.video)
+    if not video.is_absolute() or not video.is_file():
+        return None
+    return f"{video.as_uri()}#t={where.seconds[0]:g},{where.seconds[-1]:g}"
+
+
+def timelines(found: Sequence[Sighting]) -> tuple[list[CameraTimeline], float]:
+    """Returns when each camera saw the matches, and the seconds that the timelines are long.
+
+    Matches without times are left out. The times are those of each recording, whose clocks may
+    differ.
+
+    Args:
+        found: The sightings.
+    """
+    timed = [
+        (one, one.match.tracklet.start, one.match.tracklet.end)
+        for one in found
+        if one.match.tracklet.start is not None and one.match.tracklet.end is not None
+    ]
+    longest = max((end for _, _, end in timed), default=0.0) or 1.0
+    lines: dict[tuple[float, str], list[Span]] = {}
+    for one, start, end in sorted(timed, key=lambda entry: entry[1]):
+        camera = one.match.tracklet.camera
+        key = (-1 if camera is None else camera, one.where.recording if one.where else "")
+        span = Span(one.rank, start / longest, (end - start) / longest)
+        lines.setdefault(key, []).append(span)
+    named = [
+        CameraTimeline(_title(camera, recording), spans)
+        for (camera, recording), spans in sorted(lines.items())
+    ]
+    return named, longest
+
+
+def _title(camera: float, recording: str) -> str:
+    known = f"camera {camera}" if camera >= 0 else ""
+    return " · ".join(part for part in (known, recording) if part) or "no camera"
