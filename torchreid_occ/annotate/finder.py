@@ -12,20 +12,23 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from torchreid_occ.annotate.lines import four_lines
 from torchreid_occ.annotate.person import choose_person
+from torchreid_occ.data.poses import Pose
 
 
 class FrameAnnotation(NamedTuple):
     """Supervision that was found in a frame.
 
     Attributes:
-        score: Score of the person in the key point detector; None if it finds no person.
+        score: Score of the person in the network of key points; None if it finds no person.
         lines: See `four_lines`. Shape `(4,)`.
         foreground: Visible pixels of the person, 0 or 255, or None. Shape `(H, W)`.
+        pose: All key points, from a network that finds more than COCO's; None from others.
     """
 
     score: float | None
     lines: npt.NDArray[np.float32]
     foreground: npt.NDArray[np.uint8] | None
+    pose: Pose | None = None
 
 
 class PersonFinder:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ._types import StrPath
-from torchreid_occ.annotate.make import FOREGROUND, KEYPOINTS
+from torchreid_occ.annotate.make import KEYPOINTS
 from torchreid_occ.annotate.pictures import draw_sheet
 from torchreid_occ.annotate.quality import (
     FOUND,
@@ -17,6 +17,7 @@ from torchreid_occ.annotate.quality import (
     rank_tracklets,
     shares_by_camera,
 )
+from torchreid_occ.data.poses import FOREGROUND
 from torchreid_occ.data.supervision import Supervision
 from torchreid_occ.utils.files import replacing, write_text
 from torchreid_occ.utils.tables import markdown_table

@@ -13,6 +13,7 @@ from torchreid_occ.version import __version__
 
 # Packages by extra, by the names that they are imported by.
 EXTRAS = {
+    "annotate": ("ai_edge_litert",),
     "export": ("onnx", "onnxscript", "onnxruntime"),
     "footage": ("trackers", "supervision"),
     "search": ("faiss",),
@@ -70,19 +71,22 @@ def torchreid() -> Finding | None:
 
 
 def weights() -> Finding:
-    """Tells which of torchvision's weights are downloaded already."""
+    """Tells which trained weights are downloaded already."""
     from torchvision.models import get_weight
 
+    from torchreid_occ.annotate.blazepose_weights import cached_blazepose
     from torchreid_occ.utils.weights import cached_file
 
     files = {name: cached_file(get_weight(name)) for name in WEIGHTS}
+    files["BlazePose"] = cached_blazepose()
+    purposes = {**WEIGHTS, "BlazePose": "annotate --network blazepose"}
     lacking = [name for name, file in files.items() if not file.is_file()]
     there = [file.name for file in files.values() if file.is_file()]
     folder = next(iter(files.values())).parent
     text = f"{', '.join(there) or 'none'} in {folder}"
     if not lacking:
         return Finding(State.OK, "weights", text)
-    wanted = [f"{files[name].name} ({WEIGHTS[name]})" for name in lacking]
+    wanted = [f"{files[name].name} ({purposes[name]})" for name in lacking]
     return Finding(
         State.GAP, "weights", text,
         f"Not there: {', '.join(wanted)}. They are downloaded on first use; without network put "

@@ -13,7 +13,7 @@ from torchreid_occ.models.backbones import Backbone, build_backbone
 from torchreid_occ.models.clip_model import ClipModel
 from torchreid_occ.models.layers.st2n import ST2N
 from torchreid_occ.models.layers.trl import TRL
-from torchreid_occ.utils.checks import check_choice
+from torchreid_occ.utils.checks import check_choice, check_share
 
 LEVELS = ("sequence", "frame")
 ALIGNMENTS = ("st2n", "stn", "none")
@@ -160,8 +160,7 @@ def trl_st2n(
     """
     check_choice("level", level, LEVELS)
     check_choice("alignment", alignment, ALIGNMENTS)
-    if not 0 <= beta <= 1:
-        raise ValueError(f"Received beta {beta}, but expected a share from 0 to 1")
+    check_share("beta", beta)
     trunk = build_backbone(backbone, pretrained)
     transformer = None
     if alignment != "none":

@@ -12,6 +12,7 @@ from torchreid_occ.annotate.finder import FrameAnnotation
 from torchreid_occ.annotate.frames import name_frames
 from torchreid_occ.annotate.journal import Journal
 from torchreid_occ.data.copies import source_tracklets
+from torchreid_occ.data.poses import Pose, Poses
 from torchreid_occ.data.supervision import Supervision
 
 PLAN = {"source": "two cameras", "weights": "abc"}
@@ -101,6 +102,29 @@ def test_a_killed_call_continues(tracklets, tmp_path):
     again = Finder()
     assert make(killed, tracklets, again) == expected
     assert again.seen == 0
+
+
+def test_poses_are_kept_beside_the_maps(tracklets, tmp_path):
+    def finder(frames):
+        points = np.full((33, 3), 0.25, np.float32)
+        return [NOTHING._replace(pose=Pose(0.125, points, None)) for _ in frames]
+
+    found = make(tmp_path / "supervision", tracklets, finder)
+    poses = Poses(tmp_path / "supervision")
+    for path, record in found.items():
+        pose = poses.read(path)
+        assert pose.presence == 0.125 and (pose.points == 0.25).all() and pose.mask is None
+        assert record["score"] is None
+    assert Poses(tmp_path / "supervision").read("cam1/person099/0001.png") is None
+
+
+def test_names_of_a_part_are_those_of_the_whole(tracklets, tmp_path):
+    one = {"train": [], "query": tracklets["query"][:1], "gallery": []}
+    names = {path: f"of/the/whole/{number}.png" for number, path in enumerate(one["query"][0][0])}
+    folder = tmp_path / "supervision"
+    found = make_supervision(folder, one, Finder(), PLAN, workers=0, names=names)
+    assert list(found) == list(names)
+    assert list(json.loads((folder / "keypoints.json").read_text())) == list(names.values())
 
 
 def test_a_folder_of_other_supervision_is_refused(tracklets, two_cameras, tmp_path):

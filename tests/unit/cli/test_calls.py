@@ -6,11 +6,21 @@ from types import SimpleNamespace
 
 import pytest
 
-from torchreid_occ.annotate import FinderOptions, annotate_dataset
+from torchreid_occ.annotate import BlazePoseOptions, FinderOptions, annotate_dataset
 from torchreid_occ.annotate.networks import HEADS
 from torchreid_occ.annotate.small_detectors import save_small_detector
-from torchreid_occ.cli import convert, diagnose, export, main, occwalk, search, train_small_detector
+from torchreid_occ.cli import (
+    annotate,
+    convert,
+    diagnose,
+    export,
+    main,
+    occwalk,
+    search,
+    train_small_detector,
+)
 from torchreid_occ.cli.command import parse_command
+from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.export import FORMATS
 from torchreid_occ.footage import BoxSource, TrackletOptions
 from torchreid_occ.models.released import RELEASED
@@ -36,8 +46,19 @@ CALLS = [
         "--min-score 0.4 --min-keypoint-score 1 --tracklets 2 --batch-size 4 --workers 1",
         "annotate.annotate_dataset", Path("o/report.md"),
         (("mars", "r", Path("o")), {
-            "split_id": 0, "dataset_options": {"path": "p"}, "max_tracklets": 2,
-            "finder_options": FINDER, "batch_size": 4, "workers": 1,
+            "split_id": 0, "dataset_options": {"path": "p"}, "subsets": SUBSETS,
+            "max_tracklets": 2, "finder_options": FINDER, "batch_size": 4, "workers": 1,
+        }),
+        "o/report.md\n",
+    ),
+    (
+        "annotate -s mars --out o --network blazepose --model m.tflite --min-visibility 0.4 "
+        "--subsets train query",
+        "annotate.annotate_dataset", Path("o/report.md"),
+        (("mars", "reid-data", Path("o")), {
+            "split_id": 0, "dataset_options": {}, "subsets": ["train", "query"],
+            "max_tracklets": None, "batch_size": 8, "workers": 2,
+            "finder_options": BlazePoseOptions("m.tflite", min_visibility=0.4),
         }),
         "o/report.md\n",
     ),
@@ -89,6 +110,26 @@ CALLS = [
         "tree: trained a step\na\nb\n",
     ),
 ]  # fmt: skip
+
+
+def test_options_of_another_network_are_refused():
+    words = [
+        "annotate",
+        "-s",
+        "mars",
+        "--out",
+        "o",
+        "--network",
+        "blazepose",
+        "--height",
+        "256",
+        "--min-score",
+        "0.5",
+    ]
+    with pytest.raises(SystemExit, match=r"--height, --min-score with --network blazepose, but"):
+        main([*words, "--height", "256", "--min-score", "0.5"])
+    with pytest.raises(SystemExit, match=r"--min-presence with --network rcnn, but expected it"):
+        main(["annotate", "-s", "mars", "--out", "o", "--min-presence", "0.5"])
 
 
 @pytest.mark.parametrize(
@@ -158,12 +199,12 @@ def test_defaults_are_those_of_the_library():
     tracklets = vars(parse_command(words).arguments)
     library = {**TrackletOptions._field_defaults, **defaults(BoxSource), "detector": "hog"}
     assert {name: tracklets[name] for name in library} == library
-    annotate = parse_command(["annotate", "-s", "mars", "--out", "o"]).arguments
+    parsed = parse_command(["annotate", "-s", "mars", "--out", "o"]).arguments
     library = defaults(annotate_dataset)
-    assert (annotate.batch_size, annotate.workers) == (library["batch_size"], library["workers"])
-    finder = FinderOptions()
-    assert annotate.min_score == finder.min_score
-    assert annotate.min_keypoint_score == finder.min_keypoint_score
+    assert (parsed.batch_size, parsed.workers) == (library["batch_size"], library["workers"])
+    assert parsed.subsets == library["subsets"] == annotate.SUBSETS == SUBSETS
+    for options in (FinderOptions, BlazePoseOptions):  # their defaults are left to the library
+        assert not any(getattr(parsed, name) for name in options._fields)
     compared, library = parse_command(["compare", "--suite", "a"]).arguments, defaults(compare)
     assert tuple(compared.seeds) == library["seeds"]
     assert (compared.folder, compared.jobs) == (library["folder"], library["jobs"])

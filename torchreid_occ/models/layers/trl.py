@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from torchreid_occ.utils.checks import check_share
+
 
 class TRL(nn.Module):
     """Mean of a BiLSTM's outputs, plus the mean of a second BiLSTM on their residuals.
@@ -30,8 +32,7 @@ class TRL(nn.Module):
         bidirectional: bool = True,
     ) -> None:
         super().__init__()
-        if not 0 <= alpha <= 1:
-            raise ValueError(f"Received alpha {alpha}, but expected a share from 0 to 1")
+        check_share("alpha", alpha)
         self.alpha = alpha
         self.feature_dim = (1 + bidirectional) * hidden
 
