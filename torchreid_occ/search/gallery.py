@@ -1,12 +1,11 @@
 """A gallery on disk: tracklets that are found by their features.
 
 ``gallery.sqlite`` holds names, frames and features; each change is one transaction
-(:mod:`torchreid_occ.search.store`). ``index-*.faiss`` is a copy of the features for FAISS and may
-be out of date: on loading, missing features are added and removed ones ignored, and a missing or
-damaged index is rebuilt. So nothing needs repair after a kill, and searching needs no write access.
+(:mod:`torchreid_occ.search.store`). ``index-*.faiss`` is a copy of the features for FAISS
+(:mod:`torchreid_occ.search.stored_index`). So nothing needs repair after a kill, and searching
+needs no write access.
 """
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ._types import StrPath
-from torchreid_occ.search.index import KINDS, FeatureIndex
+from torchreid_occ.search.index import KINDS
 from torchreid_occ.search.protocol import (
     Cameras,
     Match,
@@ -27,14 +26,12 @@ from torchreid_occ.search.protocol import (
     check_same_model,
     name_taken,
 )
-from torchreid_occ.search.store import BLOCK, TrackletStore
+from torchreid_occ.search.store import TrackletStore
+from torchreid_occ.search.stored_index import StoredIndex
 from torchreid_occ.search.tracklets import GalleryTracklet
 from torchreid_occ.utils.checks import check_choice
-from torchreid_occ.utils.files import file_hash, remove_partial_files, replacing
-from torchreid_occ.utils.progress import progress
 
 FILE = "gallery.sqlite"
-STALE = 0.2  # share of removed features in an index from which it is rebuilt
 
 
 class Gallery:
@@ -65,9 +62,7 @@ class Gallery:
         self.checkpoint_hash: str = self._store.about("checkpoint_hash")
         self.feature_dim: int = self._store.about("feature_dim")
         self.uuid: str = self._store.about("uuid")
-        self._index: FeatureIndex | None = None
-        self._allowed: npt.NDArray[np.int64] | None = None
-        self._state: tuple[Any, ...] | None = None
+        self._index = StoredIndex(self._store, self.folder, self.feature_dim)
 
     @classmethod
     def create(
@@ -240,6 +235,14 @@ class Gallery:
                 )
             self._store.remove(ids)
 
+    def get(self, ids: Iterable[int]) -> dict[int, GalleryTracklet]:
+        """Returns the tracklets of some ids by id, without those that are not in the gallery.
+
+        Args:
+            ids: The ids.
+        """
+        return self._store.get(ids)
+
     def tracklets(self) -> Iterator[tuple[int, GalleryTracklet]]:
         """Yields all ids with their tracklets, ordered by id."""
         return self._store.tracklets()
@@ -281,12 +284,7 @@ class Gallery:
         feature = np.asarray(feature)
         self.check_model(checkpoint_hash, len(feature))
         check_query(feature, top)
-        index = self._refreshed()
-        allowed = self._allowed
-        cameras = cameras_of(other_than_camera)
-        if cameras:
-            allowed = self._store.ids(cameras)
-        ids, distances = index.search(feature, top, allowed)
+        ids, distances = self._index.search(feature, top, cameras_of(other_than_camera))
         stored = self._store.get(ids.tolist())
         return [
             Match(number, distance, stored[number])
@@ -296,55 +294,4 @@ class Gallery:
 
     def save_index(self) -> None:
         """Writes an up-to-date index, so that later searches begin without delay."""
-        self._refreshed()  # the slow part happens before the lock that other processes wait for
-        with self._store.transaction():
-            index = self._refreshed()
-            former = self._index_file()
-            remove_partial_files(self.folder)
-            for left_over in set(self.folder.glob("index-*.faiss")) - {former}:
-                left_over.unlink()
-            path = self.folder / f"index-{uuid4().hex}.faiss"
-            with replacing(path) as file:
-                index.write(file)
-            self._store.set_about(index_file=path.name, index_hash=file_hash(path))
-        if former:
-            former.unlink(missing_ok=True)
-
-    def _refreshed(self) -> FeatureIndex:
-        """Updates the index in memory to the gallery's tracklets and returns it."""
-        state = self._store.state()
-        if self._index is not None and state == self._state:
-            return self._index
-        kind, live = self.kind, self._store.ids()
-        index = self._load(kind) if self._index is None else self._index
-        gone = ~np.isin(index.ids, live)
-        if index.kind != kind or gone.sum() > STALE * len(gone):
-            index, gone = FeatureIndex(kind, self.feature_dim), np.zeros(0, bool)
-        last = int(index.ids.max(initial=0))  # SQLite takes no numpy integers
-        blocks = -(-int((live > last).sum()) // BLOCK)
-        for ids, features in progress(
-            self._store.features_after(last), "indexing", blocks, "block"
-        ):
-            index.add(ids, features)
-        self._allowed = live if gone.any() else None
-        self._index, self._state = index, state
-        return index
-
-    def _load(self, kind: str) -> FeatureIndex:
-        """Reads the index on disk; returns an empty one if it is missing or damaged."""
-        with self._store.transaction("DEFERRED"):  # no other process replaces it meanwhile
-            path = self._index_file()
-            if path is None:
-                return FeatureIndex(kind, self.feature_dim)
-            try:
-                if file_hash(path) == self._store.about("index_hash"):
-                    return FeatureIndex.read(path, kind)
-                fault = "its hash is another"
-            except (OSError, RuntimeError) as error:  # FAISS raises the latter
-                fault = str(error)
-        warnings.warn(f"The index is rebuilt, as {path} cannot be used: {fault}.", stacklevel=4)
-        return FeatureIndex(kind, self.feature_dim)
-
-    def _index_file(self) -> Path | None:
-        name = self._store.about("index_file")
-        return self.folder / name if name else None
+        self._index.save()
