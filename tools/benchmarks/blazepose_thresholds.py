@@ -7,6 +7,7 @@ thresholds of visibility how many lines are found and how far they are off.
 """
 
 import argparse
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -46,7 +47,7 @@ def main():
         frames += [look(network, path, truth) for path in progress(paths, "frames", unit="frame")]
     presence = np.array([frame.pose.presence for frame in frames])
     print(f"{len(frames)} frames; errors in percent of the height or width, median and 90 %")
-    for low, high in zip(PRESENCES, PRESENCES[1:], strict=False):
+    for low, high in itertools.pairwise(PRESENCES):
         part = [frames[i] for i in np.flatnonzero((presence >= low) & (presence < high))]
         if part:
             overlaps = [frame.overlap for frame in part]
