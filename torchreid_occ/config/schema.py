@@ -56,8 +56,9 @@ KEYS = {
     "model.name": Key("rfcnet", "name of the model"),
     "model.pretrained": Key(
         "auto",
-        "True, False, 'auto' (ImageNet weights if they can be had), or the checkpoint of a model "
-        "whose backbone to start from",
+        "ImageNet weights: True, 'torchvision', 'package' (of an installed package; extra "
+        "[weights]), False, 'auto' (from the first of these that has them, else none); or a file: "
+        "published weights, or the checkpoint of a model whose backbone to start from",
     ),
     "model.load_weights": Key("", "checkpoint of this very model"),
     "model.start_from": Key(

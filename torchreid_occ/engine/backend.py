@@ -14,6 +14,7 @@ from yacs.config import CfgNode
 from torchreid_occ.engine.evaluation import Inference, TargetResult
 from torchreid_occ.engine.optimizers import build_optimizer, build_scheduler
 from torchreid_occ.metrics import METRIC_LEARNERS
+from torchreid_occ.models.backbones import Origin
 from torchreid_occ.utils.checkpoint import load_matching_weights, load_parts, load_weights
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.processes import process_count
@@ -103,11 +104,19 @@ class Backend(ABC):
 
         Args:
             num_classes: Number of training identities.
-            pretrained: Whether it starts from ImageNet weights, or from which checkpoint.
+            pretrained: Whether it starts from ImageNet weights, or from which.
 
         Raises:
             WeightsUnavailable: If the weights cannot be had.
         """
+
+    def origin_of(self, built: BuiltModel) -> Origin | None:
+        """Returns where the initial weights of a model come from, None if they were drawn.
+
+        Args:
+            built: From `build_model`.
+        """
+        return getattr(built.model, "origin", None)
 
     @abstractmethod
     def new_engine(

@@ -13,10 +13,18 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchreid_occ._torchreid import torchreid
 from torchreid_occ.config import check_options, plain
 from torchreid_occ.data.images import verify_images
-from torchreid_occ.engine.backend import Backend, Outcome, check_name, results_by_target, use_gpu
+from torchreid_occ.engine.backend import (
+    Backend,
+    BuiltModel,
+    Outcome,
+    check_name,
+    results_by_target,
+    use_gpu,
+)
 from torchreid_occ.engine.clip_backend import check_model_options, new_clip_model
 from torchreid_occ.engine.evaluation import EvaluationMixin
 from torchreid_occ.models import MODELS, torchreid_models
+from torchreid_occ.models.backbones import Origin
 from torchreid_occ.utils.logs import printed_lines_logged
 from torchreid_occ.utils.weights import WeightsUnavailable
 
@@ -127,6 +135,12 @@ class TorchreidBackend(Backend):
                     f"torchreid has no ImageNet weights of {config.model.name}."
                 )
         return model
+
+    def origin_of(self, built: BuiltModel) -> Origin | None:
+        """Returns where the initial weights come from; torchreid does not say which version."""
+        if self.config.model.name in MODELS:
+            return super().origin_of(built)
+        return Origin("torchreid", self.config.model.name, None, None) if built.pretrained else None
 
     def new_engine(
         self,

@@ -31,6 +31,7 @@ class Baseline(ClipModel):
     def __init__(self, backbone: Backbone, num_classes: int, neck: bool = True) -> None:
         super().__init__()
         self.backbone = backbone
+        self.origin = backbone.origin
         self.feature_dim = backbone.channels[-1]
         self.neck = nn.BatchNorm1d(self.feature_dim) if neck else nn.Identity()
         self.classifier = nn.Linear(self.feature_dim, num_classes)
@@ -95,8 +96,8 @@ def baseline(
         pretrained: Initial weights of the backbone, see `build_backbone`.
         height: Height of the frames (any other works too).
         width: Width of the frames (any other works too).
-        backbone: One of `BACKBONES`.
-        last_stride: 1 removes the last down-sampling of a ResNet, 2 keeps it.
+        backbone: As for `build_backbone`.
+        last_stride: 1 removes the last down-sampling, 2 keeps it.
         neck: See `Baseline`.
         initial_classifier: 'pytorch' or 'released', see `initialise_classifier`.
     """

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from torchreid_occ.models.backbones import Origin
 from torchreid_occ.utils.checks import check_choice
 
 TORCHREID_LOSSES = ("softmax", "triplet")
@@ -20,7 +21,8 @@ class ClipOutput(NamedTuple):
 class ClipModel(nn.Module):
     """Base of the models that turn a clip into one feature vector.
 
-    A subclass sets `feature_dim` and implements `forward_clip`.
+    A subclass sets `feature_dim` and implements `forward_clip`; `origin` says where the weights of
+    its backbone come from, None if they were drawn.
 
     In eval mode the model returns the features alone. In train mode it returns the output of
     `forward_clip`, unless `torchreid_loss` asks for what torchreid's own engines expect: the
@@ -31,6 +33,7 @@ class ClipModel(nn.Module):
 
     feature_dim: int
     torchreid_loss: str | None = None
+    origin: Origin | None = None
     carries = False
 
     def forward(self, clip: Tensor) -> Any:

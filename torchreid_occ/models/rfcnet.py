@@ -100,8 +100,8 @@ def rfcnet(
         pretrained: Initial weights of the backbone, see `build_backbone`.
         height: Height of the frames.
         width: Width of the frames.
-        backbone: One of `BACKBONES`.
-        last_stride: 1 removes the last down-sampling of a ResNet, 2 keeps it.
+        backbone: As for `build_backbone`.
+        last_stride: 1 removes the last down-sampling, 2 keeps it.
         stages: Numbers, from 1, of the stages that a block follows.
         arrangement: 'S', 'T', 'S-T', 'T-S' or 'S+T' as in `RFC`, or 'foreground' to multiply by
             the foreground map and complete nothing.

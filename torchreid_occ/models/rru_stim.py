@@ -65,6 +65,7 @@ class RruStim(ClipModel):
     ) -> None:
         super().__init__()
         self.backbone = backbone
+        self.origin = backbone.origin
         self.rru = rru
         self.integration = integration
         self.feature_dim = integration.feature_dim
@@ -137,7 +138,8 @@ def rru_stim(
 ) -> RruStim:
     """Builds RRU-STIM, or any variant of the paper's Table 1.
 
-    Frames are normalised to [-1, 1], by a mean and a standard deviation of 0.5. With ImageNet
+    Frames are normalised as the backbone's weights expect them: Inceptions', to [-1, 1], by a mean
+    and a standard deviation of 0.5. With ImageNet
     weights of Inception-v3, the auxiliary head starts from those of Inception's own, but for its
     last layer.
 
@@ -146,8 +148,8 @@ def rru_stim(
         pretrained: Initial weights of the backbone, see `build_backbone`.
         height: Height of the frames.
         width: Width of the frames.
-        backbone: One of `BACKBONES`.
-        last_stride: 1 removes the last down-sampling of a ResNet, 2 keeps it.
+        backbone: As for `build_backbone`.
+        last_stride: 1 removes the last down-sampling, 2 keeps it.
         rru: Whether maps are refined.
         attention: See `RRU`.
         inputs: See `RRU`.
@@ -175,6 +177,6 @@ def rru_stim(
     initialise_classifier(model.classifier, initial_classifier)
     if model.auxiliary is not None:
         initialise_classifier(model.auxiliary.fc, initial_classifier)
-        if pretrained is True and backbone == "inception_v3":
+        if pretrained in (True, "torchvision") and backbone == "inception_v3":
             load_auxiliary_weights(model.auxiliary)
     return model

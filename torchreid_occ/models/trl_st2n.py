@@ -60,6 +60,7 @@ class TrlSt2n(ClipModel):
         frozen_statistics: bool = False,
     ) -> None:
         super().__init__()
+        self.origin = backbone.origin
         self.stem, *stages = backbone.stages
         num_streams = 1 if alignment is None else 2
         self.streams = nn.ModuleList(
@@ -142,7 +143,7 @@ def trl_st2n(
         pretrained: Initial weights of the backbone, see `build_backbone`.
         height: Height of the frames (any other works too).
         width: Width of the frames (any other works too).
-        backbone: One of `BACKBONES`.
+        backbone: As for `build_backbone`.
         level: 'sequence', or 'frame' for the first stage of training, without LSTMs behind the
             streams.
         alignment: 'st2n', 'stn' (each frame by itself) or 'none' (the main stream alone).

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from torchreid_occ._registry import register_model
-from torchreid_occ.models.backbones import Backbone, build_backbone
+from torchreid_occ.models.backbones import Backbone, Stage, build_backbone
 from torchreid_occ.models.baseline import Baseline
 from torchreid_occ.models.clip_model import ClipOutput
 from torchreid_occ.models.layers.non_local import NonLocal
@@ -25,9 +24,9 @@ class VRSTC(Baseline):
     Reference: VRSTC, Sections 4.2 and 5.2.
 
     Args:
-        backbone: A ResNet.
+        backbone: The image network.
         num_classes: Number of training identities.
-        non_local: Non-local block by the stage and the residual block it follows, `(stage, index)`.
+        non_local: Non-local block by the stage and the index of the residual block it follows.
         neck: See `Baseline`.
     """
 
@@ -83,9 +82,9 @@ class VRSTC(Baseline):
             if number not in STAGES:
                 layers.append(stage)
                 continue
-            *_, blocks = stage.children()
-            for index, block in enumerate(blocks.children()):
-                layers.append(block)
+            assert isinstance(stage, Stage)
+            for index, step in enumerate(stage.steps()):
+                layers += step
                 name = f"{number}_{index}"
                 if name in self.non_local:
                     non_local = self.non_local[name]
@@ -115,10 +114,12 @@ def vrstc(
         pretrained: Initial weights of the backbone, see `build_backbone`.
         height: Height of the frames (any other works too).
         width: Width of the frames (any other works too).
-        backbone: A ResNet of `BACKBONES`.
-        last_stride: 1 removes the last down-sampling of a ResNet, 2 keeps it.
-        positions: After which residual blocks of res3 and res4, counted from 0, the non-local
-            blocks sit, 'odd' or 'even'.
+        backbone: As for `build_backbone`.
+        last_stride: 1 removes the last down-sampling, 2 keeps it.
+        positions: After which residual blocks of the second and third stage (res3 and res4),
+            counted from 0, the non-local blocks sit, 'odd' or 'even'. Other networks than ResNets
+            have them in the last layer of a stage; a layer that is not a sequence of blocks is
+            followed by one.
         scaled_attention: See `NonLocal`.
         max_key_frames: See `NonLocal`.
         neck: See `Baseline`.
@@ -129,12 +130,11 @@ def vrstc(
     check_choice("positions", positions, FIRST)
     trunk = build_backbone(backbone, pretrained, last_stride)
     non_local = {}
-    for stage in STAGES:
-        *_, last_layer = trunk.stages[stage - 1].children()
-        blocks = list(last_layer.children())
-        if not isinstance(blocks[0], (BasicBlock, Bottleneck)):
-            raise ValueError(f'Received backbone "{backbone}", but expected a ResNet')
-        for index in range(FIRST[positions], len(blocks), 2):
-            channels = trunk.channels[stage - 1]
-            non_local[stage, index] = NonLocal(channels, scaled_attention, max_key_frames)
+    for number in STAGES:
+        stage = trunk.stages[number - 1]
+        assert isinstance(stage, Stage)
+        num_steps = len(stage.steps())
+        for index in range(min(FIRST[positions], num_steps - 1), num_steps, 2):
+            channels = trunk.channels[number - 1]
+            non_local[number, index] = NonLocal(channels, scaled_attention, max_key_frames)
     return VRSTC(trunk, num_classes, non_local, neck)

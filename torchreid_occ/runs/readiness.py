@@ -8,6 +8,7 @@ from yacs.config import CfgNode
 
 from torchreid_occ._types import Item
 from torchreid_occ.metrics import METRIC_LEARNERS
+from torchreid_occ.models.backbones import SOURCES
 from torchreid_occ.utils.file_kinds import other_kind
 
 # Keys that name a file or folder which a run reads.
@@ -17,7 +18,7 @@ _FILES = (
     *("completion.extractor", "completion.guider", "completion.checkpoint", "completion.scores"),
 )
 _CHECKPOINTS = ("model.pretrained", "model.load_weights", "model.start_from")
-_WORDS = ("", "auto", "truth")  # values that name no file
+_WORDS = ("", "auto", "truth", *SOURCES)  # values that name no file
 
 
 def check_files(config: CfgNode, made_later: Collection[str] = ()) -> None:

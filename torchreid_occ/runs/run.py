@@ -12,7 +12,7 @@ from yacs.config import CfgNode
 from torchreid_occ._torchreid import torchreid
 from torchreid_occ._types import StrPath
 from torchreid_occ.config import plain
-from torchreid_occ.engine.backend import Backend, BuiltModel, use_gpu
+from torchreid_occ.engine.backend import Backend, use_gpu
 from torchreid_occ.runs.builders import backend_of
 from torchreid_occ.runs.folder import check_save_dir, write_config, write_results
 from torchreid_occ.runs.readiness import check_files, check_test
@@ -89,13 +89,13 @@ def run_experiment(
         backend.verify(datamanager)
         resumed = latest_checkpoint(save_dir) if resume else None
         num_classes = _num_classes(config, datamanager)
-        model, pretrained = _build_model(backend, num_classes, resumed)
+        model, start = _build_model(backend, num_classes, resumed)
         cost = _cost(backend, datamanager, model.cuda() if use_gpu(config) else model)
         _announce(cost, demo)
         metadata = {
             "config": plain(config),
             "num_classes": num_classes,
-            "pretrained": pretrained,
+            **start,
         }
         done = backend.run(backend.build_engine(datamanager, model, metadata), save_dir)
         results = {
@@ -103,7 +103,7 @@ def run_experiment(
             **_failures(done.failed),
             "epochs": done.epochs,
             "selected_epoch": done.selected_epoch,
-            "pretrained": pretrained,
+            **start,
             "cost": cost._asdict(),
             "seed": config.train.seed,
             "seconds": round(done.seconds, 1),
@@ -159,12 +159,24 @@ def _reason(error: Exception) -> str:
     return lines[-1] if lines else type(error).__name__
 
 
-def _build_model(backend: Backend, num_classes: int, resumed: Path | None) -> BuiltModel:
-    """Builds the model; the checkpoint of a resumed run will take the place of other weights."""
-    if resumed is None:
-        return backend.build_model(num_classes)
-    pretrained = load_checkpoint(resumed, needed=("pretrained",))["pretrained"]
-    return BuiltModel(backend.build_model(num_classes, False).model, pretrained)
+def _build_model(
+    backend: Backend, num_classes: int, resumed: Path | None
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Builds the model and says what it starts from.
+
+    The checkpoint of a resumed run, which says so too, will take the place of other weights.
+    """
+    if resumed is not None:
+        state = load_checkpoint(resumed, needed=("pretrained",))
+        # Checkpoints of 0.2.0 do not have the origin of the weights.
+        start = {"pretrained": state["pretrained"], "initial_weights": state.get("initial_weights")}
+        return backend.build_model(num_classes, False).model, start
+    built = backend.build_model(num_classes)
+    origin = backend.origin_of(built)
+    return built.model, {
+        "pretrained": built.pretrained,
+        "initial_weights": None if origin is None else origin._asdict(),
+    }
 
 
 def _check_engine(config: CfgNode, backend: Backend, resume: bool) -> None:

@@ -110,7 +110,26 @@ def load_weights(model: nn.Module, path: StrPath, part: str = "") -> Taken:
     Raises:
         ValueError: If names or shapes differ, listing the first of them.
     """
-    found = weights_by_name(path)
+    return take_weights(model, weights_by_name(path), path, part)
+
+
+def take_weights(
+    model: nn.Module, found: Mapping[str, Tensor], origin: StrPath, part: str = ""
+) -> Taken:
+    """Loads weights into a model as `load_weights` does.
+
+    Args:
+        model: The model.
+        found: The weights by name.
+        origin: Where they come from, for the error.
+        part: As for `load_weights`.
+
+    Returns:
+        What was loaded.
+
+    Raises:
+        ValueError: If names or shapes differ, listing the first of them.
+    """
     weights = {name[len(part) :]: found[name] for name in found if name.startswith(part)}
     own = model.state_dict()
     transferred = {
@@ -118,7 +137,7 @@ def load_weights(model: nn.Module, path: StrPath, part: str = "") -> Taken:
         for name in own.keys() & weights.keys()
         if "classifier" in name and own[name].shape != weights[name].shape
     }
-    _check_fit(path, weights, own, weights.keys() - transferred, own.keys())
+    _check_fit(origin, weights, own, weights.keys() - transferred, own.keys())
     model.load_state_dict({**weights, **{name: own[name] for name in transferred}})
     taken = {f"{part}{name}" for name in own.keys() - transferred}
     return Taken(sorted(taken), sorted(found.keys() - taken), sorted(transferred))
@@ -202,7 +221,7 @@ def _is_array(value: object) -> bool:
 
 
 def _check_fit(
-    path: StrPath,
+    origin: StrPath,
     weights: Mapping[str, Tensor],
     own: Mapping[str, Tensor],
     given: Collection[str],
@@ -219,7 +238,7 @@ def _check_fit(
     ]
     if problems:
         shown = "; ".join(sorted(problems)[:5])
-        raise ValueError(f"{path} does not fit the model in {len(problems)} places: {shown}.")
+        raise ValueError(f"{origin} does not fit the model in {len(problems)} places: {shown}.")
 
 
 def _within(name: str, part: str) -> bool:

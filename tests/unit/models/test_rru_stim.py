@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from clip_model_tester import CarryingTester
@@ -7,7 +9,9 @@ from torchvision.models.inception import InceptionAux
 from torchreid_occ.config import load_config
 from torchreid_occ.engine.optimizers import build_optimizer
 from torchreid_occ.losses import build_criterion
-from torchreid_occ.models import backbones, build_model
+from torchreid_occ.models import build_model
+from torchreid_occ.models.backbones import BACKBONES, Origin
+from torchreid_occ.models.backbones.weights import Published
 from torchreid_occ.models.rru_stim import RruStimOutput
 
 SMALL = {"backbone": "resnet18_x0_5", "height": 64, "width": 32, "auxiliary": "none"}
@@ -77,10 +81,12 @@ def imagenet_auxiliary():
 
 def test_the_auxiliary_head_starts_from_inceptions_own(monkeypatch):
     weights = imagenet_auxiliary()
-    monkeypatch.setattr(backbones, "_imagenet_weights", lambda name: dict(weights))
-    monkeypatch.setattr(  # the trunk's weights are tested with the backbones
-        backbones, "_network", lambda name, _, new=backbones._network: new(name, False)
-    )
+    network = BACKBONES["inception_v3"]
+    trunk = network.build(False).state_dict()  # what it takes is tested with the backbones
+    published = Published({**trunk, **weights}, Origin("torchvision", "file", None, None))
+    monkeypatch.setitem(network.sources, "torchvision", lambda: published)
+    drawn = replace(network, build=lambda _: network.build(True))  # the same draws in both models
+    monkeypatch.setitem(BACKBONES, "inception_v3", drawn)
     options = {"height": 107, "width": 107, "rru": False, "integration": "average"}
     torch.manual_seed(1)
     new = build_model("rru_stim", 3, **options)

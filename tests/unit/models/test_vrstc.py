@@ -132,14 +132,18 @@ def test_non_local_takes_maps_of_any_size(size):
     assert scaled.scale == pytest.approx(2**-0.5)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [({"positions": "all"}, "'odd', 'even'"), ({"backbone": "googlenet"}, "expected a ResNet")],
-)
-def test_unknown_options_are_refused(options, message):
-    options = {"last_stride": 2, **options}
-    with pytest.raises(ValueError, match=message):
-        build_model("vrstc", 5, **options)
+def test_unknown_options_are_refused():
+    with pytest.raises(ValueError, match="'odd', 'even'"):
+        build_model("vrstc", 5, positions="all")
+
+
+def test_other_networks_have_non_local_blocks_in_the_last_layers_of_two_stages():
+    with torch.device("meta"):
+        lite = build_model("vrstc", 5, backbone="efficientnet_lite0")
+        googlenet = build_model("vrstc", 5, backbone="googlenet", last_stride=2)
+    channels = {name: block.query.in_channels for name, block in lite.non_local.items()}
+    assert channels == {"2_1": 40, "3_1": 112}
+    assert set(googlenet.non_local) == {"2_0", "3_0"}
 
 
 def test_a_guider_stays_frozen_and_passes_gradients():

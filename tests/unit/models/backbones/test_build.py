@@ -4,15 +4,18 @@ import pytest
 import torch
 import torchvision
 
-from torchreid_occ.models import backbones, build_model
-from torchreid_occ.models.backbones import BACKBONES, WeightsUnavailable, build_backbone
+from torchreid_occ.models import build_model
+from torchreid_occ.models.backbones import BACKBONES, WeightsUnavailable, build_backbone, stages
+from torchreid_occ.utils.files import file_hash
 
 
 def parameters(module):
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-@pytest.mark.parametrize("name", ["resnet18_x0_5", "resnet18", "resnet50", "googlenet"])
+@pytest.mark.parametrize(
+    "name", ["resnet18_x0_5", "resnet18", "resnet50", "googlenet", "efficientnet_lite0"]
+)
 def test_stages_have_the_stated_channels_strides_and_sizes(name):
     trunk = build_backbone(name).eval()
     maps, sizes = torch.rand(1, 3, 128, 64), trunk.map_sizes(128, 64)
@@ -29,7 +32,7 @@ def test_few_frames_pass_at_a_time_where_each_is_by_itself(monkeypatch):
     trunk = build_backbone("resnet18_x0_5")
     frames, seen = torch.rand(5, 3, 64, 32), []
     trunk.stages[2].layer3.register_forward_pre_hook(lambda _, maps: seen.append(len(maps[0])))
-    monkeypatch.setattr(backbones, "PIXELS", 2 * 64 * 32)
+    monkeypatch.setattr(stages, "PIXELS", 2 * 64 * 32)
     with torch.no_grad():
         trunk(frames)  # statistics are those of the batch
     trunk.eval()(frames)  # gradients need all maps anyway
@@ -37,9 +40,9 @@ def test_few_frames_pass_at_a_time_where_each_is_by_itself(monkeypatch):
     with torch.no_grad():
         parts = trunk(frames)
         assert seen == [5, 5, 2, 2, 1]
-        monkeypatch.setattr(backbones, "PIXELS", 5 * 64 * 32)
+        monkeypatch.setattr(stages, "PIXELS", 5 * 64 * 32)
         torch.testing.assert_close(trunk(frames), parts)
-        monkeypatch.setattr(backbones, "PIXELS", 1)
+        monkeypatch.setattr(stages, "PIXELS", 1)
         torch.testing.assert_close(trunk(frames), parts)
 
 
@@ -64,6 +67,8 @@ def test_map_sizes_leave_the_statistics_alone():
         ("resnet50", 1, (16, 8)),
         ("resnet50", 2, (8, 4)),
         ("resnet18", 1, (16, 8)),
+        ("efficientnet_lite0", 1, (16, 8)),
+        ("efficientnet_lite0", 2, (8, 4)),
         ("googlenet", 2, (8, 4)),
     ],
 )
@@ -143,6 +148,7 @@ def test_missing_weights_name_the_file_and_the_way_out(cache):
     assert "https://download.pytorch.org/models/resnet18-f37072fd.pth" in message
     assert str(cache / "resnet18-f37072fd.pth") in message
     assert "model.pretrained False" in message
+    assert "efficientnet_lite0" in message
     assert socket.getdefaulttimeout() == timeout
 
 
@@ -163,6 +169,7 @@ def test_cached_weights_are_loaded(cache, name, file, auxiliary):
     network = torchvision.models.get_model(name, weights=None, **arguments)
     torch.save(network.state_dict(), cache / file)
     trunk = build_backbone(name, pretrained=True)
+    assert trunk.origin[:3] == ("torchvision", file, "IMAGENET1K_V1")
     for key, tensor in trunk.state_dict().items():
         assert torch.equal(tensor, network.state_dict()[key.split(".", 2)[2]])
 
@@ -199,5 +206,58 @@ def test_a_checkpoints_backbone_takes_the_place_of_imagenet_weights(tmp_path):
         assert torch.equal(started.backbone.state_dict()[name], value)
     with pytest.raises(ValueError, match="does not fit the model"):
         build_backbone("resnet18", pretrained=path)
+    assert started.origin == ("file", path, None, file_hash(path))
+    assert build_model("rfcnet", 7, False, 64, 32, backbone="resnet18_x0_5").origin is None
     with pytest.raises(FileNotFoundError, match=r"nowhere\.pth"):
         build_backbone("resnet18", pretrained=str(tmp_path / "nowhere.pth"))
+
+
+def test_a_published_file_may_be_named(tmp_path):
+    network = torchvision.models.resnet18(weights=None)
+    weights = {  # old files lack the counts of batches
+        name: tensor
+        for name, tensor in network.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    path = str(tmp_path / "resnet18.pth")
+    torch.save(weights, path)
+    trunk = build_backbone("resnet18", pretrained=path, last_stride=1)
+    assert torch.equal(trunk.stages[3].layer4[1].conv2.weight, network.layer4[1].conv2.weight)
+    assert trunk.origin.source == "file"
+    del weights["layer2.0.conv1.weight"]
+    torch.save(weights, path)
+    with pytest.raises(ValueError, match=r"resnet18.pth does not fit.*layer2\.0.*is missing"):
+        build_backbone("resnet18", pretrained=path)
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [("resnet18", [2, 2]), ("efficientnet_lite0", [2, 3]), ("googlenet", [1, 1])],
+)
+def test_stages_are_cut_behind_each_block_of_their_last_layer(name, parts):
+    trunk = build_backbone(name).eval()
+    maps = torch.rand(1, 3, 64, 32)
+    with torch.no_grad():
+        maps = trunk.stages[0](maps)
+        for number, count in zip((1, 2), parts, strict=True):
+            whole, steps = trunk.stages[number](maps), trunk.stages[number].steps()
+            assert len(steps) == count
+            for layers in steps:
+                for layer in layers:
+                    maps = layer(maps)
+                assert maps.shape == whole.shape
+            assert torch.equal(maps, whole)
+
+
+@pytest.mark.parametrize("name", ["baseline", "qan", "rfcnet", "vrstc", "rru_stim", "trl_st2n"])
+@pytest.mark.parametrize("backbone", ["efficientnet_lite0"])
+def test_every_clip_model_trains_on_every_kind_of_backbone(name, backbone):
+    auxiliary = {"auxiliary": "none"} if name == "rru_stim" else {}
+    model = build_model(name, 3, height=64, width=32, backbone=backbone, **auxiliary)
+    clips = torch.rand(2, 2, 3, 64, 32)
+    outputs = model.train()(clips)
+    outputs.logits.sum().backward()
+    stem = model.stem if name == "trl_st2n" else model.backbone.stages[0]
+    assert stem.stem.conv.weight.grad.abs().sum() > 0
+    with torch.no_grad():
+        assert model.eval()(clips).shape == (2, model.feature_dim)

@@ -1,0 +1,18 @@
+"""Backbones: image networks, cut into four stages with known channels and strides."""
+
+from torchreid_occ.models.backbones.build import BACKBONES, build_backbone
+from torchreid_occ.models.backbones.stages import Backbone, Stage
+from torchreid_occ.models.backbones.torchvision_networks import load_auxiliary_weights
+from torchreid_occ.models.backbones.weights import SOURCES, Origin
+from torchreid_occ.utils.weights import WeightsUnavailable
+
+__all__ = [
+    "BACKBONES",
+    "SOURCES",
+    "Backbone",
+    "Origin",
+    "Stage",
+    "WeightsUnavailable",
+    "build_backbone",
+    "load_auxiliary_weights",
+]
