@@ -1,5 +1,7 @@
 """A dataset some of whose frames were completed or discarded."""
 
+from pathlib import Path
+
 from torchreid_occ._registry import register_dataset
 from torchreid_occ.data.copies import CopiedDataset, Source
 from torchreid_occ.data.ground_truth import GroundTruth
@@ -14,6 +16,8 @@ class Completed(CopiedDataset):
     the source, how the copy was made and all changes; other frames are read from the source, which
     must not have changed.
     """
+
+    dataset_dir = Path("completed")
 
     def ground_truth(self) -> GroundTruth | None:
         """Returns the ground truth of the source, whose query tracklets are in the same order."""

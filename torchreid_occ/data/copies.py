@@ -30,7 +30,8 @@ class CopiedDataset(TrackletDataset):
     Args:
         root: Folder that holds the source.
         split_id: Split of the source that the copy was made of.
-        path: Folder of the copy (``data.options`` of a configuration).
+        path: Folder of the copy (``data.options`` of a configuration); if empty, the one below root
+            that has the dataset's name.
         **kwargs: torchreid's.
 
     Attributes:
@@ -49,7 +50,8 @@ class CopiedDataset(TrackletDataset):
         self, root: StrPath = "", split_id: int = 0, path: StrPath = "", **kwargs: Any
     ) -> None:
         self.source_root = root
-        self.dataset_dir = Path(path).expanduser().absolute()
+        if path:
+            self.dataset_dir = Path(path).expanduser().absolute()
         super().__init__(root, split_id, **kwargs)
 
     def read(self, split_id: int) -> Subsets:

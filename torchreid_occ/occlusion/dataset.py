@@ -76,7 +76,8 @@ class Occluded(CopiedDataset):
     Args:
         root: Folder that holds the source.
         split_id: Split of the source that the copy was made of.
-        path: Folder of the copy (``data.options`` of a configuration).
+        path: Folder of the copy (``data.options`` of a configuration); ``occluded`` below root if
+            empty.
         masks: Folder of the source's masks, if it is no longer where it was.
         **kwargs: torchreid's.
 
@@ -85,6 +86,7 @@ class Occluded(CopiedDataset):
         ValueError: If the source has changed since, or another split is asked for.
     """
 
+    dataset_dir = Path("occluded")
     required = (*CopiedDataset.required, OCCLUSION)
 
     def __init__(

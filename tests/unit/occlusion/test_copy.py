@@ -245,3 +245,13 @@ def test_the_page_has_the_papers_tables_and_pictures(copy_folder):
     assert names == {
         f"{part}{kind}.png" for part in ("train", "query", "gallery") for kind in ("", "_frames")
     }
+
+
+def test_without_a_path_the_copy_is_the_folder_below_root(occwalk_root, copy_folder, tmp_path):
+    for part in occwalk_root.iterdir():
+        (tmp_path / part.name).symlink_to(part)
+    (tmp_path / "occluded").symlink_to(copy_folder)
+    copy = load_dataset("occluded", tmp_path)
+    assert copy.dataset_dir == tmp_path / "occluded"
+    with pytest.raises(FileNotFoundError, match=r"completed does not exist"):
+        load_dataset("completed", tmp_path)
