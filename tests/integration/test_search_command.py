@@ -1,6 +1,8 @@
 """`torchreid-occ search` as a user runs it, with a model that was never trained."""
 
 import json
+import shutil
+import time
 
 import pytest
 import torch
@@ -107,6 +109,33 @@ def test_from_tracklets_to_an_answer(search, checkpoint, people, tmp_path):
         "1 extracted anew, under new ids."
     ]
     assert "changed" not in search("query", gallery, "--image", other, "--keep-same-frames")
+
+
+def test_people_are_forgotten(search, checkpoint, people, tmp_path, monkeypatch):
+    gallery, copy = tmp_path / "g", tmp_path / "copy"
+    shutil.copytree(people, copy)
+    index = ("index", gallery, copy, "--checkpoint", checkpoint)
+    search(*index)
+    assert search("erase", gallery, "--person", "cam1", "--with-frames") == (
+        f"4 tracklets erased and 12 of their frames deleted: 4 are in {gallery}.\n"
+    )
+    assert [folder.name for folder in copy.iterdir()] == ["cam2"]
+    assert search("erase", gallery, 5, 6) == f"2 tracklets erased: 2 are in {gallery}.\n"
+    assert search("erase", gallery, "--older-than", "1h").startswith("0 tracklets erased: 2 are")
+    assert search("erase", gallery, "--expired").startswith(f"error: the gallery in {gallery} has")
+    assert search("retain", gallery, "30d") == f"{gallery} keeps tracklets for 30d.\n"
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 31 * 86400)
+    assert search("info", gallery).endswith("kept for 30d; 2 are older\n")
+    assert search(*index) == (
+        f"2 of 4 tracklets added: 4 are in {gallery}.\n"
+        "2 tracklets erased, as they were past the gallery's retention.\n"
+    )
+    assert search("retain", gallery, "forever") == f"{gallery} keeps tracklets forever.\n"
+    audit = (gallery / "audit.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["chosen_by"] for line in audit] == ["person", "id", "age", "retention"]
+    assert "no duration" in search("erase", gallery, "--older-than", "soon")
+    assert "either by ids" in search("erase", gallery)
 
 
 def test_errors_are_one_line(search, checkpoint, people, tmp_path):

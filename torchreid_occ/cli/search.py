@@ -3,7 +3,7 @@
 torchreid-occ search index my-gallery my-footage/gallery --checkpoint model.pth.tar-60
 torchreid-occ search query my-gallery --tracklet lost/anna
 torchreid-occ search list my-gallery
-torchreid-occ search remove my-gallery 17 18
+torchreid-occ search erase my-gallery --person anna
 """
 
 import argparse
@@ -34,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_query(command("query", "Finds the tracklets nearest to a person."))
     remove = command("remove", "Removes tracklets.")
     remove.add_argument("ids", nargs="+", type=int, metavar="ID")
+    _add_erase(
+        command("erase", "Removes tracklets so that no file of the gallery holds anything of them.")
+    )
+    retain = command("retain", "Sets how long tracklets are kept: `index` erases older ones.")
+    retain.add_argument("duration", help="such as 30d, 12h or 8w; 'forever' for no limit")
     command("list", "Lists all tracklets.")
     command("info", "Shows what the gallery holds.")
     push = command("push", "Updates a collection of a Qdrant server to what the gallery holds.")
@@ -98,6 +103,17 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", type=Path, metavar="FILE", help="and as a page with the frames")
 
 
+def _add_erase(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ids", nargs="*", type=int, metavar="ID")
+    parser.add_argument("--person", metavar="P", help="whose folder is above those of tracklets")
+    parser.add_argument("--older-than", metavar="AGE", help="since it was added, such as 30d")
+    parser.add_argument("--expired", action="store_true", help="older than the gallery's retention")
+    parser.add_argument(
+        "--with-frames", action="store_true",
+        help="delete the images as well, and what recordings hold of the tracklets",
+    )  # fmt: skip
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Runs a command of the gallery.
 
@@ -110,11 +126,13 @@ def run(arguments: argparse.Namespace) -> None:
         _index(arguments)
         return
     action = {"query": _query, "remove": _remove, "list": _list, "info": _info, "push": _push}
+    action |= {"erase": _erase, "retain": _retain}
     action[arguments.command](Gallery(arguments.gallery), arguments)
 
 
 def _index(arguments: argparse.Namespace) -> None:
     from torchreid_occ.search import list_tracklets
+    from torchreid_occ.search.erasure import choose, erase
     from torchreid_occ.search.pipeline import add_to_gallery
     from torchreid_occ.utils.checkpoint import check_checkpoint
 
@@ -133,6 +151,11 @@ def _index(arguments: argparse.Namespace) -> None:
     )
     print(f"{done.added} of {len(tracklets)} tracklets added: {len(gallery)} are in {folder}.")
     _say_more(done)
+    if gallery.retention is not None:
+        expired = choose(gallery, expired=True)
+        if expired.ids:
+            erased, _ = erase(gallery, expired)
+            print(f"{erased} tracklets erased, as they were past the gallery's retention.")
 
 
 def _say_more(done: "Indexed") -> None:
@@ -217,6 +240,34 @@ def _remove(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     print(f"{len(arguments.ids)} tracklets removed: {len(gallery)} are in {arguments.gallery}.")
 
 
+def _erase(gallery: "Gallery", arguments: argparse.Namespace) -> None:
+    from torchreid_occ.search.erasure import choose, erase
+    from torchreid_occ.utils.durations import parse_duration
+
+    age = arguments.older_than
+    choice = choose(
+        gallery,
+        ids=arguments.ids,
+        person=arguments.person,
+        older_than=None if age is None else parse_duration(age),
+        expired=arguments.expired,
+    )
+    erased, frames = erase(gallery, choice, with_frames=arguments.with_frames)
+    deleted = f" and {frames} of their frames deleted" if arguments.with_frames else ""
+    print(f"{erased} tracklets erased{deleted}: {len(gallery)} are in {arguments.gallery}.")
+    unknown = len(gallery.added_before(None))
+    if choice.chosen_by in ("age", "retention") and unknown:
+        print(f"Of {unknown} tracklets the age is not known, as 0.2.0 added them: they are left.")
+
+
+def _retain(gallery: "Gallery", arguments: argparse.Namespace) -> None:
+    from torchreid_occ.utils.durations import parse_duration
+
+    forever = arguments.duration == "forever"
+    gallery.retention = None if forever else parse_duration(arguments.duration)
+    print(f"{arguments.gallery} keeps tracklets {'' if forever else 'for '}{arguments.duration}.")
+
+
 def _list(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     from torchreid_occ.search.answer import as_lines
 
@@ -225,10 +276,16 @@ def _list(gallery: "Gallery", arguments: argparse.Namespace) -> None:
 
 
 def _info(gallery: "Gallery", arguments: argparse.Namespace) -> None:
+    from torchreid_occ.search.erasure import choose
+    from torchreid_occ.utils.durations import format_duration
+
     print(f"{len(gallery)} tracklets, index {gallery.kind}")
     print(f"{gallery.feature_dim} values each, of checkpoint {gallery.checkpoint_hash}")
     if gallery.checkpoint:
         print(f"which was {gallery.checkpoint}")
+    if gallery.retention is not None:
+        expired = len(choose(gallery, expired=True).ids)
+        print(f"kept for {format_duration(gallery.retention)}; {expired} are older")
 
 
 def _push(gallery: "Gallery", arguments: argparse.Namespace) -> None:

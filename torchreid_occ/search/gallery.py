@@ -16,12 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ._types import StrPath
+from torchreid_occ.search.audit import AUDIT, append_audit, audit_entry
 from torchreid_occ.search.index import KINDS
 from torchreid_occ.search.protocol import (
     Cameras,
     Match,
     cameras_of,
     check_finite,
+    check_given,
     check_query,
     check_same_model,
     name_taken,
@@ -242,6 +244,54 @@ class Gallery:
             ids: The ids.
         """
         return self._store.get(ids)
+
+    def erase(self, ids: Iterable[int], chosen_by: str, frames: int = 0) -> int:
+        """Removes tracklets so that no file of the gallery holds anything of them.
+
+        Neither does any hold what `remove` and killed processes left of other tracklets. A line of
+        ``audit.jsonl`` says who erased how many, and when. After an error or a kill, repeat the
+        call: ids that were removed before are allowed.
+
+        Args:
+            ids: Ids of the tracklets.
+            chosen_by: How they were chosen, for the audit; never by what.
+            frames: Number of frames that were deleted, for the audit.
+
+        Returns:
+            The number of tracklets removed, with those of a call that was interrupted.
+
+        Raises:
+            KeyError: If an id was never in the gallery; nothing is erased then.
+            OSError: If the disk is full; says so.
+        """
+        ids = list(ids)
+        with self._store.transaction():
+            check_given(ids, self._store.last_id(), self.place)
+            erased = self._store.begin_erasure(ids)
+        self._index.discard()
+        self._store.scrub()
+        append_audit(self.folder / AUDIT, audit_entry(chosen_by, erased, frames))
+        self._store.set_about(erasing=None)
+        self.save_index()
+        return erased
+
+    @property
+    def retention(self) -> float | None:
+        """Seconds after which tracklets are to be erased; None for no limit."""
+        return self._store.about("retention")
+
+    @retention.setter
+    def retention(self, seconds: float | None) -> None:
+        self._store.set_about(retention=seconds)
+
+    def added_before(self, moment: float | None) -> list[int]:
+        """Returns the ids of tracklets that were added before a moment, in ascending order.
+
+        Args:
+            moment: Seconds since 1970; None for tracklets of which the time is not known, as an
+                earlier version added them.
+        """
+        return self._store.added_before(moment)
 
     def tracklets(self) -> Iterator[tuple[int, GalleryTracklet]]:
         """Yields all ids with their tracklets, ordered by id."""

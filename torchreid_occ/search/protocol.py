@@ -151,3 +151,19 @@ def name_taken(number: int, stored: GalleryTracklet, place: str) -> ValueError:
         f"{stored.name!r} is already in {place}, with the id {number} and other frames, the first "
         f"of which is {stored.frames[0]}: remove that tracklet, or give the new one another name."
     )
+
+
+def check_given(ids: Collection[int], last: int, place: str) -> None:
+    """Checks that ids were given to tracklets, which may be removed since.
+
+    Args:
+        ids: The ids.
+        last: The highest id that was ever given.
+        place: Where the tracklets are, for the error.
+
+    Raises:
+        KeyError: If an id was not; names those.
+    """
+    unknown = sorted(number for number in set(ids) if not 1 <= number <= last)
+    if unknown:
+        raise KeyError(f"There never were tracklets {unknown} in {place}: nothing was erased.")

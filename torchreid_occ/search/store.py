@@ -8,6 +8,7 @@ added after id N have ids > N.
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,12 +32,15 @@ _TABLES = (
     "feature BLOB NOT NULL)",
     f"PRAGMA user_version = {FORMAT}",
 )
-# Galleries of earlier versions lack this table; it is temporary where they can't be changed.
-_CONTENTS = (
+# Galleries of earlier versions lack these tables; they are temporary where such can't be changed.
+_LATER_TABLES = (
     "TABLE IF NOT EXISTS contents (id INTEGER PRIMARY KEY REFERENCES tracklets ON DELETE CASCADE, "
     "stamp TEXT NOT NULL, content TEXT NOT NULL)",
-    "INDEX IF NOT EXISTS by_content ON contents (content)",
+    # When a tracklet was added, in seconds since 1970.
+    "TABLE IF NOT EXISTS added (id INTEGER PRIMARY KEY REFERENCES tracklets ON DELETE CASCADE, "
+    "time REAL NOT NULL)",
 )
+_BY_CONTENT = "INDEX IF NOT EXISTS by_content ON contents (content)"
 _WITH_CONTENTS = (
     "SELECT tracklets.*, contents.stamp, contents.content FROM tracklets LEFT JOIN contents "
     "USING (id)"
@@ -66,6 +70,7 @@ class TrackletStore:
             uri = f"{path.absolute().as_uri()}?mode=rw"  # does not create a file
             self._connection = sqlite3.connect(uri, TIMEOUT, isolation_level=None, uri=True)
         self._rows("PRAGMA foreign_keys = ON")
+        self._rows("PRAGMA secure_delete = ON")  # overwrites removed rows with zeros
         if about is not None:
             self._make_tables(about)
         ((found,),) = self._rows("PRAGMA user_version")
@@ -74,8 +79,8 @@ class TrackletStore:
                 f"{path} is no gallery: its format is {found}, but expected {FORMAT}. (If its "
                 "creation was interrupted, index again.)"
             )
-        if not self._rows("SELECT * FROM sqlite_master WHERE name = 'contents'"):
-            self._add_contents()
+        if len(self._rows("SELECT * FROM sqlite_master WHERE name IN ('contents', 'added')")) < 2:
+            self._add_later_tables()
 
     @contextmanager
     def transaction(self, mode: str = "IMMEDIATE") -> Iterator[None]:
@@ -98,7 +103,7 @@ class TrackletStore:
         rows = self._rows("SELECT value FROM about WHERE key = ?", key)
         return rows[0][0] if rows else None
 
-    def set_about(self, **values: str | int | None) -> None:
+    def set_about(self, **values: str | float | None) -> None:
         """Stores values about the store.
 
         Args:
@@ -120,17 +125,19 @@ class TrackletStore:
             tracklets: The tracklets.
             features: Their features. Shape: ``(N, D)``.
         """
-        ((last,),) = self._rows("SELECT coalesce(max(seq), 0) FROM sqlite_sequence")
+        last = self.last_id()
         ids = range(last + 1, last + 1 + len(tracklets))
         rows = (
             (number, one.name, one.camera, one.start, one.end, _shortened(one.frames))
             for number, one in zip(ids, tracklets, strict=True)
         )
         blobs = (feature.astype("<f4").tobytes() for feature in features)
+        times = zip(ids, [time.time()] * len(ids), strict=True)
         with self._explained():
             self._connection.executemany("INSERT INTO tracklets VALUES (?, ?, ?, ?, ?, ?)", rows)
             pairs = zip(ids, blobs, strict=True)
             self._connection.executemany("INSERT INTO features VALUES (?, ?)", pairs)
+            self._connection.executemany("INSERT INTO added VALUES (?, ?)", times)
         self.set_frames(dict(zip(ids, tracklets, strict=True)))
         return list(ids)
 
@@ -159,6 +166,55 @@ class TrackletStore:
             ids: Ids of the tracklets.
         """
         self._rows(f"DELETE FROM tracklets WHERE id IN {_LISTED}", json.dumps(list(ids)))
+
+    def begin_erasure(self, ids: Iterable[int]) -> int:
+        """Removes tracklets in the caller's transaction; `scrub` is to follow.
+
+        Args:
+            ids: Ids of the tracklets; unknown ids are ignored.
+
+        Returns:
+            The number removed, with those of erasures that were interrupted.
+        """
+        held = self.get(ids)
+        self.remove(held)
+        erased: int = (self.about("erasing") or 0) + len(held)
+        erasures = (self.about("erasures") or 0) + 1
+        self.set_about(erasing=erased, erasures=erasures, index_file=None)
+        return erased
+
+    def scrub(self) -> None:
+        """Rewrites the file without anything of removed tracklets, not only marked as free.
+
+        Raises:
+            OSError: If the disk is full, or another process reads for longer than `TIMEOUT`.
+        """
+        self._rows("VACUUM")
+        ((busy, *_),) = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        if busy:
+            raise OSError(
+                f"{self._path}-wal cannot be emptied, as another process reads it: repeat the "
+                "call once that has ended."
+            )
+
+    def last_id(self) -> int:
+        """Returns the highest id that was ever given; 0 if none was."""
+        return self._rows("SELECT coalesce(max(seq), 0) FROM sqlite_sequence")[0][0]
+
+    def added_before(self, moment: float | None) -> list[int]:
+        """Returns the ids of tracklets that were added before a moment, in ascending order.
+
+        Args:
+            moment: Seconds since 1970; None for tracklets of which the time is not known, as an
+                earlier version added them.
+        """
+        if moment is None:
+            rows = self._rows(
+                "SELECT id FROM tracklets WHERE id NOT IN (SELECT id FROM added) ORDER BY id"
+            )
+        else:
+            rows = self._rows("SELECT id FROM added WHERE time < ? ORDER BY id", moment)
+        return [number for (number,) in rows]
 
     def __len__(self) -> int:
         return self._rows("SELECT count(*) FROM tracklets")[0][0]
@@ -242,15 +298,16 @@ class TrackletStore:
                     self._rows(statement)
                 self.set_about(**about)
 
-    def _add_contents(self) -> None:
+    def _add_later_tables(self) -> None:
         try:
             with self.transaction():
-                for created in _CONTENTS:
+                for created in (*_LATER_TABLES, _BY_CONTENT):
                     self._rows(f"CREATE {created}")
         except OSError:  # the file can't be changed
-            self._rows(f"CREATE TEMP {_CONTENTS[0]}")
+            for created in _LATER_TABLES:
+                self._rows(f"CREATE TEMP {created}")
 
-    def _rows(self, command: str, *values: str | int | None) -> list[Any]:
+    def _rows(self, command: str, *values: str | float | None) -> list[Any]:
         with self._explained():
             return self._connection.execute(command, values).fetchall()
 

@@ -35,6 +35,7 @@ class StoredIndex:
         self._held: FeatureIndex | None = None
         self._allowed: npt.NDArray[np.int64] | None = None
         self._state: tuple[Any, ...] | None = None
+        self._erasures = 0  # of the store when the index in memory was begun
 
     def search(
         self, feature: npt.NDArray[np.floating[Any]], top: int, other_than_cameras: Sequence[int]
@@ -58,10 +59,7 @@ class StoredIndex:
         self.refreshed()  # the slow part happens before the lock that other processes wait for
         with self._store.transaction():
             index = self.refreshed()
-            former = self._file()
-            remove_partial_files(self._folder)
-            for left_over in set(self._folder.glob("index-*.faiss")) - {former}:
-                left_over.unlink()
+            former = self._remove_others()
             path = self._folder / f"index-{uuid4().hex}.faiss"
             with replacing(path) as file:
                 index.write(file)
@@ -69,13 +67,22 @@ class StoredIndex:
         if former:
             former.unlink(missing_ok=True)
 
+    def discard(self) -> None:
+        """Removes all files that the store does not name."""
+        with self._store.transaction():
+            self._remove_others()
+
     def refreshed(self) -> FeatureIndex:
         """Updates the index in memory to the store's tracklets and returns it."""
         state = self._store.state()
         if self._held is not None and state == self._state:
             return self._held
+        # An index from before an erasure holds what was erased, and may be written. Read first: of
+        # an erasure meanwhile, the next call learns.
+        erasures = self._store.about("erasures") or 0
         kind, live = self._store.about("kind"), self._store.ids()
-        index = self._load(kind) if self._held is None else self._held
+        held = self._held if erasures == self._erasures else None
+        index = self._load(kind) if held is None else held
         gone = ~np.isin(index.ids, live)
         if index.kind != kind or gone.sum() > STALE * len(gone):
             index, gone = FeatureIndex(kind, self._feature_dim), np.zeros(0, bool)
@@ -86,7 +93,7 @@ class StoredIndex:
         ):
             index.add(ids, features)
         self._allowed = live if gone.any() else None
-        self._held, self._state = index, state
+        self._held, self._state, self._erasures = index, state, erasures
         return index
 
     def _load(self, kind: str) -> FeatureIndex:
@@ -103,6 +110,14 @@ class StoredIndex:
                 fault = str(error)
         warnings.warn(f"The index is rebuilt, as {path} cannot be used: {fault}.", stacklevel=5)
         return FeatureIndex(kind, self._feature_dim)
+
+    def _remove_others(self) -> Path | None:
+        """Removes all files but the current one, whose path it returns."""
+        current = self._file()
+        remove_partial_files(self._folder)
+        for left_over in set(self._folder.glob("index-*.faiss")) - {current}:
+            left_over.unlink()
+        return current
 
     def _file(self) -> Path | None:
         name = self._store.about("index_file")

@@ -1,0 +1,42 @@
+"""Durations as people write them, such as ``30d``."""
+
+import re
+
+SECONDS = {"h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
+
+
+def parse_duration(text: str) -> float:
+    """Returns a duration in seconds.
+
+    Args:
+        text: A number with 'h', 'd' or 'w' for hours, days or weeks.
+
+    Raises:
+        ValueError: If the text is none, or the duration is not above 0.
+
+    Example:
+        >>> parse_duration("30d")
+        2592000.0
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([hdw])", text.strip())
+    seconds = float(found.group(1)) * SECONDS[found.group(2)] if found else 0.0
+    if not seconds:
+        raise ValueError(
+            f"{text!r} is no duration: expected a number above 0 with h, d or w for hours, days "
+            "or weeks, such as 30d."
+        )
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """Formats a duration in the largest unit in which it is at least 1.
+
+    Args:
+        seconds: The duration in seconds.
+
+    Example:
+        >>> format_duration(2592000.0)
+        '30d'
+    """
+    unit = next((name for name in ("d", "h") if seconds >= SECONDS[name]), "h")
+    return f"{seconds / SECONDS[unit]:g}{unit}"
