@@ -3,9 +3,11 @@
     torchreid-occ occlude -s mars --root reid-data --masks reid-data/mars-targets --out mars-occ
 
 People of the same data walk in front of others: training people in front of training people, test
-people in front of test people. Their masks, which also say what is hidden, are the dataset's own
-or those that torchreid-occ annotate wrote (--masks). A killed command is continued by the same
-command. The copy is the dataset 'occluded':
+people in front of test people. --occluders things takes OccWalk's rendered poles, cars, bushes and
+passers-by instead, of other kinds for the test, and --occluders FOLDER pictures with transparency.
+The masks, which also say what is hidden, are the dataset's own or those that torchreid-occ annotate
+wrote (--masks). A killed command is continued by the same command. The copy is the dataset
+'occluded':
 
     torchreid-occ train --config-file FILE -s occluded data.options.occluded.path mars-occ
 
@@ -42,6 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what torchreid-occ annotate wrote (the dataset's own masks)",
     )  # fmt: skip
     parser.add_argument(
+        "--occluders", default="people", metavar="WHAT",
+        help="people of the data, rendered things, or a folder of cut-outs with transparency "
+        "(people)",
+    )  # fmt: skip
+    parser.add_argument(
         "--part", nargs="+", choices=PARTS, default=PARTS, help="what is occluded (all parts)"
     )
     for part, share in zip(PARTS, (1.0, 0.69, 0.55), strict=True):
@@ -76,6 +83,7 @@ def run(arguments: argparse.Namespace) -> None:
             split_id=arguments.split,
             dataset_options=dict(arguments.option),
             masks=arguments.masks,
+            occluders=arguments.occluders,
             parts=arguments.part,
             protocol=Protocol(*shares, *arguments.frames),
             seed=arguments.seed,

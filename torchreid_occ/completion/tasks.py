@@ -35,7 +35,6 @@ from torchreid_occ.data.copies import Source
 from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.data.ground_truth import ground_truth_of
 from torchreid_occ.data.images import read_image
-from torchreid_occ.data.supervision import supervision_of
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.engine.backend import use_gpu
 from torchreid_occ.engine.base import KEPT
@@ -254,8 +253,8 @@ def _true_shares(
     config: CfgNode, dataset: object, tracklets: Mapping[str, Sequence[Item]]
 ) -> dict[str, list[Values]] | None:
     """Returns the visible shares by subset, or None if the dataset has no masks of both kinds."""
-    truth, visible = ground_truth_of(dataset), supervision_of(dataset)
-    whole = None if truth is None else truth.whole()
+    truth = ground_truth_of(dataset)
+    visible, whole = (None, None) if truth is None else (truth.visible(), truth.whole())
     if whole is None or visible is None:
         return None
     return {

@@ -91,6 +91,12 @@ KEYS = {
     ),
     "data.combineall": Key(False, "train on query and gallery, too"),
     "data.transforms": Key(["random_flip"], "augmentations of the training frames"),
+    "data.occluders": Key(
+        {},
+        "of the transform random_occluders: {source: 'people' of the training set, rendered "
+        "'things' or a folder of cut-outs; share: of the clips}",
+        only_for="clip",
+    ),
     "data.norm_mean": Key([0.485, 0.456, 0.406], "mean of each channel", length=3),
     "data.norm_std": Key([0.229, 0.224, 0.225], "deviation of each channel", length=3),
     "data.save_dir": Key("log", "folder of the run"),

@@ -87,6 +87,8 @@ class TrainClips(Dataset[dict[str, Any]]):
             lines,
             foregrounds,
             seed=int(rng.integers(2**63)),
+            pid=pid,
+            camid=camid,
         )
         item = {"img": img, "pid": pid, "camid": camid, "dsetid": dsetid, "impath": paths}
         if keypoints is not None:

@@ -28,8 +28,7 @@ class GroundTruth(ABC):
     """Ground truth of a dataset's occluders.
 
     An occluded dataset and its twin without occluders have the same tracklets, hidden shares and
-    labels; shares and labels describe the occluded frames. True key points and true masks of the
-    visible person are the dataset's :func:`~torchreid_occ.data.supervision.supervision_of`.
+    labels; shares and labels describe the occluded frames.
 
     Attributes:
         clean: The twin without occluders; None if there is none or if this is it.
@@ -46,6 +45,14 @@ class GroundTruth(ABC):
     @abstractmethod
     def query_tracklets(self) -> Sequence[Sequence[str]]:
         """Returns the paths of the frames of each query tracklet."""
+
+    @abstractmethod
+    def visible(self) -> Supervision | None:
+        """Returns key points and masks of what is seen of the persons; None if not known.
+
+        They are known of every frame, while a dataset's
+        :func:`~torchreid_occ.data.supervision.supervision_of` may leave frames out.
+        """
 
     @abstractmethod
     def whole(self) -> Supervision | None:

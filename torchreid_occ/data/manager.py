@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from torchreid_occ._types import Item, StrPath
+from torchreid_occ.data.clip_occluders import OccluderMaker
 from torchreid_occ.data.clips import TestClips, TrainClips
 from torchreid_occ.data.images import verify_images
 from torchreid_occ.data.loaders import clip_loader, every_frame_loader
@@ -54,6 +55,7 @@ class ClipOptions:
             leaves the number to :func:`~torchreid_occ.data.tracklets.hold_out_identities`.
         purpose: What the data are for, one of ``PURPOSES``. For a test alone no sources are read;
             'test with training tracklets' reads them, for a learned metric.
+        occluders: Makes what the transform ``random_occluders`` puts in front of people.
     """
 
     train_sampling: str = "strided"
@@ -70,6 +72,7 @@ class ClipOptions:
     train_cut: int = 0
     val_identities: int | None = 0
     purpose: str = "train"
+    occluders: OccluderMaker | None = None
 
 
 class ClipDataManager:
@@ -190,14 +193,18 @@ class ClipDataManager:
             options.seed,
             options.across_cameras,
         )
+        supervision = self._choose_supervision(datasets, joined.dsetids, options)
+        occluder = None
+        if options.occluders and "random_occluders" in _names(transforms):
+            occluder = options.occluders(train, supervision)
         self._clips = TrainClips(
             train,
             seq_len,
             options.train_sampling,
             options.stride,
-            ClipTransform(*frames, training=True, interpolation=interpolation),
+            ClipTransform(*frames, training=True, interpolation=interpolation, occluder=occluder),
             options.seed,
-            self._choose_supervision(datasets, joined.dsetids, options),
+            supervision,
             options.supervision,
         )
         self.train_loader = self._build_train_loader(batch_size_train)

@@ -44,6 +44,9 @@ class LabelledOcclusion(GroundTruth):
         """Returns the paths of the frames of each query tracklet."""
         return self._query
 
+    def visible(self) -> None:
+        """Returns None: labels are no masks."""
+
     def whole(self) -> None:
         """Returns None: labels are no masks."""
 

@@ -12,6 +12,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional as F
 
+from torchreid_occ.data.clip_occluders import ClipOccluder, RawClip
 from torchreid_occ.utils.checks import check_choice
 
 TRANSFORMS = (
@@ -21,6 +22,7 @@ TRANSFORMS = (
     "random_erase",
     "random_erase_frames",
     "random_paint_frames",
+    "random_occluders",
 )
 INTERPOLATIONS = ("bilinear", "bicubic")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -51,7 +53,8 @@ class ClipTransform:
     ``random_flip``, ``color_jitter``, ``random_erase`` (the same rectangle in every frame, filled
     with the mean). ``random_erase_frames`` draws a rectangle for each frame instead, as of a moving
     occluder, so that other frames show the erased part. ``random_paint_frames`` also fills these
-    rectangles with random colours instead of the mean.
+    rectangles with random colours instead of the mean. ``random_occluders`` puts something that
+    moves over the frames in front of the person, before all other augmentations.
 
     Args:
         height: Height of the output.
@@ -62,9 +65,11 @@ class ClipTransform:
         training: False leaves the augmentations out.
         interpolation: How frames are resized, one of ``INTERPOLATIONS``; foreground maps are
             resized bilinearly.
+        occluder: What ``random_occluders`` puts in front, and in front of which clips.
 
     Raises:
-        ValueError: If a name is not one of ``TRANSFORMS`` or ``INTERPOLATIONS``.
+        ValueError: If a name is not one of ``TRANSFORMS`` or ``INTERPOLATIONS``, or
+            ``random_occluders`` is chosen without an occluder.
     """
 
     def __init__(
@@ -76,6 +81,7 @@ class ClipTransform:
         norm_std: Sequence[float] | None = None,
         training: bool = False,
         interpolation: str = "bilinear",
+        occluder: ClipOccluder | None = None,
     ) -> None:
         check_choice("interpolation", interpolation, INTERPOLATIONS)
         unknown = [name for name in transforms if name not in TRANSFORMS]
@@ -85,6 +91,9 @@ class ClipTransform:
         self.height, self.width = height, width
         self.interpolation = interpolation
         chosen = set(transforms) if training else set()
+        self._occluder = occluder if "random_occluders" in chosen else None
+        if "random_occluders" in chosen and occluder is None:
+            raise ValueError("The transform random_occluders needs an occluder.")
         self._enlarged = "random_crop" in chosen
         steps: list[nn.Module] = []
         if self._enlarged:
@@ -114,6 +123,8 @@ class ClipTransform:
         keypoints: npt.NDArray[np.float32] | None = None,
         foregrounds: Sequence[Image.Image | None] | None = None,
         seed: int = 0,
+        pid: int = -1,
+        camid: int = -1,
     ) -> TransformedClip:
         """Transforms one clip.
 
@@ -122,10 +133,15 @@ class ClipTransform:
             keypoints: Key point lines as fractions. Shape: :math:`(T, 4)`.
             foregrounds: T grey PIL images, None for a frame without.
             seed: Key of the random draws; the global random state is neither read nor changed.
+            pid: Identity, which is not put in front of itself.
+            camid: Camera, whose people are not put in front.
 
         Returns:
             The tensors. NaN lines stay NaN, and the foreground of a frame without one is NaN.
         """
+        if self._occluder is not None:
+            clip = self._occluder(RawClip(frames, foregrounds, pid, camid), seed)
+            frames, foregrounds = clip.frames, clip.foregrounds
         with torch.random.fork_rng(devices=[]):
             # Of the CPU alone: torch.manual_seed formats a stack trace for each kind of device.
             torch.default_generator.manual_seed(seed)

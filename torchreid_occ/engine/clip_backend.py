@@ -23,6 +23,7 @@ from torchreid_occ.engine.clip import ClipEngine
 from torchreid_occ.losses import CRITERIA, build_criterion
 from torchreid_occ.metrics import METRIC_LEARNERS
 from torchreid_occ.models import MODELS, ClipModel, build_model
+from torchreid_occ.occlusion.augmentation import occluder_maker
 from torchreid_occ.utils.layout import lay_out_channels_last
 from torchreid_occ.utils.logs import printed_lines_logged
 from torchreid_occ.utils.processes import process_count
@@ -52,6 +53,7 @@ class ClipBackend(Backend):
         check_model_options(model)
         if self.tests_only:
             return
+        check_occluders(self.config.data)
         check_name("loss.name", loss.name, CRITERIA)
         check_options("loss.options", loss.options, CRITERIA[loss.name], ("num_classes",))
         check_metric(self.config.test)
@@ -87,6 +89,12 @@ class ClipBackend(Backend):
                     train_cut=config.video.train_cut,
                     val_identities=held_out,
                     purpose=self._purpose(),
+                    occluders=occluder_maker(
+                        **plain(config.data.occluders),
+                        masks_folder=str(Path(config.data.foreground).parent)
+                        if config.data.foreground
+                        else "",
+                    ),
                 ),
             )
 
@@ -200,6 +208,24 @@ def new_clip_model(config: CfgNode, num_classes: int, pretrained: bool | str = F
         width=config.data.width,
         **plain(config.model.options),
     )
+
+
+def check_occluders(data: CfgNode) -> None:
+    """Checks ``data.occluders`` against the augmentation that they are for.
+
+    Args:
+        data: The part ``data`` of a configuration.
+
+    Raises:
+        KeyError: If there is no such option.
+        ValueError: If nothing reads them.
+    """
+    check_options("data.occluders", data.occluders, occluder_maker, ("masks_folder",))
+    if data.occluders and "random_occluders" not in data.transforms:
+        raise ValueError(
+            f"data.occluders has {sorted(data.occluders)}, but data.transforms "
+            f"{list(data.transforms)} does not have random_occluders, which reads them."
+        )
 
 
 def check_metric(test: CfgNode) -> None:

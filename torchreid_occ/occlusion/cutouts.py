@@ -12,6 +12,7 @@ import numpy.typing as npt
 from torchreid_occ._types import Item
 from torchreid_occ.data.images import read_image
 from torchreid_occ.data.supervision import Supervision
+from torchreid_occ.occlusion.bodies import PERSON
 from torchreid_occ.occlusion.draws import keyed_rng
 from torchreid_occ.occlusion.sprites import Colour, Mask, Sprite, mean_colour, soft_sprite
 from torchreid_occ.utils.progress import progress
@@ -19,7 +20,6 @@ from torchreid_occ.utils.progress import progress
 # (left, top, right, bottom) of a person in a frame, in pixels.
 Box: TypeAlias = tuple[int, int, int, int]
 
-PERSON = 128  # lowest grey level of a mask that shows the person
 TALLEST_GAP = 0.3  # a person who fills less than the rest of the frame's height is not whole
 AREA = 0.12, 0.62  # share of the frame that is the person
 SLENDER = 0.55  # breadth by height of a person, at most
@@ -28,9 +28,9 @@ STRAY = 0.03  # share of the mask that is not in its largest part, at most
 HOLES = 0.01  # share of the mask that is a hole, at most
 # Rows of shoulders, hips and knees as shares of a standing person's height.
 STANDING = (0.12, 0.25), (0.40, 0.60), (0.63, 0.82)
-HEAD = 0.7  # breadth of a head by that of the body, at most
+HEAD = 0.62  # breadth of chin and neck by that of the body, at most
 DARK = 70  # mean level of a frame below which heads and hair are lost in the background
-SURE = 0.9  # lowest score of the person in `torchreid-occ annotate`, where it is known
+SURE = 0.95  # lowest score of the person in `torchreid-occ annotate`, where it is known
 LONGEST_RUN = 8  # frames of a walk that is cut out
 PER_PERSON = 4  # tracklets that are cut out of a person
 ENOUGH, NEEDED = 500, 10  # tracklets that are cut out; fewer people than NEEDED hide too uniformly
@@ -123,11 +123,11 @@ def _stands(lines: npt.NDArray[np.floating], top: float, bottom: float) -> bool:
 
 
 def _has_head(person: Mask) -> bool:
-    """Whether a person is slimmer at the height of the head than at that of the chest."""
+    """Whether a person is slimmer at the height of chin and neck than at that of the chest."""
     breadths = person.sum(1)
     head, body = (
         breadths[len(person) * first // 100 : max(1, len(person) * last // 100)]
-        for first, last in ((2, 9), (15, 45))
+        for first, last in ((8, 14), (15, 45))
     )
     return bool(head.mean() <= HEAD * body.max())
 
@@ -167,6 +167,27 @@ def cut_out(cutout: CutOut, masks: Supervision) -> Sprite:
     mask = fill_holes(largest_part(mask))
     place = slice(top, bottom), slice(left, right)
     return soft_sprite(frame[place], mask[place], mean_colour([frame]))
+
+
+class CutOuts:
+    """Cuts people out of frames, each once.
+
+    Args:
+        masks: Foreground maps.
+    """
+
+    def __init__(self, masks: Supervision) -> None:
+        self._masks, self._sprites = masks, dict[CutOut, Sprite]()
+
+    def __call__(self, cutout: CutOut) -> Sprite:
+        """Returns a person.
+
+        Args:
+            cutout: Where the person is.
+        """
+        if cutout not in self._sprites:
+            self._sprites[cutout] = cut_out(cutout, self._masks)
+        return self._sprites[cutout]
 
 
 class DonorSearch(NamedTuple):

@@ -1,8 +1,7 @@
 """An occluded copy as a dataset with ground truth."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.data.ground_truth import GroundTruth, Twin
 from torchreid_occ.data.supervision import Supervision, supervision_of
 from torchreid_occ.data.tracklets import tracklets_of
-from torchreid_occ.occlusion.bodies import BodyMasks
+from torchreid_occ.occlusion.bodies import BodyMasks, CopiedSupervision
 from torchreid_occ.occlusion.files import OCCLUSION, visible_name
 from torchreid_occ.utils.documents import read_json
 
@@ -25,14 +24,20 @@ class OccludedGroundTruth(GroundTruth):
         folder: Folder of the copy.
         source: The dataset that it was made of.
         query: Paths of the frames of each query tracklet.
+        visible: Masks of what is seen of the persons.
         whole: Masks of the whole persons.
     """
 
     def __init__(
-        self, folder: Path, source: Source, query: Sequence[Sequence[str]], whole: Supervision
+        self,
+        folder: Path,
+        source: Source,
+        query: Sequence[Sequence[str]],
+        visible: Supervision,
+        whole: Supervision,
     ) -> None:
         self.clean = Twin(source["name"], source["options"])
-        self._folder, self._query, self._whole = folder, query, whole
+        self._folder, self._query, self._visible, self._whole = folder, query, visible, whole
 
     @cached_property
     def _frames(self) -> dict[str, tuple[float, list[str]]]:
@@ -60,8 +65,12 @@ class OccludedGroundTruth(GroundTruth):
         """Returns the paths of the frames of each query tracklet."""
         return self._query
 
+    def visible(self) -> Supervision:
+        """Returns key points and the masks of what is seen of the persons, of every frame."""
+        return self._visible
+
     def whole(self) -> Supervision:
-        """Returns key points and the masks of the whole persons."""
+        """Returns key points and the masks of the whole persons, of every frame."""
         return self._whole
 
 
@@ -100,17 +109,20 @@ class Occluded(CopiedDataset):
         self._masks = masks
         super().__init__(root, split_id, path, **kwargs)
 
-    def supervision(self) -> BodyMasks:
+    def supervision(self) -> CopiedSupervision:
         """Returns the source's key point lines, and masks of what is seen of the person."""
-        return self._body_masks(
-            {path: Path(path).parent / visible_name(Path(path).name) for path in self._originals}
-        )
+        return CopiedSupervision(self._masks_of_source(), self._originals, self._visible)
 
     def ground_truth(self) -> OccludedGroundTruth:
         """Returns the ground truth of the occluders."""
         query = [paths for paths, *_ in self.query]
         source: Source = self.manifest["source"]
-        return OccludedGroundTruth(self.dataset_dir, source, query, self._body_masks({}))
+        known = self._masks_of_source()
+        tracklets = [paths for items in tracklets_of(self.source).values() for paths, *_ in items]
+        visible, whole = (
+            BodyMasks(known, tracklets, self._originals, masks) for masks in (self._visible, {})
+        )
+        return OccludedGroundTruth(self.dataset_dir, source, query, visible, whole)
 
     @cached_property
     def _originals(self) -> dict[str, str]:
@@ -124,10 +136,14 @@ class Occluded(CopiedDataset):
         )
         return {own: original for own, original in pairs if own != original}
 
-    def _body_masks(self, visible: Mapping[str, Path]) -> BodyMasks:
-        masks = source_masks(self.source, self._masks or self.manifest["masks"])
-        tracklets = chain.from_iterable(tracklets_of(self.source).values())
-        return BodyMasks(masks, (paths for paths, *_ in tracklets), self._originals, visible)
+    @cached_property
+    def _visible(self) -> dict[str, Path]:
+        """Path of the mask of what is seen, by path of the occluded frame."""
+        paths = map(Path, self._originals)
+        return {str(path): path.parent / visible_name(path.name) for path in paths}
+
+    def _masks_of_source(self) -> Supervision:
+        return source_masks(self.source, self._masks or self.manifest["masks"])
 
 
 def source_masks(source: Any, folder: StrPath) -> Supervision:

@@ -16,8 +16,7 @@ from torchreid_occ.data.copies import MANIFEST, Source, fingerprint
 from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.data.images import read_image
 from torchreid_occ.data.loaders import item_loader
-from torchreid_occ.occlusion.bodies import BodyMasks, upright_ellipse
-from torchreid_occ.occlusion.cutouts import PERSON
+from torchreid_occ.occlusion.bodies import PERSON, BodyMasks, upright_ellipse
 from torchreid_occ.occlusion.draws import VERSION
 from torchreid_occ.occlusion.files import (
     OCCLUSION,

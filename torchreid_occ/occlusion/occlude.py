@@ -1,25 +1,30 @@
 """Occludes a dataset by name: loads it, finds occluders and makes the copy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from torchreid_occ._types import Item, StrPath
+from torchreid_occ._types import StrPath
 from torchreid_occ.data.copies import Source, load_source
 from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.data.ground_truth import ground_truth_of
 from torchreid_occ.data.tracklets import tracklets_of
-from torchreid_occ.occlusion.bodies import BodyMasks
-from torchreid_occ.occlusion.cutouts import check_donors, find_donors
+from torchreid_occ.occlusion.bodies import BodyMasks, read_scores
+from torchreid_occ.occlusion.cutouts import CutOuts, check_donors, find_donors
 from torchreid_occ.occlusion.dataset import Occluded, source_masks
+from torchreid_occ.occlusion.folder import Folder, list_cutouts
 from torchreid_occ.occlusion.make import CopyPlan, make_copy
+from torchreid_occ.occlusion.people import People
 from torchreid_occ.occlusion.protocol import Protocol
 from torchreid_occ.occlusion.report import write_report
-from torchreid_occ.occlusion.sources import OccluderSource, People
+from torchreid_occ.occlusion.sources import OccluderSource
+from torchreid_occ.occlusion.things import Things
 from torchreid_occ.utils.checks import check_choice
-from torchreid_occ.utils.documents import read_json_lines
+from torchreid_occ.utils.files import file_hash
 from torchreid_occ.utils.logs import logger
+
+KINDS = ("people", "things")
 
 
 def occlude_dataset(
@@ -30,6 +35,7 @@ def occlude_dataset(
     split_id: int = 0,
     dataset_options: Mapping[str, Any] | None = None,
     masks: StrPath = "",
+    occluders: str = "people",
     parts: Sequence[str] = ("query", "gallery", "train"),
     protocol: Protocol | None = None,
     seed: int = 0,
@@ -44,6 +50,7 @@ def occlude_dataset(
         split_id: Split of the dataset.
         dataset_options: Further arguments of the dataset's constructor.
         masks: Folder that `torchreid-occ annotate` wrote; empty for the dataset's own masks.
+        occluders: 'people' of the same data, OccWalk's 'things', or a folder of cut-outs.
         parts: Which of 'query', 'gallery' and 'train' are occluded.
         protocol: How much of them; the default shares if None.
         seed: Seed of the copy, not negative.
@@ -79,24 +86,49 @@ def occlude_dataset(
     plan = CopyPlan(
         folder, source, tracklets, bodies, masks_folder,
         [part for part in SUBSETS if part in parts],
-        protocol or Protocol(), {"kind": "people"}, seed,
+        protocol or Protocol(), describe_occluders(occluders), seed,
     )  # fmt: skip
-    make_copy(plan, partial(_find_people, plan, tracklets), workers)
+    make_copy(plan, partial(_find_occluders, plan, occluders), workers)
     copy = Occluded(root, split_id, folder, masks_folder, verbose=False)
     return write_report(copy, plan.parts)
 
 
-def _find_people(plan: CopyPlan, tracklets: Mapping[str, Sequence[Item]]) -> OccluderSource:
+def describe_occluders(occluders: str) -> dict[str, Any]:
+    """Returns plain values that identify occluders.
+
+    Args:
+        occluders: As of `occlude_dataset`.
+
+    Raises:
+        FileNotFoundError: If it is a folder that is not there.
+    """
+    if occluders in KINDS:
+        return {"kind": occluders}
+    files = {
+        name: file_hash(path)
+        for pool in list_cutouts(occluders).values()
+        for name, path in pool.items()
+    }
+    return {"kind": "folder", "files": files}
+
+
+def _find_occluders(plan: CopyPlan, occluders: str) -> OccluderSource:
+    """Finds occluders of one of `KINDS`, or in a folder, for the parts that are occluded."""
+    pools = {"train" if part == "train" else "test" for part in plan.parts}
+    if occluders == "things":
+        return Things(plan.seed)
+    return _find_people(plan, pools) if occluders == "people" else Folder(occluders, [*pools])
+
+
+def _find_people(plan: CopyPlan, pools: Collection[str]) -> OccluderSource:
     """Finds people who can be cut out: training people for training, others for the test."""
     masks = plan.masks.source
     scores = read_scores(plan.masks_folder)
-    pools = {"train": ("train",), "test": ("query", "gallery")}
-    needed = {"train" if part == "train" else "test" for part in plan.parts}
     donors = {}
-    for pool, subsets in pools.items():
-        if pool not in needed:
+    for pool, subsets in (("train", ("train",)), ("test", ("query", "gallery"))):
+        if pool not in pools:
             continue
-        of_pool = {subset: tracklets[subset] for subset in subsets}
+        of_pool = {subset: plan.tracklets[subset] for subset in subsets}
         found = find_donors(of_pool, masks, scores, plan.seed)
         logger.info(
             "%s: %d tracklets can be cut out; frames: %s.",
@@ -104,16 +136,4 @@ def _find_people(plan: CopyPlan, tracklets: Mapping[str, Sequence[Item]]) -> Occ
         )  # fmt: skip
         check_donors(found, pool)
         donors[pool] = found.donors
-    return People(donors, masks)
-
-
-def read_scores(masks_folder: StrPath) -> dict[str, float | None]:
-    """Returns how sure `torchreid-occ annotate` is of the person in each frame, by frame's name.
-
-    Args:
-        masks_folder: The folder that it wrote; without its journal nothing is known.
-    """
-    path = Path(masks_folder) / "frames.jsonl"
-    if not masks_folder or not path.is_file():
-        return {}
-    return {record["frame"]: record["score"] for record in read_json_lines(path)}
+    return People(donors, CutOuts(masks))

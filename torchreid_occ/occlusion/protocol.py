@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.occlusion.draws import keyed_rng
 
@@ -65,15 +67,19 @@ class Protocol:
         rng = keyed_rng(seed, SUBSETS.index(subset))
         share: float = getattr(self, subset)
         chosen = rng.permutation(len(lengths)) < round(share * len(lengths))
-        fractions = rng.uniform(self.least_frames, self.most_frames, len(lengths))
+        numbers = [self.draw_number(length, rng) for length in lengths]
         return [
-            min(
-                max(round(fraction * length), self.fewest(length)),
-                max(int(self.most_frames * length), self.fewest(length)),
-            )
-            if is_chosen
-            else 0
-            for is_chosen, fraction, length in zip(
-                chosen.tolist(), fractions.tolist(), lengths, strict=True
-            )
+            number if is_chosen else 0
+            for is_chosen, number in zip(chosen.tolist(), numbers, strict=True)
         ]
+
+    def draw_number(self, length: int, rng: np.random.Generator) -> int:
+        """Draws in how many of its frames a tracklet is occluded.
+
+        Args:
+            length: Number of its frames.
+            rng: Random number generator.
+        """
+        number = round(float(rng.uniform(self.least_frames, self.most_frames)) * length)
+        fewest = self.fewest(length)
+        return min(max(number, fewest), max(int(self.most_frames * length), fewest))

@@ -40,7 +40,7 @@ def write_report(dataset: Occluded, parts: Sequence[str]) -> Path:
         Path of the page.
     """
     folder = dataset.dataset_dir
-    truth, visible = dataset.ground_truth(), dataset.supervision()
+    truth = dataset.ground_truth()
     subsets = tracklets_of(dataset)
     shares = {
         part: [np.array([truth.hidden_share(path) for path in paths]) for paths, *_ in
@@ -51,7 +51,7 @@ def write_report(dataset: Occluded, parts: Sequence[str]) -> Path:
     for part in parts:
         sheets = {
             part: tracklet_sheet(subsets[part], truth),
-            f"{part}_frames": frame_sheet(subsets[part], truth, visible),
+            f"{part}_frames": frame_sheet(subsets[part], truth),
         }
         for name, sheet in sheets.items():
             with replacing(folder / "report" / f"{name}.png") as file:
@@ -85,15 +85,12 @@ def tracklet_sheet(tracklets: Sequence[Item], truth: OccludedGroundTruth) -> npt
     return sheet.reshape(-1, COLUMNS * WIDTH, 3)
 
 
-def frame_sheet(
-    tracklets: Sequence[Item], truth: OccludedGroundTruth, visible: Supervision
-) -> npt.NDArray[np.uint8]:
+def frame_sheet(tracklets: Sequence[Item], truth: OccludedGroundTruth) -> npt.NDArray[np.uint8]:
     """Draws random occluded frames, each beside itself with what is known of it.
 
     Args:
         tracklets: Tracklets of a subset.
         truth: Ground truth of their occluders.
-        visible: Masks of what is seen of the people.
 
     Shape:
         returns ``(H, W, 3)``, blue first.
@@ -104,7 +101,7 @@ def frame_sheet(
     for place, number in enumerate(chosen.tolist()):
         path = frames[number]
         picture = _enlarged(path)
-        masks = [_mask(visible, path), _mask(truth.whole(), path)]
+        masks = [_mask(known, path) for known in (truth.visible(), truth.whole())]
         known = picture.copy()
         draw_supervision(known, np.full(4, np.nan), masks[0])
         hidden = np.asarray((masks[1] > 127) & (masks[0] <= 127))

@@ -1,19 +1,13 @@
-"""Where occluders come from, and how each moves through a tracklet."""
+"""What draws occluders, and how they move through a tracklet."""
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from torchreid_occ.data.supervision import Supervision
-from torchreid_occ.occlusion.cutouts import Donor, cut_out
 from torchreid_occ.occlusion.sprites import Colour, Placed, Sprite
 from torchreid_occ.occwalk.arrays import Floats
-from torchreid_occ.occwalk.occluders import WalkBounds, Window, crossing, draw_windows, presence
-
-CACHED = 4096  # cut-outs in memory
-DRAWN = 4  # people who are drawn to hide another, of whom the one in the most similar light does
+from torchreid_occ.occwalk.occluders import WalkBounds, Window, crossing, presence
 
 
 class Hidden(NamedTuple):
@@ -34,6 +28,11 @@ class Hidden(NamedTuple):
     bounds: WalkBounds
     num_occluded: int
     light: Colour
+
+    @property
+    def pool(self) -> str:
+        """The pool of occluders: 'train' for training tracklets, 'test' for the others."""
+        return "train" if self.subset == "train" else "test"
 
 
 class Occluder(NamedTuple):
@@ -60,101 +59,57 @@ class OccluderSource(Protocol):
         """
 
 
-class People:
-    """People of the same data who walk in front of others, never of the same person or camera.
+class Moving(NamedTuple):
+    """An occluder before it is placed.
 
-    Args:
-        donors: Who can be cut out, 'train' for training tracklets and 'test' for the others.
-        masks: Their masks.
+    Attributes:
+        name: What it is.
+        sizes: Breadth and height of its pictures, in any unit, `(N, 2)`.
+        picture: Returns a picture by its number; they follow one another, the first after the last.
+        tall: Its height, on average, in pixels of the tracklet's first frame.
+        bottom: Row of its lower border.
     """
 
-    def __init__(self, donors: Mapping[str, Sequence[Donor]], masks: Supervision) -> None:
-        self._donors = donors
-        self._sprite = lru_cache(CACHED)(lambda cutout: cut_out(cutout, masks))
-
-    def draw(self, rng: np.random.Generator, hidden: Hidden) -> list[Occluder]:
-        """Draws people, one after the other, who cross or come near and leave.
-
-        Args:
-            rng: Random number generator.
-            hidden: Who is to be hidden.
-
-        Raises:
-            ValueError: If nobody else can be cut out.
-        """
-        pool = self._donors["train" if hidden.subset == "train" else "test"]
-        others = [
-            donor for donor in pool if donor.pid != hidden.pid and donor.camid != hidden.camid
-        ]
-        if not others:
-            raise ValueError(
-                f"Nobody can be cut out to hide person {hidden.pid} of the {hidden.subset} set in "
-                f"camera {hidden.camid}: all {len(pool)} cut-outs are of this person or camera."
-            )
-        length = len(hidden.bounds.shift)
-        return [
-            self._walk_in_front(rng, _draw_donor(rng, others, hidden.light), hidden.bounds, window)
-            for window in draw_windows(rng, 0, length, hidden.num_occluded)
-        ]
-
-    def _walk_in_front(
-        self, rng: np.random.Generator, donor: Donor, bounds: WalkBounds, window: Window
-    ) -> Occluder:
-        tall = bounds.ground - bounds.top
-        boxes = np.array([cutout.box for cutout in donor.walk])
-        sizes = boxes[:, 2:] - boxes[:, :2]
-        scale = tall * rng.uniform(0.92, 1.2) / sizes[:, 1].mean()
-        columns = walk_columns(rng, bounds, window, scale * sizes[:, 0].mean())
-        # A nearer person is lower in the picture; feet that the donor's frame cuts off stay out.
-        ground = bounds.ground + tall * rng.uniform(0.02, 0.15)
-        canvas_height, canvas_width = bounds.canvas
-        ground = max(ground, canvas_height * rng.uniform(1.0, 1.04))
-        first = int(rng.integers(len(boxes)))
-        path: list[Placed | None] = []
-        for frame, column in enumerate(columns.tolist()):
-            number = (first + frame) % len(boxes)
-            breadth, height = (scale * sizes[number]).tolist()
-            left = column + bounds.shift[frame, 0] - breadth / 2
-            bottom = ground + bounds.shift[frame, 1]
-            if left >= canvas_width or left + breadth <= 0:
-                path.append(None)
-                continue
-            sprite: Sprite = self._sprite(donor.walk[number])
-            path.append(
-                Placed(
-                    sprite,
-                    left / canvas_width,
-                    (bottom - height) / canvas_height,
-                    (left + breadth) / canvas_width,
-                    bottom / canvas_height,
-                )
-            )
-        return Occluder(donor.name, path)
+    name: str
+    sizes: Floats
+    picture: Callable[[int], Sprite]
+    tall: float
+    bottom: float
 
 
-def _draw_donor(rng: np.random.Generator, donors: Sequence[Donor], light: Colour) -> Donor:
-    """Draws some people and takes the one whose frame is most similar in light."""
-    drawn = [donors[number] for number in rng.integers(len(donors), size=DRAWN).tolist()]
-    return min(
-        drawn,
-        key=lambda donor: sum(abs(a - b) for a, b in zip(donor.light, light, strict=True)),
-    )
-
-
-def walk_columns(
-    rng: np.random.Generator, bounds: WalkBounds, window: Window, breadth: float
-) -> Floats:
-    """Returns columns of an occluder that walks past a person, or comes near and leaves again.
+def move_past(
+    rng: np.random.Generator, moving: Moving, bounds: WalkBounds, window: Window
+) -> Occluder:
+    """Draws the way of an occluder that stands or walks nearer to the camera than a person.
 
     Args:
         rng: Random number generator.
+        moving: The occluder.
         bounds: Where the person is.
         window: When the person is to be hidden.
-        breadth: Breadth of the occluder.
-
-    Shape:
-        returns ``(T,)``.
     """
+    sizes = moving.sizes * moving.tall / moving.sizes[:, 1].mean()
+    columns = _columns(rng, bounds, window, sizes[:, 0].mean())
+    first = int(rng.integers(len(sizes)))
+    height, width = bounds.canvas
+    path: list[Placed | None] = []
+    for frame, column in enumerate(columns.tolist()):
+        number = (first + frame) % len(sizes)
+        breadth, tall = sizes[number].tolist()
+        left = column + bounds.shift[frame, 0] - breadth / 2
+        bottom = moving.bottom + bounds.shift[frame, 1]
+        if moving.bottom >= height:  # what is cut off at the bottom stays outside
+            bottom = max(bottom, height)
+        inside = left < width and left + breadth > 0 and bottom - tall < height
+        corners = left / width, (bottom - tall) / height, (left + breadth) / width, bottom / height
+        path.append(Placed(moving.picture(number), *corners) if inside else None)
+    return Occluder(moving.name, path)
+
+
+def _columns(
+    rng: np.random.Generator, bounds: WalkBounds, window: Window, breadth: float
+) -> Floats:
+    """Returns columns of an occluder that goes past a person, or comes near and leaves, `(T,)`."""
     if rng.random() < 0.5:
         # At the window's edges they overlap already: bodies are slimmer than their boxes.
         return crossing(rng, bounds, window, 0.35 * breadth)[0]

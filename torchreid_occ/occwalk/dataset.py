@@ -52,8 +52,7 @@ class OccWalk(TrackletDataset):
 
     def supervision(self) -> Supervision:
         """Returns the true key point lines and the true masks of the visible person."""
-        masks = "ground_truth/whole" if self.clean else "foreground"
-        return Supervision(str(self.dataset_dir / "keypoints.json"), str(self.dataset_dir / masks))
+        return self.ground_truth().visible()
 
     def ground_truth(self) -> OccWalkGroundTruth:
         """Returns the ground truth of the occluders."""

@@ -29,7 +29,7 @@ class OccWalkGroundTruth(GroundTruth):
         query: Sequence[Sequence[str]],
         options: Mapping[str, Any],
     ) -> None:
-        self._folder, self._query = folder, query
+        self._folder, self._is_clean, self._query = folder, is_clean, query
         if is_clean:
             self.occluded = Twin(preset, options)
         else:
@@ -48,8 +48,13 @@ class OccWalkGroundTruth(GroundTruth):
         """Returns the paths of the frames of each query tracklet."""
         return self._query
 
+    def visible(self) -> Supervision:
+        """Returns key points and the masks of what is seen of the persons."""
+        return self.whole() if self._is_clean else self._masks("foreground")
+
     def whole(self) -> Supervision:
         """Returns key points and the masks of the whole persons."""
-        return Supervision(
-            str(self._folder / "keypoints.json"), str(self._folder / "ground_truth/whole")
-        )
+        return self._masks("ground_truth/whole")
+
+    def _masks(self, folder: str) -> Supervision:
+        return Supervision(str(self._folder / "keypoints.json"), str(self._folder / folder))

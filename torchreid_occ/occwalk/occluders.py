@@ -54,12 +54,13 @@ class Slider:
     """An obstacle that slides over the frames.
 
     Args:
+        kind: What it is.
         sprite: Its picture.
         corners: Place of its upper left corner. Shape ``(T, 2)``.
     """
 
-    def __init__(self, sprite: Sprite, corners: Floats) -> None:
-        self._sprite = sprite
+    def __init__(self, kind: str, sprite: Sprite, corners: Floats) -> None:
+        self.kind, self._sprite = kind, sprite
         self._corners: list[tuple[int, int]] = [
             (left, top) for left, top in np.rint(corners).astype(int).tolist()
         ]
@@ -76,6 +77,8 @@ class Passer:
     Args:
         walker: The other person's walk.
     """
+
+    kind = "passer-by"
 
     def __init__(self, walker: Walker) -> None:
         self._walker = walker
@@ -164,7 +167,7 @@ def _draw_obstacle(
         columns = crossing(rng, bounds, window, size[1])[0]
         tops = np.full(len(bounds.shift), top)
     corners = np.stack([columns - size[1] / 2, tops], axis=1) + bounds.shift
-    return Slider(sprite, corners)
+    return Slider(obstacle.draw.__name__, sprite, corners)
 
 
 def _draw_passer(

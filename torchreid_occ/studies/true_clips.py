@@ -14,7 +14,7 @@ from torchreid_occ.config import plain
 from torchreid_occ.data.ground_truth import GroundTruth, ground_truth_of
 from torchreid_occ.data.images import read_image
 from torchreid_occ.data.sampling import split_into_clips
-from torchreid_occ.data.supervision import Supervision, supervision_of
+from torchreid_occ.data.supervision import Supervision
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.data.transforms import ClipTransform
 from torchreid_occ.utils.logs import printed_lines_logged
@@ -120,8 +120,7 @@ def load_true_dataset(config: CfgNode, root: str, split: int) -> dict[str, TrueD
     with printed_lines_logged():
         dataset = load_dataset(name, root, split, options=options)
     truth = ground_truth_of(dataset)
-    visible = supervision_of(dataset)
-    whole = None if truth is None else truth.whole()
+    visible, whole = (None, None) if truth is None else (truth.visible(), truth.whole())
     if truth is None or truth.clean is None or visible is None or whole is None:
         raise ValueError(
             f"Dataset {name!r} does not have its tracklets without occluders and masks of the "

@@ -29,6 +29,9 @@ class Shares(GroundTruth):
     def query_tracklets(self):
         return self.tracklets
 
+    def visible(self):
+        return None
+
     def whole(self):
         return None
 

@@ -163,7 +163,7 @@ def test_another_seed_gives_another_copy(occwalk_root, manifest, tmp_path):
 
 def test_a_killed_copy_goes_on_where_it_was(occwalk_root, manifest, tmp_path, monkeypatch):
     calls = []
-    paint = tracklets._paint
+    paint = tracklets.paint
 
     def killed(*arguments):
         calls.append(1)
@@ -172,7 +172,7 @@ def test_a_killed_copy_goes_on_where_it_was(occwalk_root, manifest, tmp_path, mo
         return paint(*arguments)
 
     folder = tmp_path / "copy"
-    monkeypatch.setattr(tracklets, "_paint", killed)
+    monkeypatch.setattr(tracklets, "paint", killed)
     with pytest.raises(KeyboardInterrupt):
         occlude_dataset(SOURCE, occwalk_root, folder, parts=["query"], workers=0)
     assert not (folder / "manifest.json").exists()
