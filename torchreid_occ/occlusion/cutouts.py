@@ -29,6 +29,7 @@ HOLES = 0.01  # share of the mask that is a hole, at most
 # Rows of shoulders, hips and knees as shares of a standing person's height.
 STANDING = (0.12, 0.25), (0.40, 0.60), (0.63, 0.82)
 HEAD = 0.62  # breadth of chin and neck by that of the body, at most
+EDGE = 3  # rows at the frame's lower border; a mask that reaches them may be cut off there
 DARK = 70  # mean level of a frame below which heads and hair are lost in the background
 SURE = 0.95  # lowest score of the person in `torchreid-occ annotate`, where it is known
 LONGEST_RUN = 8  # frames of a walk that is cut out
@@ -42,10 +43,12 @@ class CutOut(NamedTuple):
     Attributes:
         path: The frame.
         box: The person in it.
+        footless: Whether the frame's lower border cuts the person off.
     """
 
     path: str
     box: Box
+    footless: bool
 
 
 @dataclass(frozen=True)
@@ -252,28 +255,31 @@ def _longest_walk(
     """Returns the person in the longest run of frames that can be cut out; counts all frames."""
     runs: list[list[CutOut]] = [[]]
     for path in paths:
-        box, fault = _judge(path, masks, scores)
+        cutout, fault = _judge(path, masks, scores)
         frames[fault] += 1
-        if box is None:
+        if cutout is None:
             runs.append([])
         elif len(runs[-1]) < LONGEST_RUN:
-            runs[-1].append(CutOut(path, box))
+            runs[-1].append(cutout)
     longest = max(runs, key=len)
     return tuple(longest)
 
 
 def _judge(
     path: str, masks: Supervision, scores: Mapping[str, float | None]
-) -> tuple[Box | None, str]:
+) -> tuple[CutOut | None, str]:
     name = masks.name_of(path)
     score = scores.get(name, 1.0)
     if score is None or score < SURE:
         return None, "no sure person"
     lines = masks.keypoints(path) if "keypoints" in masks.fields else None
-    box, fault = whole_person(person_mask(masks, path), lines)
-    if box is not None and sum(_light(path)) < 3 * DARK:
+    mask = person_mask(masks, path)
+    box, fault = whole_person(mask, lines)
+    if box is None or mask is None:
+        return None, fault
+    if sum(_light(path)) < 3 * DARK:
         return None, "in the dark"
-    return box, fault
+    return CutOut(path, box, box[3] >= len(mask) - EDGE), ""
 
 
 def _light(path: str) -> Colour:

@@ -59,9 +59,12 @@ class People:
         boxes = np.array([cutout.box for cutout in donor.walk])
         height = bounds.ground - bounds.top
         tall = height * rng.uniform(0.92, 1.2)
-        # A nearer person is lower in the picture; feet that their own frame cuts off stay out.
+        # A nearer person is lower in the picture.
         bottom = bounds.ground + height * rng.uniform(0.02, 0.15)
-        bottom = max(bottom, bounds.canvas[0] * rng.uniform(1.0, 1.04))
+        below = bounds.canvas[0] * rng.uniform(1.0, 1.04) - bottom
+        if below > 0 and any(cutout.footless for cutout in donor.walk):
+            # Feet that their own frame cuts off stay outside: the person is nearer still.
+            tall, bottom = tall + below, bottom + below
         sizes = (boxes[:, 2:] - boxes[:, :2]).astype(float)
         return Moving(
             donor.name, sizes, lambda number: self._sprite(donor.walk[number]), tall, bottom

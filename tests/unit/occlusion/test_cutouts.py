@@ -20,7 +20,8 @@ def person():
     """A head, a body and legs."""
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     cv2.circle(mask, (32, 16), 7, 1, -1)
-    cv2.rectangle(mask, (20, 22), (44, 70), 1, -1)
+    cv2.rectangle(mask, (20, 28), (44, 70), 1, -1)
+    cv2.rectangle(mask, (28, 20), (36, 30), 1, -1)
     cv2.rectangle(mask, (22, 70), (42, 120), 1, -1)
     return mask.astype(bool)
 
@@ -44,7 +45,7 @@ def in_two_parts(mask):
 
 def headless(mask):
     mask = mask.copy()
-    mask[:22] = False
+    mask[:28] = False
     return mask
 
 
