@@ -1,6 +1,7 @@
 import json
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -93,9 +94,10 @@ def test_what_is_hidden_differs_from_the_source_and_the_rest_does_not(copy, sour
         one, other = (np.asarray(Image.open(p)).astype(int) for p in (path, original))
         seen, whole = (np.asarray(m.foreground(path)) > 127 for m in (visible, truth.whole()))
         difference = np.abs(one - other).mean(2)
-        # JPEG changes pixels next to the occluder.
         assert difference[whole & ~seen].mean() > 15
-        assert difference[seen].mean() < 8
+        # JPEG changes pixels of the blocks that the occluder is in.
+        touched = cv2.dilate((difference > 30).astype(np.uint8), np.ones((31, 31), np.uint8))
+        assert (difference[seen & (touched == 0)] < 12).all()
 
 
 def test_people_hide_neither_themselves_nor_those_of_their_camera_nor_of_the_other_set(
