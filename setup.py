@@ -15,6 +15,6 @@ setup(
         "torchreid_occ.footage": ["sheet.html"],
         "torchreid_occ.ops": ["csrc/*.h", "csrc/*/*"],  # compiled in place by ops.build
         "torchreid_occ.report": ["templates/*"],
-        "torchreid_occ.search": ["page.html"],
+        "torchreid_occ.search": ["page.html", "server.html", "server.js"],
     },
 )

@@ -6,28 +6,17 @@ import time
 
 import pytest
 import torch
-from support import pairs, write_two_cameras
+from small_checkpoint import write_small_checkpoint
+from support import write_two_cameras
 
 from torchreid_occ.cli import main
-from torchreid_occ.config import load_config, plain
-from torchreid_occ.models import build_model
 from torchreid_occ.search import Gallery
 from torchreid_occ.utils.checkpoint import save_checkpoint
-
-SETTINGS = {"data.height": "32", "data.width": "16", "data.workers": "0", "model.name": "baseline"}
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    config = load_config(None, pairs(SETTINGS)).clone()
-    config.defrost()
-    config.model.options.backbone = "resnet18_x0_5"
-    torch.manual_seed(0)
-    model = build_model("baseline", 4, height=32, width=16, **plain(config.model.options))
-    path = tmp_path_factory.mktemp("checkpoint") / "model.pth.tar-1"
-    state = {"config": plain(config), "num_classes": 4, "state_dict": model.state_dict()}
-    save_checkpoint(state, path)
-    return path
+    return write_small_checkpoint(tmp_path_factory.mktemp("checkpoint"))
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,9 @@ def test_the_command_and_the_version_are_in_it(wheel):
     metadata = wheel.read(f"{folder}/METADATA").decode()
     assert "\nName: torchreid-occ\n" in metadata
     extras = re.findall(r"^Provides-Extra: (.*)$", metadata, re.M)
-    assert extras == ["export", "footage", "search", "qdrant", "docs", "dev"]
+    assert extras == [
+        "export", "annotate", "footage", "search", "qdrant", "weights", "serve", "docs", "dev",
+    ]  # fmt: skip
 
 
 def test_setup_imports_neither_torch_nor_the_package():

@@ -18,6 +18,7 @@ EXTRAS = {
     "footage": ("trackers", "supervision"),
     "search": ("faiss",),
     "qdrant": ("qdrant_client",),
+    "serve": ("flask", "waitress"),
 }
 # Torchvision's weights: the enumeration, and what they are for.
 WEIGHTS = {

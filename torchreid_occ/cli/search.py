@@ -2,6 +2,7 @@
 
 torchreid-occ search index my-gallery my-footage/gallery --checkpoint model.pth.tar-60
 torchreid-occ search query my-gallery --tracklet lost/anna
+torchreid-occ search serve my-gallery
 torchreid-occ search list my-gallery
 torchreid-occ search erase my-gallery --person anna
 """
@@ -41,6 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     retain.add_argument("duration", help="such as 30d, 12h or 8w; 'forever' for no limit")
     command("list", "Lists all tracklets.")
     command("info", "Shows what the gallery holds.")
+    serve = command("serve", "Shows a page on which to pick a person or draw a box, and search.")
+    _add_checkpoint(serve)
+    serve.add_argument(
+        "--host", default="127.0.0.1",
+        help="address to listen on (%(default)s, which only this machine reaches)",
+    )  # fmt: skip
+    serve.add_argument("--port", type=int, default=8008, metavar="N", help="(%(default)s)")
     push = command("push", "Updates a collection of a Qdrant server to what the gallery holds.")
     push.add_argument("url", help="such as http://localhost:6333")
     push.add_argument("--collection", default="tracklets", metavar="NAME")
@@ -87,9 +95,7 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--frames", type=int, nargs=2, metavar=("FIRST", "LAST"), help="of the video, from 1 on"
     )
-    parser.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="by default the one it was indexed with"
-    )
+    _add_checkpoint(parser)
     parser.add_argument("--top", type=int, default=10, metavar="N", help="how many (10)")
     parser.add_argument(
         "--other-than-camera", type=int, nargs="+", metavar="N", help="leave their tracklets out"
@@ -114,6 +120,12 @@ def _add_erase(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="by default the one it was indexed with"
+    )
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Runs a command of the gallery.
 
@@ -127,6 +139,10 @@ def run(arguments: argparse.Namespace) -> None:
         return
     action = {"query": _query, "remove": _remove, "list": _list, "info": _info, "push": _push}
     action |= {"erase": _erase, "retain": _retain}
+    action = {
+        "query": _query, "remove": _remove, "list": _list, "info": _info, "push": _push,
+        "serve": _serve,
+    }  # fmt: skip
     action[arguments.command](Gallery(arguments.gallery), arguments)
 
 
@@ -208,7 +224,7 @@ def _query(gallery: "Gallery", arguments: argparse.Namespace) -> None:
         detector=arguments.detector,
         weights=arguments.weights,
     )
-    extractor = TrackletExtractor(checkpoint)
+    extractor = TrackletExtractor(checkpoint, workers=0)  # of one tracklet, so none help
     search = gallery, extractor, query, arguments.top, arguments.other_than_camera
     same: list[Match] = []
     if arguments.keep_same_frames:
@@ -233,6 +249,16 @@ def _query(gallery: "Gallery", arguments: argparse.Namespace) -> None:
         write_json(arguments.json, as_json(gallery, query, matches))
     if arguments.html:
         write_page(arguments.html, gallery, query, matches)
+
+
+def _serve(gallery: "Gallery", arguments: argparse.Namespace) -> None:
+    from torchreid_occ.search.pipeline import checkpoint_for
+    from torchreid_occ.search.server import serve
+    from torchreid_occ.utils.checkpoint import check_checkpoint
+
+    checkpoint = checkpoint_for(gallery, arguments.checkpoint)
+    check_checkpoint(checkpoint)
+    serve(arguments.gallery, checkpoint, arguments.host, arguments.port)
 
 
 def _remove(gallery: "Gallery", arguments: argparse.Namespace) -> None:

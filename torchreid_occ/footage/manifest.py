@@ -20,7 +20,8 @@ class RecordedTracklet(NamedTuple):
     Attributes:
         recording: Name of the recording.
         video: Path of the video when it was cut, or only its name, if an earlier version cut it.
-        frames: Numbers of the frames, counted from 1.
+        video_frames: Number of the video's frames.
+        frames: Numbers of the tracklet's, counted from 1.
         seconds: Their times in the video.
         boxes: Left, top, width and height of the person in them, in pixels.
         size: Width and height of the video's frames.
@@ -30,6 +31,7 @@ class RecordedTracklet(NamedTuple):
 
     recording: str
     video: str
+    video_frames: int
     frames: list[int]
     seconds: list[float]
     boxes: list[list[float]]
@@ -77,6 +79,7 @@ def recorded_tracklet(folder: Path) -> RecordedTracklet | None:
         return RecordedTracklet(
             recording=named[2],
             video=manifest.get("path", manifest["file"]),
+            video_frames=manifest["frames"],
             frames=where["frames"],
             seconds=where["seconds"],
             boxes=boxes,

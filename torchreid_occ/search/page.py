@@ -1,6 +1,6 @@
 """Results of a search as an HTML page without further files or network access."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.data.frames import Frame
+from torchreid_occ.footage.manifest import RecordedTracklet
 from torchreid_occ.search.answer import clock, printable, time_span
 from torchreid_occ.search.gallery import Gallery
 from torchreid_occ.search.moments import moment_picture, timelines, video_link
@@ -31,6 +32,44 @@ def write_page(
         query: The query.
         matches: The matches, nearest first.
     """
+    write_text(path, answer_page(gallery, query, matches))
+
+
+def answer_page(
+    gallery: Gallery,
+    query: SearchQuery,
+    matches: Sequence[Match],
+    link: Callable[[RecordedTracklet], str | None] = video_link,
+) -> str:
+    """Returns a page with the query beside the tracklets found, nearest first.
+
+    Args:
+        gallery: The gallery that was searched.
+        query: The query.
+        matches: The matches, nearest first.
+        link: Function from a tracklet in its video to the address of that moment, if it has one.
+    """
+    found = sightings(matches)
+    lines, longest = timelines(found)
+    return rendered(
+        "page.html",
+        gallery=gallery,
+        query=query,
+        query_frames=_frames(query.frames),
+        found=[(one, _frames(one.match.tracklet.frames), _moment(one, link)) for one in found],
+        timelines=lines,
+        longest=clock(longest),
+        time_span=time_span,
+    )
+
+
+def rendered(template: str, **values: object) -> str:
+    """Renders a template of this package.
+
+    Args:
+        template: Name of its file.
+        **values: Its variables.
+    """
     templates = Environment(
         loader=PackageLoader("torchreid_occ.search", "."),
         autoescape=True,
@@ -38,20 +77,7 @@ def write_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found = sightings(matches)
-    lines, longest = timelines(found)
-    page = templates.get_template("page.html").render(
-        gallery=gallery,
-        query=query,
-        query_frames=_frames(query.frames),
-        found=[(one, _frames(one.match.tracklet.frames), _moment(one)) for one in found],
-        timelines=lines,
-        longest=clock(longest),
-        clock=clock,
-        time_span=time_span,
-        printable=printable,
-    )
-    write_text(path, page)
+    return templates.get_template(template).render(printable=printable, **values)
 
 
 class _Moment(NamedTuple):
@@ -63,13 +89,13 @@ class _Moment(NamedTuple):
     frames: str
 
 
-def _moment(one: Sighting) -> _Moment | None:
+def _moment(one: Sighting, link: Callable[[RecordedTracklet], str | None]) -> _Moment | None:
     if one.where is None:
         return None
     numbers = one.where.frames
     return _Moment(
         picture=moment_picture(one.where),
-        link=video_link(one.where),
+        link=link(one.where),
         name=Path(one.where.video).name,
         frames=f"frames {numbers[0]} to {numbers[-1]}",
     )

@@ -140,9 +140,7 @@ def image_query(path: StrPath, box: Sequence[float] | None = None) -> SearchQuer
     image = read_image(str(path))
     if box is None:
         return SearchQuery(str(path), [str(path)])
-    left, top, width, height = box
-    corners = np.clip([left, top, left + width, top + height], 0, [*image.size, *image.size])
-    return SearchQuery(f"{path}, box {_shown(box)}", [_crop(np.asarray(image), corners, path)])
+    return SearchQuery(f"{path}, box {shown_box(box)}", [crop(np.asarray(image), box, path)])
 
 
 def track_query(
@@ -194,7 +192,7 @@ def box_query(video: StrPath, box: Sequence[float], span: tuple[int, int]) -> Se
     corners = left, top, left + width, top + height
     boxes = boxes_from_rows((number, 1, *corners, 1) for number in range(first, last + 1))
     return SearchQuery(
-        f"{video}, box {_shown(box)}, {_frames(boxes)}", _crops(scan_video(video), boxes)
+        f"{video}, box {shown_box(box)}, {_frames(boxes)}", _crops(scan_video(video), boxes)
     )
 
 
@@ -237,7 +235,7 @@ def follow_query(
     own = follow(scanned, boxes, corners, frame, default_min_score(detector))
     if span is not None:
         own = own[(own.frame >= first) & (own.frame <= last)]
-    title = f"{video}, box {_shown(box)} of frame {frame}, followed in {_frames(own)}"
+    title = f"{video}, box {shown_box(box)} of frame {frame}, followed in {_frames(own)}"
     return SearchQuery(title, _crops(scanned, own))
 
 
@@ -254,6 +252,30 @@ def _crops(video: Video, boxes: Boxes) -> list[npt.NDArray[np.uint8]]:
     return crops
 
 
+def crop(
+    pixels: npt.NDArray[np.uint8], box: Sequence[float], path: StrPath
+) -> npt.NDArray[np.uint8]:
+    """Cuts a box out of an image.
+
+    Args:
+        pixels: The image.
+        box: Left, top, width and height in pixels.
+        path: Where the image comes from, for the error.
+
+    Shape:
+        pixels: ``(H, W, 3)``.
+
+    Raises:
+        ValueError: If the box has no area in the image.
+    """
+    if not np.isfinite(box).all():
+        raise ValueError(f"The box is {shown_box(box)}, but must be of finite numbers.")
+    left, top, width, height = box
+    size = pixels.shape[1::-1]
+    corners = np.clip([left, top, left + width, top + height], 0, [*size, *size])
+    return _crop(pixels, corners, path)
+
+
 def _crop(
     frame: npt.NDArray[np.uint8], corners: npt.NDArray[np.floating[Any]], path: StrPath
 ) -> npt.NDArray[np.uint8]:
@@ -265,7 +287,12 @@ def _crop(
     return np.ascontiguousarray(crop)
 
 
-def _shown(box: Sequence[float]) -> str:
+def shown_box(box: Sequence[float]) -> str:
+    """Formats a box for a title.
+
+    Args:
+        box: Left, top, width and height.
+    """
     return ",".join(f"{number:g}" for number in box)
 
 

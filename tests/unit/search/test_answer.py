@@ -127,9 +127,8 @@ def test_the_page_shows_the_moment_and_links_to_it(gallery, seen, tmp_path):
     path = tmp_path / "answer.html"
     write_page(path, gallery, SearchQuery("q", [np.zeros((8, 4, 3), np.uint8)]), seen)
     page = path.read_text(encoding="utf-8")
-    link = (
-        f'<a href="{(tmp_path / "a gate.avi").as_uri()}#t=0.1,2.9">a gate.avi</a>, frames 2 to 30'
-    )
+    video = (tmp_path / "a gate.avi").as_uri()
+    link = f'<a href="{video}#t=0.1,2.9" target="_top">a gate.avi</a>, frames 2 to 30'
     assert page.count(link) == 2 and page.count("shown is frame 16") == 2
     assert len(re.findall(r"<img ", page)) == 1 + 2 * (8 + 1)
     assert page.count('class="line"') == 1 + 1 and "camera 3 · gate" in page

@@ -44,7 +44,7 @@ def test_times_come_from_the_recording(tmp_path, write_frames):
     (tmp_path / "recordings").mkdir()
     file = tmp_path / "recordings" / "gate.json"
     seen = {"gallery/gate_0001/4_gate_0001": SEEN}
-    manifest = {"tracklets": seen, "file": "gate.mp4", "size": [160, 120]}
+    manifest = {"tracklets": seen, "file": "gate.mp4", "frames": 30, "size": [160, 120]}
     file.write_text(json.dumps(manifest))
     for folder in ("", "gallery", "gallery/gate_0001"):
         first = tracklets_in(tmp_path / folder)[0]
