@@ -32,14 +32,15 @@ compare-systems: install
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadscope \
 	--no-loadscope-reorder
 
+# Without the plugin of hypothesis, which only the fuzzing of the nightly tests needs.
 test: install
-	$(PYTEST)
+	$(PYTEST) -p no:hypothesispytest
 
 test-nightly: install
 	$(PYTEST) -m nightly tests/nightly
 
 test-all: install
-	$(PYTEST) -m ""
+	$(PYTEST) -m "" tests
 
 lint: install
 	$(BIN)/ruff check .

@@ -36,6 +36,11 @@ def run_script(path, *words, env=None):
     return _finished(partial(_run_script, str(path)), [path, *words], env)
 
 
+def run_module(name, *words, env=None):
+    """Runs ``python -m name words`` in the repository; returns a `subprocess.CompletedProcess`."""
+    return _finished(partial(runpy.run_module, name, run_name="__main__"), [name, *words], env)
+
+
 def run_in_processes(processes, path, *words):
     """Runs ``python path words`` in processes that form a group, as those of torchrun do.
 
@@ -54,14 +59,14 @@ def run_in_processes(processes, path, *words):
         return [*pool.map(run, range(processes))]
 
 
-def run_after_torch(code, *words, cwd, env):
+def run_after_torch(code, *words, cwd, env=None):
     """Runs ``python -c code words`` where torch is imported already and torchreid is not."""
     return _finished(partial(_run_code, code), ["-c", *words], env, cwd)
 
 
 def start_and_kill(words, awaited, pause=0.0):
     """Starts a command and kills it, and its workers, soon after a file is there."""
-    process = _start(main, ["torchreid-occ", *words], [os.devnull, os.devnull])
+    process = start(main, os.devnull, ["torchreid-occ", *words])
     deadline = time.monotonic() + TIMEOUT
     while not awaited.exists():
         assert process.is_alive(), f"the run ended before {awaited} was there"
@@ -72,26 +77,39 @@ def start_and_kill(words, awaited, pause=0.0):
     process.join()
 
 
+def start(function, output, words=("",), env=None, cwd=REPOSITORY, errors=None):
+    """Starts a forked process that calls a function.
+
+    Args:
+        function: What it calls; one can pickle it.
+        output: The file of its output.
+        words: Its `sys.argv`.
+        env: Its environment, by default this process's.
+        cwd: Its working directory.
+        errors: The file of its errors, by default that of its output.
+
+    Returns:
+        The `multiprocessing.Process`, which leads a process group.
+    """
+    words = [*map(str, words)]
+    environment = dict(os.environ if env is None else env)
+    arguments = (function, words, environment, [output, errors or output], cwd)
+    process = _FORKS.Process(target=_run, args=arguments, name=words[0])
+    process.start()
+    return process
+
+
 def _finished(function, words, env=None, cwd=REPOSITORY):
     """Calls a function in a forked process, with words as `sys.argv`, and waits for its end."""
     with tempfile.TemporaryDirectory() as folder:
-        streams = [Path(folder, stream) for stream in ("stdout", "stderr")]
-        process = _start(function, words, streams, env, cwd)
+        output, errors = (Path(folder, stream) for stream in ("stdout", "stderr"))
+        process = start(function, output, words, env, cwd, errors)
         process.join(TIMEOUT)
         if process.exitcode is None:
             os.killpg(process.pid, signal.SIGKILL)
             raise subprocess.TimeoutExpired(process.name, TIMEOUT)
-        output = [stream.read_text(encoding="utf-8") for stream in streams]
-    return subprocess.CompletedProcess(words, process.exitcode, *output)
-
-
-def _start(function, words, streams, env=None, cwd=REPOSITORY):
-    words = [*map(str, words)]
-    environment = dict(os.environ if env is None else env)
-    arguments = (function, words, environment, streams, cwd)
-    process = _FORKS.Process(target=_run, args=arguments, name=words[0])
-    process.start()
-    return process
+        texts = [stream.read_text(encoding="utf-8") for stream in (output, errors)]
+    return subprocess.CompletedProcess(words, process.exitcode, *texts)
 
 
 def _run(function, words, environment, streams, cwd):

@@ -1,6 +1,13 @@
 import numpy as np
 import pytest
+from matlab_files import parsed_here
 from PIL import Image
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _matlab_files_are_parsed_here():
+    with parsed_here():
+        yield
 
 
 @pytest.fixture

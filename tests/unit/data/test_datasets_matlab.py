@@ -1,10 +1,15 @@
 import numpy as np
 import pytest
-from matlab_files import matlab_73
+from matlab_files import matlab_73, parsed_here
 from scipy.io import savemat
 
 from torchreid_occ.data.datasets import matlab
 from torchreid_occ.data.datasets.matlab import MatrixName, read_matrices, read_matrix
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _matlab_files_are_parsed_here():
+    """Here they are parsed as users' files are, in a subprocess, but for the refused ones."""
 
 
 def test_whole_numbers_are_read(tmp_path):
@@ -16,7 +21,8 @@ def test_whole_numbers_are_read(tmp_path):
 @pytest.mark.parametrize("value", [np.array([np.nan]), np.array(["x", 1], object), "text"])
 def test_other_matrices_are_refused(tmp_path, value):
     savemat(tmp_path / "a.mat", {"rows": value})
-    with pytest.raises(ValueError, match=r"a\.mat is no MATLAB file with the matrix rows"):
+    refused = pytest.raises(ValueError, match=r"a\.mat is no MATLAB file with the matrix rows")
+    with parsed_here(), refused:
         read_matrix(tmp_path / "a.mat", "rows")
 
 
@@ -42,7 +48,8 @@ def test_files_of_version_7_3_are_read_with_rows_as_rows(tmp_path):
 def test_what_is_no_matrix_in_version_7_3_is_refused(tmp_path, kind, attributes):
     text = {"rows": np.array([[65, 66]], np.uint16)}
     (tmp_path / "a.mat").write_bytes(matlab_73(text, kind, **attributes))
-    with pytest.raises(ValueError, match=f"TypeError: rows is of class {kind}"):
+    refused = pytest.raises(ValueError, match=f"TypeError: rows is of class {kind}")
+    with parsed_here(), refused:
         read_matrix(tmp_path / "a.mat", "rows")
 
 

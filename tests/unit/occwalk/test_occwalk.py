@@ -1,18 +1,12 @@
-"""The rendering on disk and its data set."""
+"""The data set of a rendering, its ground truth and its statistics."""
 
-import fcntl
-import hashlib
 import json
-import signal
-import subprocess
-import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from small_rendering import SMALLER
 
 from torchreid_occ.data.copies import MANIFEST, fingerprint, source_tracklets
 from torchreid_occ.data.datasets import VIDEO_DATASETS
@@ -24,7 +18,7 @@ from torchreid_occ.data.ground_truth import (
 )
 from torchreid_occ.data.images import read_image
 from torchreid_occ.data.truth_by_name import load_ground_truth
-from torchreid_occ.occwalk import PRESETS, VERSION, OccWalkTiny, OccWalkTinyClean, parallel
+from torchreid_occ.occwalk import PRESETS, VERSION, OccWalkTiny, OccWalkTinyClean
 from torchreid_occ.occwalk.build import build
 from torchreid_occ.occwalk.files import write_tracklet
 from torchreid_occ.occwalk.frozen import FROZEN
@@ -34,15 +28,6 @@ from torchreid_occ.occwalk.render import render_tracklet
 from torchreid_occ.occwalk.stats import describe, read_fractions
 
 TINY = PRESETS["occwalk_tiny"]
-SMALLER = replace(
-    TINY,
-    name="smaller",
-    train_identities=2,
-    test_identities=2,
-    distractor_identities=1,
-    frames=(4, 6),
-)
-NAME = f"smaller-v{VERSION}-s0"
 # Hashes of some tracklets of seed 0, training and test ones.
 FROZEN_TRACKLETS = {
     "occwalk_tiny": [
@@ -63,34 +48,6 @@ FROZEN_TRACKLETS = {
         "2a9d0bf17d19a6ba744685ac386586aad569c55e17fce4ba846a9440ab0655ac",
     ],
 }
-ASK = f"""
-from torchreid_occ.occwalk.build import build
-from torchreid_occ.occwalk.presets import Preset
-import sys
-print("folder", build({SMALLER!r}, 0, sys.argv[1], workers=int(sys.argv[2])))
-"""
-
-
-def ask(root, workers=1):
-    """Starts a process that wants the rendering."""
-    command = [sys.executable, "-c", ASK, str(root), str(workers)]
-    path = {"PYTHONPATH": str(Path(__file__).parents[3]), "PATH": "/usr/bin:/bin"}
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=path
-    )
-
-
-def hash_tree(folder):
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-@pytest.fixture(scope="module")
-def smaller(tmp_path_factory):
-    return build(SMALLER, 0, str(tmp_path_factory.mktemp("smaller")), workers=1)
 
 
 def test_dataset_lists_what_was_rendered(occwalk_root):
@@ -107,9 +64,10 @@ def test_dataset_lists_what_was_rendered(occwalk_root):
     assert dataset.num_train_cams == 3
 
 
-def test_a_split_of_torchreids_is_a_seed(tmp_path):
+def test_a_split_of_torchreids_is_a_seed(tmp_path, monkeypatch):
+    monkeypatch.setitem(PRESETS, "occwalk_tiny", SMALLER)
     asked = OccWalkTiny(root=str(tmp_path), split_id=5, verbose=False)
-    assert asked.dataset_dir.name == f"occwalk_tiny-v{VERSION}-s5"
+    assert asked.dataset_dir.name == f"smaller-v{VERSION}-s5"
     given = OccWalkTiny(root=str(tmp_path), split_id=4, seed=5, verbose=False)
     assert given.train == asked.train
 
@@ -237,14 +195,6 @@ def test_whole_small_rendering_is_the_frozen_one(tmp_path, seed):
     assert found == FROZEN[VERSION, "occwalk_small", seed]
 
 
-def test_a_rendering_that_is_not_the_frozen_one_says_so(tmp_path, monkeypatch, capsys):
-    build(SMALLER, 0, str(tmp_path / "unknown"), workers=1)
-    assert "WARNING" not in capsys.readouterr().out
-    monkeypatch.setitem(FROZEN, (VERSION, "smaller", 0), "another")
-    build(SMALLER, 0, str(tmp_path / "changed"), workers=1)
-    assert "not the frozen one" in capsys.readouterr().out
-
-
 def test_statistics_stand_beside_the_papers(occwalk_root):
     text = describe(occwalk_root / "occwalk" / f"occwalk_tiny-v{VERSION}-s0")
     assert "gallery     87 tracklets" in text
@@ -260,107 +210,6 @@ def test_statistics_stand_beside_the_papers(occwalk_root):
     for split in ("train", "query", "gallery"):
         for table in (table_1, table_2):
             assert sum(table[f"{split}, OccWalk"]) == pytest.approx(100, abs=0.6)
-
-
-def test_manifest_says_what_it_is(smaller):
-    manifest = json.loads((smaller / "manifest.json").read_text())
-    specs = list_tracklets(SMALLER, 0)
-    assert manifest["version"] == VERSION
-    assert manifest["seed"] == 0
-    assert manifest["preset"]["name"] == "smaller"
-    assert manifest["frames"] == sum(spec.num_frames for spec in specs)
-    assert list(manifest["tracklets"]) == [spec.folder for spec in specs]
-    assert len(set(manifest["tracklets"].values())) == len(specs)
-    joined = "".join(manifest["tracklets"].values()).encode()
-    assert manifest["sha256"] == hashlib.sha256(joined).hexdigest()
-
-
-def test_frames_are_all_there(smaller):
-    num_frames = json.loads((smaller / "manifest.json").read_text())["frames"]
-    keypoints = json.loads((smaller / "keypoints.json").read_text())
-    frames = {
-        path.name
-        for split in ("train", "query", "gallery")
-        for path in smaller.glob(f"{split}/*/*/*")
-    }
-    assert len(frames) == num_frames
-    assert keypoints.keys() == frames
-    for masks in ("foreground", "ground_truth/whole"):
-        assert len(list(smaller.glob(f"{masks}/*/foreground.png"))) == num_frames
-    assert len(list(smaller.glob("ground_truth/clean/*/*/*/*.jpg"))) == num_frames
-
-
-def test_present_rendering_is_left_alone(smaller):
-    before = {path: path.stat().st_mtime_ns for path in smaller.rglob("*")}
-    assert build(SMALLER, 0, str(smaller.parents[1])) == smaller
-    assert {path: path.stat().st_mtime_ns for path in smaller.rglob("*")} == before
-
-
-def test_two_processes_render_once(tmp_path, smaller):
-    asked = [ask(tmp_path), ask(tmp_path)]
-    outputs = [process.communicate(timeout=120) for process in asked]
-    assert [process.returncode for process in asked] == [0, 0], outputs
-    rendered = [out.count("=> Rendered") for out, _ in outputs]
-    assert sorted(rendered) == [0, 1]
-    assert all(f"folder {tmp_path / 'occwalk' / NAME}" in out for out, _ in outputs)
-    assert hash_tree(tmp_path / "occwalk" / NAME) == hash_tree(smaller)
-    assert sorted(p.name for p in (tmp_path / "occwalk").iterdir()) == [f".{NAME}.lock", NAME]
-
-
-def test_killed_rendering_is_absent_and_resumed_by_workers(tmp_path, smaller):
-    process = ask(tmp_path)
-    records = tmp_path / "occwalk" / f".{NAME}.partial" / "records"
-    deadline = time.monotonic() + 60
-    while len(list(records.glob("*.json"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert not (tmp_path / "occwalk" / NAME).exists()
-    kept = {path: path.stat().st_mtime_ns for path in records.glob("*.json")}
-    assert 2 <= len(kept) < len(list_tracklets(SMALLER, 0))
-    images = {p: p.stat().st_mtime_ns for p in records.parent.glob("data/train/0001/0001/*")}
-    assert images
-    folder = build(SMALLER, 0, str(tmp_path), workers=2)
-    assert hash_tree(folder) == hash_tree(smaller)
-    for path, written in images.items():  # what was finished is not rendered again
-        assert (folder / path.relative_to(records.parent / "data")).stat().st_mtime_ns == written
-
-
-def test_worker_that_ends_early_is_an_error(tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(parallel, "WORKER", "no_such_module")
-    with pytest.raises(RuntimeError, match="status 1 at tracklet train/0001/000"):
-        build(SMALLER, 0, str(tmp_path), workers=2)
-    assert "no_such_module" in capfd.readouterr().err
-    assert not (tmp_path / "occwalk" / NAME).exists()
-
-
-def test_deleted_rendering_is_rendered_anew(tmp_path, smaller):
-    stale = tmp_path / "occwalk" / f".{NAME}.partial" / "records"
-    stale.mkdir(parents=True)
-    (stale / "000000.json").write_text('{"sha256": "", "keypoints": {}, "occlusion": {}}')
-    assert hash_tree(build(SMALLER, 0, str(tmp_path), workers=1)) == hash_tree(smaller)
-
-
-def test_waits_for_the_holder_of_the_lock(tmp_path, capsys):
-    (tmp_path / "occwalk").mkdir()
-    with ThreadPoolExecutor(1) as pool:
-        with (tmp_path / "occwalk" / f".{NAME}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            asked = pool.submit(build, SMALLER, 0, str(tmp_path), workers=1)
-            said, deadline = "", time.monotonic() + 60
-            while not said and time.monotonic() < deadline:
-                time.sleep(0.01)
-                said += capsys.readouterr().out
-            assert said == f"=> Waiting for another process that renders {NAME}\n"
-            assert not (tmp_path / "occwalk" / f".{NAME}.partial").exists()
-        assert asked.result() == tmp_path / "occwalk" / NAME
-    assert "=> Rendered" in capsys.readouterr().out
-
-
-def test_root_that_cannot_be_written_says_what_to_do(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match=r"smaller.*cannot be written.*Set data.root"):
-        build(SMALLER, 0, str(tmp_path / "file"))
 
 
 def test_contact_sheet_draws_the_truth():

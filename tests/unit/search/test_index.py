@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from qdrant_client import QdrantClient
+from support import qdrant_in_memory
 
 from torchreid_occ.search import KINDS, Gallery, GalleryTracklet, graph
 from torchreid_occ.search.index import FeatureIndex
@@ -99,7 +99,7 @@ def test_every_engine_orders_equally_near_ones_by_id(tmp_path):
         gallery = Gallery.create(tmp_path / kind, "a", DIM, kind)
         tracklets = [GalleryTracklet(f"t{n}", (f"/{n}.jpg",), n % 3) for n in range(1000)]
         gallery.add(tracklets, features, "a")
-        collection = QdrantCollection(QdrantClient(":memory:"), "people")
+        collection = QdrantCollection(qdrant_in_memory(), "people")
         collection.mirror(gallery)
         found += [place.search(query, "a", 50, 1) for place in (gallery, collection)]
     assert len({tuple(match.id for match in one) for one in found}) == 1

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from qdrant_client import QdrantClient
+from support import qdrant_in_memory
 
 from torchreid_occ.search import Gallery, GalleryTracklet
 from torchreid_occ.search.qdrant import QdrantCollection
@@ -23,7 +23,7 @@ def fill(folder, name, features):
 
 @pytest.fixture
 def collection():
-    return QdrantCollection(QdrantClient(":memory:"), "people")
+    return QdrantCollection(qdrant_in_memory(), "people")
 
 
 @pytest.fixture

@@ -2,10 +2,12 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from commands import run_module
 
 from torchreid_occ.config import load_config, plain
 from torchreid_occ.runs.phases import phase_configs
@@ -161,7 +163,13 @@ def test_several_gpus_are_assigned_in_rotation(planned, monkeypatch):
     assert begun == {"run_1": "0", "run_2": "1"}
 
 
-def test_the_message_of_a_failing_run_is_passed_on(planned):
+def test_the_message_of_a_failing_run_is_passed_on(planned, monkeypatch):
+    def start(command, env, **_):
+        interpreter, option, module, *words = command
+        assert (interpreter, option) == (sys.executable, "-m")
+        return run_module(module, *words, env=env)
+
+    monkeypatch.setattr(comparison_runs.subprocess, "run", start)
     path, overrides = planned[0]
     with pytest.raises(
         RuntimeError, match=r"(?s)own\.yaml ended with status 1.*0\.0003 and is 0\.1"

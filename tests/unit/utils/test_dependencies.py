@@ -1,9 +1,8 @@
 import builtins
 import json
-import subprocess
-import sys
 
 import pytest
+from commands import run_after_torch
 
 from torchreid_occ._torchreid import import_torchreid
 from torchreid_occ.utils.dependencies import explain_import_failure, import_optional
@@ -12,8 +11,8 @@ from torchreid_occ.utils.dependencies import explain_import_failure, import_opti
 def import_with(tmp_path, package, body):
     """Imports torchreid_occ where another package stands in for an installed one."""
     (tmp_path / f"{package}.py").write_text(body)
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import torchreid_occ"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    code = f"import sys; sys.modules.pop({package!r}, None); import torchreid_occ"
+    return run_after_torch(code, cwd=tmp_path)
 
 
 def import_failing(monkeypatch, failure):
