@@ -31,7 +31,7 @@ FLOORS = (
     {"runs.phases"},
     {"runs.splits"},
     {"export", "extractor", "upstream", "visualization.pictures"},
-    {"footage"},
+    {"calibration", "footage"},
     {"search"},
     {"report"},
     {"studies"},

@@ -19,7 +19,7 @@ GROUPS = {
     "Training and results": (
         "train", "compare", "test", "demo", "report", "draw", "export",
     ),
-    "From footage to an answer": ("tracklets", "annotate", "extract", "search"),
+    "From footage to an answer": ("tracklets", "annotate", "extract", "calibrate", "search"),
     "Data and weights": (
         "occwalk", "occlude", "occlusion", "fetch", "convert", "train-small-detector",
     ),

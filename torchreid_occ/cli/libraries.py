@@ -17,6 +17,7 @@ EXTRAS = {
     "export": ("onnx", "onnxscript", "onnxruntime"),
     "footage": ("trackers", "supervision"),
     "search": ("faiss",),
+    "calibration": ("sklearn",),
     "qdrant": ("qdrant_client",),
     "serve": ("flask", "waitress"),
 }

@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+from synthetic_people import made_up_people, query_and_gallery
+
+from torchreid_occ.calibration import fit_calibration
+from torchreid_occ.calibration.measuring import measure_calibration
+from torchreid_occ.metrics import reliability
+
+COHORT = made_up_people(1, 60).features
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    query, gallery = query_and_gallery(made_up_people(2, 150))
+    return fit_calibration(query, gallery, COHORT, "abc", {"dataset": "made up"})
+
+
+def test_probabilities_are_true_of_other_people(fitted):
+    query, gallery = query_and_gallery(made_up_people(3, 150))
+    half = gallery.of(np.arange(75))  # half of those searched for are there
+    scores = fitted.scores(query.features, half.features)
+    same = query.pids[:, None] == half.pids
+    probabilities = fitted.probabilities(scores, len(half.pids))
+    assert reliability(probabilities.ravel(), same.ravel()).error < 0.02
+    best = np.array([fitted.probabilities_of_search(row, len(half.pids)).max() for row in scores])
+    assert best.mean() == pytest.approx(same[np.arange(150), scores.argmax(1)].mean(), abs=0.1)
+
+
+def test_the_best_of_a_search_has_the_highest_probability(fitted):
+    scores = np.array([-1.0, 3.0, 1.0, -9.0])
+    found = fitted.probabilities_of_search(scores, 300)
+    assert found.argmax() == 1
+    assert (np.diff(found[np.argsort(scores)]) >= 0).all()
+    assert fitted.probabilities_of_search(np.zeros(0), 300).tolist() == []
+
+
+def test_a_pair_is_less_probably_one_person_in_a_larger_gallery(fitted):
+    small, large = (fitted.probabilities(np.array([0.0]), size)[0] for size in (100, 10_000))
+    assert small / (1 - small) == pytest.approx(100 * large / (1 - large))
+
+
+def test_more_searches_for_people_who_are_there_raise_the_probability(fitted):
+    low, high = (fitted.probabilities(np.array([0.0]), 100, share)[0] for share in (0.25, 0.5))
+    assert low < high
+
+
+def test_verdicts_keep_both_promises(fitted):
+    query, gallery = query_and_gallery(made_up_people(4, 200))
+    scores = fitted.scores(query.features, gallery.features)
+    same = query.pids[:, None] == gallery.pids
+    absent = np.where(same, -np.inf, scores).max(axis=1)
+    threshold = fitted.same_above(0.05, len(gallery.pids))
+    assert (absent > threshold).mean() == pytest.approx(0.05, abs=0.04)
+    missed = fitted.different_below(0.1)
+    assert (scores[same] < missed).mean() == pytest.approx(0.1, abs=0.05)
+    middle = (missed + threshold) / 2
+    given = np.array([threshold + 1, missed - 1, middle])
+    verdicts = fitted.verdicts(given, len(gallery.pids), 0.05, 0.1)
+    assert verdicts == ["same", "different", "cannot tell" if missed < threshold else "same"]
+
+
+def test_too_few_people_are_refused_with_the_number_needed():
+    query, gallery = query_and_gallery(made_up_people(2, 19))
+    with pytest.raises(ValueError, match=r"19 people .* takes 20"):
+        fit_calibration(query, gallery, COHORT, "abc", {})
+
+
+def test_people_of_one_camera_do_not_count():
+    query, gallery = query_and_gallery(made_up_people(2, 30))
+    alone = gallery._replace(camids=np.zeros_like(gallery.camids))
+    with pytest.raises(ValueError, match="0 people"):
+        fit_calibration(query, alone, COHORT, "abc", {})
+
+
+def test_measured_on_the_other_half():
+    query, gallery = query_and_gallery(made_up_people(6, 80))
+    labels = np.arange(80) % 2
+    found = measure_calibration(query, gallery, COHORT, 0.1, labels)
+    assert found["calibrated"]["fpir"] == pytest.approx(0.1, abs=0.05)
+    assert 0 < found["calibrated"]["tpir"] <= 1
+    assert found["answers"]["expected_calibration_error"] < 0.05
+    assert sum(found["answers"]["counts"]) == 20 * 40 * 10  # divisions, queries, shown of each
+    assert sum(found["best"]["counts"]) == 20 * 40
+    assert found["by_label"].keys() == {"0", "1"}
+    again = measure_calibration(query, gallery, COHORT, 0.1, labels)
+    assert found == again
+
+
+def test_too_few_to_divide_are_not_measured():
+    query, gallery = query_and_gallery(made_up_people(6, 80))
+    assert measure_calibration(query, gallery, COHORT, 0.01) is None

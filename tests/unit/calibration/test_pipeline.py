@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from torchreid_occ.calibration import calibrate, load_calibration, pipeline
+from torchreid_occ.cli.command import main
+
+
+class Colours:
+    """Stands for a model: the feature of a tracklet is the mean of its pixels."""
+
+    checkpoint_hash = "abc"
+
+    def __init__(self, checkpoint):
+        pass
+
+    def __call__(self, tracklets):
+        means = [
+            np.mean([np.asarray(Image.open(f)) for f in frames], (0, 1, 2)) for frames in tracklets
+        ]
+        return torch.tensor(np.stack(means) - 128, dtype=torch.float32)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Writes people of one colour each: query in camera 1, gallery in 2; some to train on."""
+    monkeypatch.setattr(pipeline, "TrackletExtractor", Colours)
+    rng = np.random.default_rng(0)
+
+    def write(part, people, cameras):
+        for person in people:
+            colour = rng.integers(40, 215, 3)
+            for camera in cameras:
+                pixels = np.clip(colour + rng.normal(0, 12, (8, 4, 3)), 0, 255).astype(np.uint8)
+                path = tmp_path / "data" / part[camera] / f"{person}" / f"{camera}" / "1.png"
+                path.parent.mkdir(parents=True)
+                Image.fromarray(pixels).save(path)
+
+    write({1: "query", 2: "gallery"}, range(44), (1, 2))
+    write({1: "train", 2: "train"}, range(100, 120), (1, 2))
+    return tmp_path
+
+
+def test_the_file_is_written_beside_the_checkpoint(folder):
+    made = calibrate(folder / "model.pth", "tracklet_folder", folder / "data", rate=0.1)
+    found = load_calibration(folder / "model.pth.calibration.npz")
+    assert found.about == made.about
+    assert {key: found.about[key] for key in ("identities", "queries", "gallery", "cohort")} == {
+        "identities": 44, "queries": 44, "gallery": 44, "cohort": 40,
+    }  # fmt: skip
+    assert found.checkpoint_hash == "abc"
+
+
+def test_without_training_people_half_of_the_others_are_the_cohort(folder):
+    for path in sorted((folder / "data" / "train").rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    (folder / "data" / "train").rmdir()
+    made = calibrate(folder / "model.pth", "tracklet_folder", folder / "data")
+    assert (made.about["identities"], made.about["cohort"]) == (22, 22)
+    assert made.about["measured"] is None
+
+
+def test_too_few_people_are_told_before_features_are_extracted(folder, monkeypatch):
+    monkeypatch.setattr(pipeline, "TrackletExtractor", None)
+    monkeypatch.setattr(pipeline, "MIN_IDENTITIES", 50)
+    with pytest.raises(ValueError, match=r"44 people .* takes 50"):
+        calibrate(folder / "model.pth", "tracklet_folder", folder / "data")
+
+
+def test_the_command_prints_what_was_measured(folder, monkeypatch, capsys):
+    monkeypatch.setattr("torchreid_occ.utils.checkpoint.check_checkpoint", lambda path: None)
+    words = ["calibrate", str(folder / "model.pth"), "-s", "tracklet_folder"]
+    main([*words, "--root", str(folder / "data"), "--false-matches", "0.1"])
+    text = capsys.readouterr().out
+    assert "44 people, 44 queries, 44 gallery tracklets" in text
+    assert "one threshold on the distance" in text
+    assert "Expected calibration error" in text
+    main([*words, "--root", str(folder / "data"), "--out", str(folder / "own.npz")])
+    assert "Too few people or queries to measure" in capsys.readouterr().out
+    assert load_calibration(folder / "own.npz").about["measured"] is None

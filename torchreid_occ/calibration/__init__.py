@@ -1,0 +1,20 @@
+"""Calibrated answers: which distance means the same person, and when nobody can tell."""
+
+from torchreid_occ.calibration.calibration import (
+    Calibration,
+    calibration_path,
+    load_calibration,
+    save_calibration,
+)
+from torchreid_occ.calibration.fitting import LabelledFeatures, fit_calibration
+from torchreid_occ.calibration.pipeline import calibrate
+
+__all__ = [
+    "Calibration",
+    "LabelledFeatures",
+    "calibrate",
+    "calibration_path",
+    "fit_calibration",
+    "load_calibration",
+    "save_calibration",
+]

@@ -1,0 +1,254 @@
+"""Calibrated answers: probabilities and verdicts for pairs of tracklets."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+
+from torchreid_occ._types import StrPath
+from torchreid_occ.calibration.cohort import evidence, unit
+from torchreid_occ.calibration.maxima import threshold_of
+from torchreid_occ.utils.files import replacing
+
+Floats = npt.NDArray[np.floating[Any]]
+
+SUFFIX = ".calibration.npz"  # after the name of the checkpoint
+FORMAT = 1
+SAME, DIFFERENT, UNKNOWN = "same", "different", "cannot tell"
+PRESENT = 0.5  # share of the people searched for that are taken to be in the gallery
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What distances of a checkpoint's features mean, learned from people it was not trained on.
+
+    Attributes:
+        checkpoint_hash: SHA-256 of the checkpoint.
+        about: What it was learned from, and how well it does there; plain values.
+        cohort: Features of tracklets of other people, of unit length. Shape ``(C, D)``.
+        scale: Mean and standard deviation of each kind of evidence. Shape ``(2, E)``.
+        weights: Weights of the scaled evidence, and last the intercept. Shape ``(E + 1,)``.
+        curve: Scores, ascending, and the probabilities at them. Shape ``(2, P)``.
+        first: Slope and intercept of the log odds of the best tracklet of a search over its score.
+            Shape ``(2,)``.
+        maxima: Highest scores of other people for each query. Shape ``(Q, K)``.
+        others: Number of tracklets of other people for each query. Shape ``(Q,)``.
+        mates: Scores of pairs of one person, ascending. Shape ``(S,)``.
+    """
+
+    checkpoint_hash: str
+    about: Mapping[str, Any]
+    cohort: Floats
+    scale: Floats
+    weights: Floats
+    curve: Floats
+    first: Floats
+    maxima: Floats
+    others: npt.NDArray[np.int64]
+    mates: Floats
+
+    @property
+    def feature_dim(self) -> int:
+        """Length of a feature."""
+        return int(self.cohort.shape[1])
+
+    def check_model(self, checkpoint_hash: str) -> None:
+        """Checks that the calibration belongs to a checkpoint.
+
+        Args:
+            checkpoint_hash: Hash of the checkpoint.
+
+        Raises:
+            ValueError: If it belongs to another one; names both.
+        """
+        if checkpoint_hash != self.checkpoint_hash:
+            raise ValueError(
+                f"The calibration is of checkpoint {self.checkpoint_hash}, but the features are of "
+                f"{checkpoint_hash}: calibrate that one, too."
+            )
+
+    def scores(self, query: Floats, gallery: Floats) -> Floats:
+        """Returns scores of pairs: the higher, the more probably both are one person.
+
+        Args:
+            query: Features of any norm.
+            gallery: Likewise.
+
+        Shape:
+            query: ``(Q, D)``; gallery: ``(G, D)``; result: ``(Q, G)``.
+        """
+        mean, spread = self.scale
+        known = (evidence(query, gallery, self.cohort) - mean) / spread
+        scores: Floats = known @ self.weights[:-1] + self.weights[-1]
+        return scores
+
+    def probabilities(self, scores: Floats, gallery_size: int, present: float = PRESENT) -> Floats:
+        """Returns the probabilities that pairs of a query and a gallery's tracklet are one person.
+
+        That of the best tracklet of a search is lower, see `probabilities_of_search`: it is chosen
+        because its score is high. A person in the gallery is taken to have as many tracklets
+        there as in the calibration set, so that a pair of one person is the rarer the larger the
+        gallery is.
+
+        Args:
+            scores: Scores of any shape.
+            gallery_size: Number of tracklets in the gallery.
+            present: Share of the people searched for that are in the gallery.
+        """
+        return self._in_gallery(np.interp(scores, *self.curve), gallery_size, present)
+
+    def probabilities_of_search(
+        self, scores: Floats, gallery_size: int, present: float = PRESENT
+    ) -> Floats:
+        """Returns the probabilities that the tracklets of an answer are the person searched for.
+
+        Args:
+            scores: Scores of the tracklets that a search found. Shape: ``(N,)``.
+            gallery_size: Number of tracklets in the gallery.
+            present: Share of the people searched for that are in the gallery.
+        """
+        found = self.probabilities(scores, gallery_size, present)
+        if len(found):
+            slope, intercept = self.first
+            best = expit(slope * np.max(scores) + intercept)
+            found = np.minimum(found, self._in_gallery(best, gallery_size, present))
+            found[np.argmax(scores)] = self._in_gallery(best, gallery_size, present)
+        return found
+
+    def _in_gallery(self, probability: Floats, gallery_size: int, present: float) -> Floats:
+        odds = probability / np.maximum(1 - probability, 1e-9)
+        odds = odds * (present / PRESENT) * float(self.others.mean()) / max(gallery_size, 1)
+        result: Floats = odds / (1 + odds)
+        return result
+
+    def same_above(self, false_matches: float, gallery_size: int) -> float:
+        """Returns the score above which a verdict is 'same'.
+
+        Args:
+            false_matches: The promise: of the people searched for that are not in the gallery, for
+                at most this share somebody in it is called the same.
+            gallery_size: Number of tracklets in the gallery.
+
+        Raises:
+            ValueError: If the calibration has too few queries for that promise.
+        """
+        return threshold_of(self.maxima, self.others, false_matches, gallery_size)
+
+    def different_below(self, missed_matches: float) -> float:
+        """Returns the score below which a verdict is 'different'.
+
+        Args:
+            missed_matches: The promise: at most this share of the pairs of one person is called
+                different.
+
+        Raises:
+            ValueError: If it is no share.
+        """
+        if not 0 < missed_matches < 1:
+            raise ValueError(
+                f"Received missed_matches {missed_matches}, but expected a share between 0 and 1."
+            )
+        place = int(missed_matches * (len(self.mates) + 1)) - 1
+        return float(self.mates[place]) if place >= 0 else -np.inf
+
+    def verdicts(
+        self,
+        scores: Floats,
+        gallery_size: int,
+        false_matches: float = 0.01,
+        missed_matches: float = 0.05,
+    ) -> list[str]:
+        """Returns 'same', 'different' or 'cannot tell' for scores of pairs.
+
+        Args:
+            scores: The scores. Shape: ``(N,)``.
+            gallery_size: Number of tracklets in the gallery.
+            false_matches: See `same_above`.
+            missed_matches: See `different_below`.
+        """
+        same = self.same_above(false_matches, gallery_size)
+        different = self.different_below(missed_matches)
+        return [
+            SAME if score > same else DIFFERENT if score < different else UNKNOWN
+            for score in np.asarray(scores).tolist()
+        ]
+
+
+def calibration_path(checkpoint: StrPath) -> Path:
+    """Returns the path of the calibration beside a checkpoint.
+
+    Args:
+        checkpoint: The checkpoint.
+    """
+    path = Path(checkpoint)
+    return path.with_name(path.name + SUFFIX)
+
+
+def save_calibration(calibration: Calibration, path: StrPath) -> None:
+    """Writes a calibration atomically; the same calibration gives the same bytes.
+
+    Args:
+        calibration: The calibration.
+        path: The file.
+    """
+    arrays = {name: getattr(calibration, name) for name in _ARRAYS}
+    facts = {
+        "format": FORMAT,
+        "checkpoint_hash": calibration.checkpoint_hash,
+        "about": calibration.about,
+    }
+    arrays["cohort"] = calibration.cohort.astype(np.float16)
+    with replacing(path) as file:
+        np.savez(file, allow_pickle=False, facts=np.array(json.dumps(facts)), **arrays)
+
+
+def load_calibration(path: StrPath) -> Calibration:
+    """Reads a calibration.
+
+    Args:
+        path: File that `save_calibration` wrote.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged or no calibration.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            facts = json.loads(str(stored["facts"]))
+            arrays = {name: stored[name] for name in _ARRAYS}
+        if facts["format"] != FORMAT:
+            raise ValueError(f"its format is {facts['format']}, but expected {FORMAT}")
+        arrays["cohort"] = unit(arrays["cohort"].astype(np.float32))
+        found = Calibration(facts["checkpoint_hash"], facts["about"], **arrays)
+        _check_shapes(found)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no calibration {path}.") from None
+    except Exception as error:  # zipfile, NumPy and JSON have many kinds for damaged files
+        raise ValueError(f"{path} is damaged or no calibration: {error}.") from error
+    return found
+
+
+_ARRAYS = ("cohort", "scale", "weights", "curve", "first", "maxima", "others", "mates")
+
+
+def _check_shapes(found: Calibration) -> None:
+    kinds = len(found.weights) - 1
+    queries, depth = found.maxima.shape
+    fit = (
+        found.cohort.ndim == 2
+        and found.scale.shape == (2, kinds)
+        and found.curve.ndim == 2
+        and len(found.curve) == 2
+        and found.first.shape == (2,)
+        and found.others.shape == (queries,)
+        and found.mates.ndim == 1
+        and min(queries, depth, len(found.mates), len(found.cohort)) > 0
+    )
+    numbers = [getattr(found, name) for name in _ARRAYS if name != "maxima"]
+    if not fit or not all(np.isfinite(array).all() for array in numbers):
+        raise ValueError("its arrays do not fit together")
