@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +17,7 @@ from torch.export import Dim, ExportedProgram
 from torchreid_occ._types import StrPath
 from torchreid_occ.models.clip_model import ClipModel
 from torchreid_occ.runs.builders import load_trained_model
+from torchreid_occ.utils.checkpoint import check_checkpoint
 from torchreid_occ.utils.dependencies import import_optional
 from torchreid_occ.utils.files import file_hash, replacing
 from torchreid_occ.utils.progress import progress
@@ -22,6 +26,20 @@ from torchreid_occ.version import __version__
 CHECKED = ((1, 1), (1, 2), (2, 1), (3, 5), (2, 8))  # clips in a batch, frames in a clip
 TOLERANCE = 1e-4  # largest deviation from the model's features, relative to the largest value
 ABOUT = "about.json"  # name of the metadata in a file of torch.export
+
+# Prints the deviation, or the user's error, as its last line.
+_WORKER = """
+import json, sys
+from torchreid_occ.export import export_here
+
+try:
+    answer = {"deviation": export_here(*sys.argv[1:])}
+except (ImportError, OSError, ValueError) as error:
+    kind = next(k for k in (ImportError, OSError, ValueError) if isinstance(error, k))
+    answer = {"error": kind.__name__, "message": str(error)}
+print(json.dumps(answer))
+"""
+_ERRORS = {"ImportError": ImportError, "OSError": OSError, "ValueError": ValueError}
 
 Features: TypeAlias = Callable[[Tensor], Tensor]  # `(B, T, 3, H, W)` to `(B, D)`
 
@@ -44,6 +62,9 @@ def export_model(checkpoint: StrPath, file_format: str, out: StrPath) -> float:
     B and T are free; H and W are those of the checkpoint. The file also holds metadata, such as the
     size and the normalisation of the frames.
 
+    The export runs in a process of its own, as what a process has exported before may fix the
+    number of frames in its later exports.
+
     Args:
         checkpoint: A checkpoint of a run.
         file_format: One of `FORMATS`.
@@ -62,6 +83,33 @@ def export_model(checkpoint: StrPath, file_format: str, out: StrPath) -> float:
         raise ValueError(f"Received format {file_format!r}, but expected one of {[*FORMATS]}.")
     if Path(out).exists():
         raise FileExistsError(f"{out} exists: remove it or choose another name.")
+    check_checkpoint(checkpoint)
+    done = subprocess.run(
+        [sys.executable, "-c", _WORKER, os.fspath(checkpoint), file_format, os.fspath(out)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"The process that exports ended with status {done.returncode}.")
+    answer = json.loads(done.stdout.splitlines()[-1])
+    if "error" in answer:
+        raise _ERRORS[answer["error"]](answer["message"])
+    deviation: float = answer["deviation"]
+    return deviation
+
+
+def export_here(checkpoint: StrPath, file_format: str, out: StrPath) -> float:
+    """Exports a model in this process, see `export_model`.
+
+    Args:
+        checkpoint: A checkpoint of a run.
+        file_format: One of `FORMATS`.
+        out: The file to write.
+
+    Returns:
+        The largest deviation from the model's features, relative to the largest value.
+    """
     model, config = load_trained_model(checkpoint)
     data = config.data
     about = {

@@ -12,7 +12,7 @@ from torch import nn
 
 from torchreid_occ import export
 from torchreid_occ.config import load_config, plain
-from torchreid_occ.export import export_model
+from torchreid_occ.export import export_here, export_model
 from torchreid_occ.models import build_model
 from torchreid_occ.utils.checkpoint import save_checkpoint
 
@@ -114,14 +114,14 @@ def test_a_file_with_other_features_is_not_written(checkpoint_of, tmp_path, pret
     path, model = checkpoint_of("baseline")
     pretended(lambda clips: model(clips) * (1 if len(clips) < 3 else factor))
     with pytest.raises(ValueError, match=r"features of baseline deviate by .* nothing was written"):
-        export_model(path, "onnx", tmp_path / "out.onnx")
+        export_here(path, "onnx", tmp_path / "out.onnx")
     assert [file.name for file in tmp_path.iterdir()] == ["model.pth"]
 
 
 def test_what_is_there_is_not_overwritten(checkpoint_of, tmp_path, pretended):
     path, model = checkpoint_of("baseline")
     pretended(model)
-    assert export_model(path, "onnx", tmp_path / "out.onnx") < 1e-5
+    assert export_here(path, "onnx", tmp_path / "out.onnx") < 1e-5
     assert (tmp_path / "out.onnx").read_bytes() == b"graph"
     with pytest.raises(FileExistsError, match=r"out\.onnx exists: remove it or choose another"):
         export_model(path, "onnx", tmp_path / "out.onnx")
@@ -134,7 +134,31 @@ def test_what_can_not_be_expressed_is_named(checkpoint_of, tmp_path, pretended):
     pretended(None, fail)
     message = r"baseline can't be exported to onnx \(Constraints violated\): docs/export\.md"
     with pytest.raises(ValueError, match=message):
-        export_model(checkpoint_of("baseline")[0], "onnx", tmp_path / "out.onnx")
+        export_here(checkpoint_of("baseline")[0], "onnx", tmp_path / "out.onnx")
+
+
+def test_each_export_has_a_process_of_its_own(checkpoint_of, tmp_path, pretended):
+    """What this process did before, here something that fails, is not in it."""
+    pretended(None, None)
+    path, model = checkpoint_of("baseline")
+    export.FORMATS["torch_export"] = None
+    assert export_model(path, "torch_export", tmp_path / "out.pt2") < 1e-5
+    clips = torch.randn(3, 7, 3, HEIGHT, WIDTH)
+    found, _ = features_by("torch_export", (tmp_path / "out.pt2").read_bytes(), clips)
+    torch.testing.assert_close(found, model(clips), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [ValueError, ImportError, OSError])
+def test_errors_of_that_process_are_passed_on(checkpoint_of, tmp_path, monkeypatch, kind):
+    worker = export._WORKER.partition("try:")
+    failing = f"def export_here(*_): raise {kind.__name__}('why')\n"
+    imports = worker[0].replace("from torchreid_occ.export import export_here\n", failing)
+    monkeypatch.setattr(export, "_WORKER", imports + "try:" + worker[2])
+    with pytest.raises(kind, match="why"):
+        export_model(checkpoint_of("baseline")[0], "torch_export", tmp_path / "out")
+    monkeypatch.setattr(export, "_WORKER", "import os; os._exit(7)")
+    with pytest.raises(RuntimeError, match="ended with status 7"):
+        export_model(checkpoint_of("baseline")[0], "torch_export", tmp_path / "out")
 
 
 def test_formats_are_listed(tmp_path):

@@ -12,6 +12,7 @@ from torchreid_occ.search.sightings import Sighting
 from torchreid_occ.visualization.frame_strip import Picture, embedded
 
 _WIDTH = 480  # pixels of a whole frame in a page
+_NARROWEST = 0.04  # share of the timeline that a span takes, to be seen and read
 _COLOUR, _AROUND = (255, 190, 0), (0, 0, 0)  # of the box, and of the lines beside it
 
 
@@ -22,11 +23,13 @@ class Span(NamedTuple):
         rank: Rank of the match.
         left: Where it begins.
         width: How long it is.
+        lane: Line of the timeline, from 0: spans of one line do not overlap.
     """
 
     rank: int
     left: float
     width: float
+    lane: int = 0
 
 
 class CameraTimeline(NamedTuple):
@@ -35,10 +38,12 @@ class CameraTimeline(NamedTuple):
     Attributes:
         title: Camera and recording.
         spans: The matches, by time.
+        lanes: Number of lines.
     """
 
     title: str
     spans: list[Span]
+    lanes: int
 
 
 def moment_picture(where: RecordedTracklet) -> Picture | None:
@@ -55,10 +60,11 @@ def moment_picture(where: RecordedTracklet) -> Picture | None:
     box = where.boxes[where.frames.index(where.pictured)]
     left, top, width, height = (scale * value for value in box)
     draw = ImageDraw.Draw(frame)
-    for grown, colour in ((1, _AROUND), (-1, _AROUND), (0, _COLOUR)):
+    for grown, colour, wide in ((2, _AROUND, 4), (1, _COLOUR, 2)):
         right, low = left + width + grown, top + height + grown
-        draw.rectangle((left - grown, top - grown, max(left, right), max(top, low)), outline=colour)
-    return embedded(frame, "JPEG", quality=82)
+        corners = (left - grown, top - grown, max(left, right), max(top, low))
+        draw.rectangle(corners, outline=colour, width=wide)
+    return embedded(frame, "JPEG", quality=88)
 
 
 def video_link(where: RecordedTracklet) -> str | None:
@@ -95,10 +101,21 @@ def timelines(found: Sequence[Sighting]) -> tuple[list[CameraTimeline], float]:
         span = Span(one.rank, start / longest, (end - start) / longest)
         lines.setdefault(key, []).append(span)
     named = [
-        CameraTimeline(_title(camera, recording), spans)
+        CameraTimeline(_title(camera, recording), *_in_lanes(spans))
         for (camera, recording), spans in sorted(lines.items())
     ]
     return named, longest
+
+
+def _in_lanes(spans: Sequence[Span]) -> tuple[list[Span], int]:
+    """Gives spans, sorted by where they begin, lanes in which they do not overlap."""
+    ends: list[float] = []
+    placed = []
+    for span in spans:
+        lane = next((n for n, end in enumerate(ends) if end <= span.left), len(ends))
+        ends[lane : lane + 1] = [span.left + max(span.width, _NARROWEST)]
+        placed.append(span._replace(lane=lane))
+    return placed, len(ends)
 
 
 def _title(camera: float, recording: str) -> str:

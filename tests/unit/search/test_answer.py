@@ -160,9 +160,14 @@ def test_a_timeline_for_each_camera(matches):
     found = [one(1, 2, 5.0, 10.0), one(2, 1, 0.0, 20.0), one(3, 2, 0.0, 1.0), matches[1]]
     lines, longest = timelines(sightings(found))
     assert longest == 20
-    assert [(line.title, line.spans) for line in lines] == [
-        ("camera 1", [(2, 0, 1)]), ("camera 2", [(3, 0, 0.05), (1, 0.25, 0.25)]),
+    assert lines == [
+        ("camera 1", [(2, 0, 1, 0)], 1), ("camera 2", [(3, 0, 0.05, 0), (1, 0.25, 0.25, 0)], 1),
     ]  # fmt: skip
+    # Those seen at the same time are one below the other.
+    found += [one(4, 2, 6.0, 7.0), one(5, 2, 6.5, 8.0), one(6, 2, 11.0, 12.0)]
+    ((_, camera), _) = timelines(sightings(found))
+    lanes = {span.rank: span.lane for span in camera.spans}
+    assert lanes == {3: 0, 1: 0, 5: 1, 6: 2, 7: 0} and camera.lanes == 3
     assert timelines(sightings(matches[1:])) == ([], 1.0)
 
 
