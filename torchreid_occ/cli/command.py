@@ -21,7 +21,7 @@ GROUPS = {
     ),
     "From footage to an answer": ("tracklets", "annotate", "extract", "calibrate", "search"),
     "Data and weights": (
-        "occwalk", "occlude", "occlusion", "fetch", "convert", "train-small-detector",
+        "sort", "occwalk", "occlude", "occlusion", "fetch", "convert", "train-small-detector",
     ),
     "Studies": ("diagnose", "measure-completion", "recipes"),
     "This machine, and torchreid's tree": ("doctor", "build-ops", "upstream"),

@@ -200,7 +200,10 @@ def search_elsewhere(
 
 
 class _KnownFrames:
-    """Recognises tracklets that hold frames of a query, by their paths or, copied, by content."""
+    """Recognises tracklets that hold frames of a query, by their paths or, copied, by content.
+
+    A single image is another's by its path alone: it may be a copy that was made to search with.
+    """
 
     def __init__(self, query: SearchQuery) -> None:
         paths = [frame for frame in query.frames if isinstance(frame, (str, os.PathLike))]
@@ -210,7 +213,7 @@ class _KnownFrames:
         frames = match.tracklet.frames
         if any(os.path.realpath(frame) in self._paths for frame in frames):
             return True
-        return match.distance < _SAME and bool(frames) and self._is_copied(frames[0])
+        return match.distance < _SAME and len(self._paths) > 1 and self._is_copied(frames[0])
 
     def _is_copied(self, frame: str) -> bool:
         try:

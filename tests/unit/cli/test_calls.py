@@ -21,6 +21,7 @@ from torchreid_occ.cli import (
 )
 from torchreid_occ.cli.command import parse_command
 from torchreid_occ.data.datasets.base import SUBSETS
+from torchreid_occ.data.sorting import Sorting
 from torchreid_occ.export import FORMATS
 from torchreid_occ.footage import BoxSource, TrackletOptions
 from torchreid_occ.models.released import RELEASED
@@ -40,6 +41,9 @@ DEMO = SimpleNamespace(
 )
 EXPORTED = SimpleNamespace(tree=Path("tree"), trial="trained a step", paths=[Path("a"), Path("b")])
 # The command line, the function it calls, what that returns, the call, and what is printed.
+SORTED = Sorting(
+    Path("/o/tracklets.csv"), "MARS", {"train": 5, "query": 2, "gallery": 4}, (3, 2), 1, True
+)
 CALLS = [
     (
         "annotate -s mars --root r --out o --option path p --keypoint-weights k.pth --height 256 "
@@ -87,6 +91,16 @@ CALLS = [
         "export c.pth --format onnx --out m.onnx", "export.export_model", 1e-6,
         ((Path("c.pth"), "onnx", Path("m.onnx")), {}),
         "Wrote m.onnx: features deviate by 1.0e-06 of the largest value at most.\n",
+    ),
+    (
+        "sort own --out o --test-share 0.3 --seed 4", "data.sorting.sort_folder",
+        SORTED,
+        ((Path("own"), Path("o"), 0.3, 4), {}),
+        "/o/tracklets.csv names 5 tracklets of 3 persons for training, 2 queries of 2 persons and "
+        "4 in the gallery.\n"
+        "Frames are named in the way of MARS; the subsets are drawn with seed 4.\n"
+        "1 frames of false detections (00-1, -1) are left out.\n"
+        "Next: torchreid-occ train --config-file configs/own/small.yaml --root /o\n",
     ),
     (
         "tracklets gate.mp4 --detector hog --camera 2 --out d --fps 5 --max-gap 2 --name noon",

@@ -120,7 +120,7 @@ def test_weights(monkeypatch, tmp_path):
 def test_extras(monkeypatch):
     monkeypatch.setattr(libraries, "find_spec", lambda name: None if name == "faiss" else name)
     found = libraries.extras()
-    assert found.text == "installed: annotate, export, footage, qdrant"
+    assert found.text == "installed: annotate, export, footage, qdrant, serve"
     assert found.advice == "For search: pip install 'torchreid-occ[search]'."
 
 

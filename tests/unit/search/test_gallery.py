@@ -110,7 +110,10 @@ def test_copies_of_the_querys_frames_are_left_out(gallery, features, tmp_path):
         (tmp_path / folder / "1.jpg").write_bytes(b"frame")
     gallery.add([GalleryTracklet("copy", (f"{tmp_path}/copy/1.jpg",))], features[4:5], HASH)
     extractor = Extractor(torch.from_numpy(features))
-    query = SearchQuery("4", [f"{tmp_path}/4/1.jpg"])
+    alone = SearchQuery("4", [f"{tmp_path}/4/1.jpg"])
+    assert names(search_elsewhere(gallery, extractor, alone).same) == []
+    query = SearchQuery("4", [f"{tmp_path}/4/1.jpg", f"{tmp_path}/4/2.jpg"])
+    (tmp_path / "4" / "2.jpg").write_bytes(b"second")
     assert names(search_elsewhere(gallery, extractor, query).same) == ["copy"]
     (tmp_path / "copy" / "1.jpg").write_bytes(b"other")
     assert names(search_elsewhere(gallery, extractor, query).same) == []
