@@ -9,7 +9,7 @@ from torchreid_occ.runs.run import run_experiment
 SETTINGS = {
     key: value for key, value in TINY.items() if key.split(".")[0] in ("train", "sampler", "data")
 }
-SETTINGS.update({"model.pretrained": "False", "model.name": "resnet18", "video.seq_len": "3"})
+SETTINGS.update({"model.pretrained": "False", "model.name": "osnet_x0_25", "video.seq_len": "3"})
 
 
 @pytest.mark.parametrize("loss", ["softmax", "triplet"])
@@ -37,7 +37,7 @@ def test_equals_a_plain_script_against_torchreids_api(two_cameras, tmp_path, los
         sample_method="evenly",
     )
     model = torchreid.models.build_model(
-        "resnet18", datamanager.num_train_pids, loss=loss, pretrained=False
+        "osnet_x0_25", datamanager.num_train_pids, loss=loss, pretrained=False
     )
     optimizer = torchreid.optim.build_optimizer(model, optim="adam", lr=0.0003, adam_beta2=0.999)
     scheduler = torchreid.optim.build_lr_scheduler(optimizer, stepsize=20)
@@ -96,7 +96,7 @@ def test_options_and_checkpoints_torchreids_models_do_not_take(two_cameras, tmp_
         *("data.save_dir", str(tmp_path / "run")),
     ]
     settings = pairs({**SETTINGS, "model.options.backbone": "resnet18"})
-    with pytest.raises(ValueError, match="resnet18 takes none"):
+    with pytest.raises(ValueError, match="osnet_x0_25 takes none"):
         run_experiment(load_config(path, [*settings, *data]))
     settings = pairs({**SETTINGS, "model.pretrained": "some.pth"})
     with pytest.raises(ValueError, match=r"set model\.load_weights"):

@@ -16,7 +16,7 @@ torchreid.__version__ = "1.4.0"
 """
 
 USE = """
-import torch
+import sys, torch
 import torchreid, torchreid_occ
 from torchreid_occ.data.datasets import dataset_class
 from torchreid_occ.registry import register
@@ -36,17 +36,13 @@ print("torchreid", torchreid.__version__, "works")
 """
 
 
-def run(code, root):
-    return subprocess.run(
-        [sys.executable, "-c", code, str(root)], capture_output=True, text=True, timeout=300
-    )
-
-
-def test_pypis_layout(two_cameras):
-    done = run("import sys\n" + USE, two_cameras)
-    assert done.stdout.endswith("torchreid 0.2.5 works\n"), done.stderr
+def test_pypis_layout(two_cameras, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["-c", str(two_cameras)])
+    exec(USE, {})
+    assert capsys.readouterr().out.endswith("torchreid 0.2.5 works\n")
 
 
 def test_upstreams_layout(two_cameras):
-    done = run(AS_UPSTREAM + USE, two_cameras)
+    words = [sys.executable, "-c", AS_UPSTREAM + USE, str(two_cameras)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
     assert done.stdout.endswith("torchreid 1.4.0 works\n"), done.stderr

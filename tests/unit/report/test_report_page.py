@@ -19,7 +19,6 @@ from torchreid_occ.runs.run import run_experiment
 
 SETTINGS = {
     **TINY,
-    "model.options.backbone": "resnet18_x0_5",
     "model.options.stages": "[3]",
     "data.sources": "['occwalk_tiny']",
     "data.supervision": "['keypoints', 'foreground']",

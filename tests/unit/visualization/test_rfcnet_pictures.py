@@ -21,7 +21,7 @@ PICTURES = ("partition", "foreground", "assignment", "temporal")
 
 def draw(frames=3, **options):
     torch.manual_seed(0)
-    model = build_model("rfcnet", 3, backbone="resnet18", **SIZE, **options)
+    model = build_model("rfcnet", 3, backbone="resnet18_x0_5", **SIZE, **options)
     shown = [np.full((64, 32, 3), 60 * i, np.uint8) for i in range(frames)]
     return draw_rfcnet(model, torch.rand(1, frames, 3, 64, 32), shown)
 
@@ -69,9 +69,9 @@ def test_a_matrix_shows_its_numbers():
 def checkpoint(tmp_path):
     config = load_config(
         None,
-        ["model.options.backbone", "resnet18", "data.height", "64", "data.width", "32"],
+        ["model.options.backbone", "resnet18_x0_5", "data.height", "64", "data.width", "32"],
     )
-    model = build_model("rfcnet", 3, backbone="resnet18", **SIZE)
+    model = build_model("rfcnet", 3, backbone="resnet18_x0_5", **SIZE)
     path = tmp_path / "model.pth"
     state = {"config": plain(config), "num_classes": 3, "state_dict": model.state_dict()}
     save_checkpoint(state, path)
@@ -84,7 +84,7 @@ def test_a_checkpoint_restores_its_model(checkpoint):
     clip = torch.rand(1, 2, 3, 64, 32)
     lay_out_channels_last(model)
     assert torch.equal(loaded(clip), model.eval()(clip))
-    assert config.model.options.backbone == "resnet18"
+    assert config.model.options.backbone == "resnet18_x0_5"
 
 
 def test_pictures_of_a_checkpoint_are_written(checkpoint, tmp_path):
@@ -106,8 +106,10 @@ def test_pictures_that_cannot_be_drawn_are_refused(checkpoint, tmp_path):
     save_checkpoint({"state_dict": {}}, bare)
     with pytest.raises(ValueError, match=r"lacks \['config', 'num_classes'\]"):
         load_trained_model(bare)
-    config = load_config(None, ["model.name", "baseline", "model.options.backbone", "resnet18"])
-    model = build_model("baseline", 3, backbone="resnet18")
+    config = load_config(
+        None, ["model.name", "baseline", "model.options.backbone", "resnet18_x0_5"]
+    )
+    model = build_model("baseline", 3, backbone="resnet18_x0_5")
     other = tmp_path / "other.pth"
     state = {"config": plain(config), "num_classes": 3, "state_dict": model.state_dict()}
     save_checkpoint(state, other)

@@ -1,11 +1,13 @@
 """A backbone as a sequence of stages with known channels and strides."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.overrides import TorchFunctionMode
 
 from torchreid_occ.data.transforms import IMAGENET_MEAN, IMAGENET_STD
 from torchreid_occ.models.backbones.weights import Origin
@@ -98,13 +100,29 @@ class Backbone(nn.Module):
             tensors = (*stage.named_parameters(), *stage.named_buffers())
             state = {name: tensor.to("meta") for name, tensor in tensors}
             try:
-                maps = functional_call(stage, state, (maps,))
+                with _WithoutBatchNorm():
+                    maps = functional_call(stage, state, (maps,))
             except RuntimeError as error:
                 raise ValueError(
                     f"Received frames of {height}x{width}, which are too small for this backbone"
                 ) from error
             sizes.append((maps.shape[-2], maps.shape[-1]))
         return sizes
+
+
+class _WithoutBatchNorm(TorchFunctionMode):
+    """Skips batch normalisation, which keeps the shape and is slow on the meta device."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if func is nn.functional.batch_norm:
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 class InputScaling(nn.Module):
