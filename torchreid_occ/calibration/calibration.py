@@ -57,6 +57,11 @@ class Calibration:
         """Length of a feature."""
         return int(self.cohort.shape[1])
 
+    @property
+    def lowest_rate(self) -> float:
+        """Lowest rate of false matches that it can promise."""
+        return 1 / (len(self.maxima) + 1)
+
     def check_model(self, checkpoint_hash: str) -> None:
         """Checks that the calibration belongs to a checkpoint.
 

@@ -104,6 +104,10 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
         "--keep-same-frames", action="store_true",
         help="show tracklets that hold the frames of the query itself, too",
     )  # fmt: skip
+    parser.add_argument(
+        "--false-matches", type=float, metavar="RATE",
+        help="of searches for absent people, the share that may find somebody; with a calibration",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the answer there, too")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="likewise, a row for each frame")
     parser.add_argument("--html", type=Path, metavar="FILE", help="and as a page with the frames")
@@ -149,6 +153,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _index(arguments: argparse.Namespace) -> None:
     from torchreid_occ.search import list_tracklets
     from torchreid_occ.search.erasure import choose, erase
+    from torchreid_occ.search.judging import carry_calibration
     from torchreid_occ.search.pipeline import add_to_gallery
     from torchreid_occ.utils.checkpoint import check_checkpoint
 
@@ -166,6 +171,8 @@ def _index(arguments: argparse.Namespace) -> None:
         folder, tracklets, arguments.checkpoint, arguments.kind, arguments.renew
     )
     print(f"{done.added} of {len(tracklets)} tracklets added: {len(gallery)} are in {folder}.")
+    if carry_calibration(gallery, arguments.checkpoint):
+        print("It carries the checkpoint's calibration: answers have probabilities and verdicts.")
     _say_more(done)
     if gallery.retention is not None:
         expired = choose(gallery, expired=True)
@@ -201,8 +208,9 @@ def _say_more(done: "Indexed") -> None:
 
 def _query(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     from torchreid_occ.extractor import TrackletExtractor
-    from torchreid_occ.search.answer import as_csv, as_json, as_table, printable
+    from torchreid_occ.search.answer import as_csv, as_json, as_table, printable, promise_of
     from torchreid_occ.search.contents import State
+    from torchreid_occ.search.judging import judge_of
     from torchreid_occ.search.page import write_page
     from torchreid_occ.search.pipeline import checkpoint_for, search_elsewhere, search_for
     from torchreid_occ.search.query import build_query
@@ -224,14 +232,17 @@ def _query(gallery: "Gallery", arguments: argparse.Namespace) -> None:
         detector=arguments.detector,
         weights=arguments.weights,
     )
+    judge = judge_of(gallery, checkpoint, arguments.false_matches)
     extractor = TrackletExtractor(checkpoint, workers=0)  # of one tracklet, so none help
     search = gallery, extractor, query, arguments.top, arguments.other_than_camera
     same: list[Match] = []
     if arguments.keep_same_frames:
-        matches = search_for(*search)
+        matches = search_for(*search, judge)
     else:
-        matches, same = search_elsewhere(*search)
+        matches, same = search_elsewhere(*search, judge)
     print(as_table(matches))
+    if promise := promise_of(matches):
+        print(f"\n{promise}")
     left_out = [printable(match.tracklet.name) for match in same]
     if left_out:
         names = ", ".join(left_out)

@@ -8,7 +8,7 @@ from typing import Any
 
 from torchreid_occ.footage.manifest import RecordedTracklet
 from torchreid_occ.search.gallery import Gallery
-from torchreid_occ.search.protocol import Match
+from torchreid_occ.search.protocol import Judgement, Match
 from torchreid_occ.search.query import SearchQuery
 from torchreid_occ.search.sightings import Sighting, sightings
 from torchreid_occ.search.tracklets import GalleryTracklet
@@ -27,11 +27,34 @@ def as_table(matches: Sequence[Match]) -> str:
     Args:
         matches: The matches, nearest first.
     """
+    judged = any(match.judged for match in matches)
     rows = [
-        (rank, f"{match.distance:.4f}", *_columns(match.id, match.tracklet))
+        (
+            rank,
+            f"{match.distance:.4f}",
+            *(_judgement(match.judged) if judged else ()),
+            *_columns(match.id, match.tracklet),
+        )
         for rank, match in enumerate(matches, start=1)
     ]
-    return markdown_table(("rank", "distance", *_COLUMNS), rows).rstrip("\n")
+    extra = ("probability", "verdict") if judged else ()
+    return markdown_table(("rank", "distance", *extra, *_COLUMNS), rows).rstrip("\n")
+
+
+def promise_of(matches: Sequence[Match]) -> str:
+    """Returns what the verdicts promise as a sentence; empty if there are none.
+
+    Args:
+        matches: The matches.
+    """
+    judged = next((match.judged for match in matches if match.judged), None)
+    if judged is None:
+        return ""
+    return (
+        f"Of people who are not in the gallery, at most {judged.false_matches:.3g} get the verdict "
+        f"same for anybody in it; of pairs of one person, at most {judged.missed_matches:.3g} are "
+        "called different."
+    )
 
 
 def as_lines(tracklets: Iterable[tuple[int, GalleryTracklet]]) -> Iterator[str]:
@@ -63,6 +86,7 @@ def as_json(gallery: Gallery, query: SearchQuery, matches: Sequence[Match]) -> d
                 "rank": one.rank,
                 "id": one.match.id,
                 "distance": one.match.distance,
+                **(one.match.judged._asdict() if one.match.judged else {}),
                 **one.match.tracklet._asdict(),
                 "state": one.state.value,
                 "moment": _moment(one),
@@ -140,6 +164,10 @@ def _moment(one: Sighting) -> dict[str, Any] | None:
         "seconds": one.where.seconds,
         "boxes": one.where.boxes,
     }
+
+
+def _judgement(judged: Judgement | None) -> tuple[str, str]:
+    return (f"{judged.probability:.1%}", judged.verdict) if judged else ("", "")
 
 
 def _columns(number: int, tracklet: GalleryTracklet) -> tuple[object, ...]:

@@ -309,6 +309,14 @@ class Gallery:
                 if number in stored:  # another process may have removed it meanwhile
                     yield number, stored[number], feature
 
+    def features_of(self, ids: Iterable[int]) -> dict[int, npt.NDArray[np.float32]]:
+        """Returns the features of some ids by id, without those that are not in the gallery.
+
+        Args:
+            ids: The ids.
+        """
+        return self._store.features_of(ids)
+
     def search(
         self,
         feature: npt.NDArray[np.floating[Any]],

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from torchreid_occ._types import StrPath
 from torchreid_occ.data.frames import Frame
 from torchreid_occ.footage.manifest import RecordedTracklet
-from torchreid_occ.search.answer import clock, printable, time_span
+from torchreid_occ.search.answer import clock, printable, promise_of, time_span
 from torchreid_occ.search.gallery import Gallery
 from torchreid_occ.search.moments import moment_picture, timelines, video_link
 from torchreid_occ.search.protocol import Match
@@ -59,6 +59,7 @@ def answer_page(
         found=[(one, _frames(one.match.tracklet.frames), _moment(one, link)) for one in found],
         timelines=lines,
         longest=clock(longest),
+        promise=promise_of(matches),
         time_span=time_span,
     )
 

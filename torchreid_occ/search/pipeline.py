@@ -13,6 +13,7 @@ from torchreid_occ._types import StrPath
 from torchreid_occ.extractor import TrackletExtractor
 from torchreid_occ.search.contents import Plan, plan_indexing
 from torchreid_occ.search.gallery import Gallery
+from torchreid_occ.search.judging import Judge
 from torchreid_occ.search.protocol import Cameras, Match, Searchable
 from torchreid_occ.search.query import SearchQuery
 from torchreid_occ.search.tracklets import GalleryTracklet
@@ -139,6 +140,7 @@ def search_for(
     query: SearchQuery,
     top: int = 10,
     other_than_camera: Cameras = None,
+    judge: Judge | None = None,
 ) -> list[Match]:
     """Finds the tracklets nearest to a query, itself included if it is in the gallery.
 
@@ -148,12 +150,14 @@ def search_for(
         query: The query.
         top: Number of tracklets to find.
         other_than_camera: Camera whose tracklets are excluded, or several.
+        judge: Judges what is found.
 
     Raises:
         ValueError: If the extractor has another checkpoint, or the gallery is empty.
     """
     feature = _feature_of(gallery, extractor, query)
-    return gallery.search(feature, extractor.checkpoint_hash, top, other_than_camera)
+    found = gallery.search(feature, extractor.checkpoint_hash, top, other_than_camera)
+    return found if judge is None else judge(feature, found)
 
 
 class Elsewhere(NamedTuple):
@@ -174,6 +178,7 @@ def search_elsewhere(
     query: SearchQuery,
     top: int = 10,
     other_than_camera: Cameras = None,
+    judge: Judge | None = None,
 ) -> Elsewhere:
     """Finds the tracklets nearest to a query, without those that hold the same frames.
 
@@ -183,6 +188,7 @@ def search_elsewhere(
         query: The query.
         top: Number of tracklets to find.
         other_than_camera: Camera whose tracklets are excluded, or several.
+        judge: Judges what is found.
 
     Raises:
         ValueError: If the extractor has another checkpoint, or the gallery is empty.
@@ -195,7 +201,8 @@ def search_elsewhere(
         same = [match for match in found if known.hold(match)]
         left = [match for match in found if match not in same]
         if len(left) >= top or len(found) < number:
-            return Elsewhere(left[:top], same)
+            left = left[:top]
+            return Elsewhere(left if judge is None else judge(feature, left), same)
         number += top + len(same)
 
 

@@ -22,12 +22,37 @@ def cameras_of(cameras: Cameras) -> list[int]:
     return [int(c) for c in cameras] if isinstance(cameras, Collection) else [int(cameras)]
 
 
+class Judgement(NamedTuple):
+    """Whether a match is the person searched for, by a calibration.
+
+    Attributes:
+        probability: That it is.
+        verdict: 'same', 'different' or 'cannot tell'.
+        false_matches: Of people who are not in the gallery, at most this share gets the verdict
+            'same' for anybody in it.
+        missed_matches: At most this share of the pairs of one person gets the verdict 'different'.
+    """
+
+    probability: float
+    verdict: str
+    false_matches: float
+    missed_matches: float
+
+
 class Match(NamedTuple):
-    """A tracklet that a search found, with its cosine distance to the query."""
+    """A tracklet that a search found, with its cosine distance to the query.
+
+    Attributes:
+        id: Id of the tracklet.
+        distance: The distance.
+        tracklet: The tracklet.
+        judged: Whether it is the same person, where a calibration tells.
+    """
 
     id: int
     distance: float
     tracklet: GalleryTracklet
+    judged: Judgement | None = None
 
 
 class Searchable(Protocol):

@@ -19,6 +19,7 @@ from torchreid_occ.data.images import read_image
 from torchreid_occ.extractor import TrackletExtractor
 from torchreid_occ.search.gallery import Gallery
 from torchreid_occ.search.page import answer_page, rendered
+from torchreid_occ.search.judging import judge_of
 from torchreid_occ.search.pipeline import search_elsewhere
 from torchreid_occ.search.query import SearchQuery, crop
 from torchreid_occ.search.served import ServedVideos, list_page, picture_of
@@ -208,7 +209,8 @@ class _Searcher:
         self, query: SearchQuery, top: int, cameras: list[int], link: Callable[[Any], str | None]
     ) -> str:
         gallery = self.gallery()
-        found = search_elsewhere(gallery, self._extractor, query, top, cameras)
+        judge = judge_of(gallery)
+        found = search_elsewhere(gallery, self._extractor, query, top, cameras, judge)
         return answer_page(gallery, query, found.matches, link)
 
 

@@ -281,6 +281,16 @@ class TrackletStore:
             features = np.frombuffer(b"".join(blobs), "<f4").reshape(len(ids), -1)
             yield np.array(ids, np.int64), features
 
+    def features_of(self, ids: Iterable[int]) -> dict[int, npt.NDArray[np.float32]]:
+        """Returns the stored features of some ids by id.
+
+        Args:
+            ids: The ids.
+        """
+        query = f"SELECT id, feature FROM features WHERE id IN {_LISTED}"
+        rows = self._rows(query, json.dumps(list(ids)))
+        return {number: np.frombuffer(feature, "<f4") for number, feature in rows}
+
     def _select(self, column: str, values: Iterable[str | int]) -> dict[int, GalleryTracklet]:
         query = f"{_WITH_CONTENTS} WHERE tracklets.{column} IN {_LISTED}"
         return dict(_as_tracklet(*row) for row in self._rows(query, json.dumps(list(values))))

@@ -1,0 +1,121 @@
+"""Probabilities and verdicts for what a search found, by a calibration."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from torchreid_occ._types import StrPath
+from torchreid_occ.calibration import (
+    Calibration,
+    calibration_path,
+    load_calibration,
+    save_calibration,
+)
+from torchreid_occ.search.gallery import Gallery
+from torchreid_occ.search.protocol import Judgement, Match
+
+CALIBRATION = "calibration.npz"  # in a gallery's folder
+FALSE_MATCHES, MISSED_MATCHES = 0.01, 0.05
+
+
+class Judge:
+    """Judges the matches of a gallery's searches.
+
+    Args:
+        gallery: The gallery.
+        calibration: Calibration of the gallery's checkpoint.
+        false_matches: The promise of 'same', see `Calibration.same_above`. If None, 0.01, or the
+            lowest rate that the calibration can promise.
+        missed_matches: The promise of 'different', see `Calibration.different_below`.
+
+    Raises:
+        ValueError: If the calibration is of another checkpoint, or a rate cannot be promised.
+    """
+
+    def __init__(
+        self,
+        gallery: Gallery,
+        calibration: Calibration,
+        false_matches: float | None = None,
+        missed_matches: float = MISSED_MATCHES,
+    ) -> None:
+        calibration.check_model(gallery.checkpoint_hash)
+        if false_matches is None:
+            false_matches = max(FALSE_MATCHES, calibration.lowest_rate)
+        calibration.same_above(false_matches, len(gallery))
+        calibration.different_below(missed_matches)
+        self._gallery, self._calibration = gallery, calibration
+        self.promises = false_matches, missed_matches
+
+    def __call__(
+        self, feature: npt.NDArray[np.floating[Any]], matches: Sequence[Match]
+    ) -> list[Match]:
+        """Returns the matches with a judgement of each that is still in the gallery.
+
+        Args:
+            feature: Feature of the query. Shape: ``(D,)``.
+            matches: The matches of a search by it.
+        """
+        features = self._gallery.features_of([match.id for match in matches])
+        there = [match.id for match in matches if match.id in features]
+        if not there:
+            return list(matches)
+        size = len(self._gallery)
+        scores = self._calibration.scores(
+            np.asarray(feature)[None], np.stack([features[number] for number in there])
+        )[0]
+        verdicts = self._calibration.verdicts(scores, size, *self.promises)
+        probabilities = self._calibration.probabilities_of_search(scores, size).tolist()
+        judged = {
+            number: Judgement(probability, verdict, *self.promises)
+            for number, probability, verdict in zip(there, probabilities, verdicts, strict=True)
+        }
+        return [match._replace(judged=judged.get(match.id)) for match in matches]
+
+
+def carry_calibration(gallery: Gallery, checkpoint: StrPath) -> bool:
+    """Copies the calibration beside a checkpoint into a gallery, if there is one.
+
+    Args:
+        gallery: The gallery.
+        checkpoint: The gallery's checkpoint.
+
+    Raises:
+        ValueError: If the calibration is damaged or of another checkpoint.
+    """
+    path = calibration_path(checkpoint)
+    if not path.is_file():
+        return False
+    calibration = load_calibration(path)
+    calibration.check_model(gallery.checkpoint_hash)
+    save_calibration(calibration, gallery.folder / CALIBRATION)
+    return True
+
+
+def judge_of(
+    gallery: Gallery, checkpoint: StrPath | None = None, false_matches: float | None = None
+) -> Judge | None:
+    """Returns the judge of a gallery's searches; None if there is no calibration and no promise.
+
+    Args:
+        gallery: The gallery.
+        checkpoint: Its checkpoint, whose calibration is used if the gallery carries none.
+        false_matches: See `Judge`.
+
+    Raises:
+        ValueError: If a rate is named, but there is no calibration; or as of `Judge`.
+    """
+    paths = [gallery.folder / CALIBRATION]
+    paths += [] if checkpoint is None else [calibration_path(checkpoint)]
+    found = next((path for path in paths if Path(path).is_file()), None)
+    if found is not None:
+        return Judge(gallery, load_calibration(found), false_matches)
+    if false_matches is not None:
+        raise ValueError(
+            f"A rate of false matches was named, but neither {gallery.place} nor its checkpoint "
+            "has a calibration: `torchreid-occ calibrate` makes one."
+        )
+    return None
