@@ -11,6 +11,7 @@ from yacs.config import CfgNode
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.config import load_config
+from torchreid_occ.report.calibrated import calibration_of
 from torchreid_occ.report.pictures import completions, draw_model, third_scores
 from torchreid_occ.report.plots import cmc_plot, curve_plot, label_plot
 from torchreid_occ.report.queries import (
@@ -65,6 +66,7 @@ def write_report(
         "headline": trainings[-1] if trainings else None,
         "targets": [],
         "model_pictures": [],
+        "calibration": calibration_of(trainings[-1].checkpoint) if trainings else None,
         "scores": [third_scores(run) for run in runs if run.config.task == "score"],
         "completions": {
             run.name: completions(run, root)

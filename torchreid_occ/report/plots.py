@@ -81,6 +81,24 @@ def label_plot(
 
 
 @matplotlib.rc_context(_STYLE)
+def reliability_plot(diagrams: Mapping[str, Mapping[str, Any]]) -> Markup:
+    """Draws reliability diagrams: how often what was said with a probability was true.
+
+    Args:
+        diagrams: ``{name: {'said': ..., 'seen': ..., 'counts': ...}}``, a value for each bin.
+    """
+    figure, axes = _axes(_SIZE)
+    axes.plot([0, 100], [0, 100], color=_INK, linewidth=0.6, alpha=0.5)
+    for name, diagram in diagrams.items():
+        said, seen = (100 * np.asarray(diagram[kind]) for kind in ("said", "seen"))
+        axes.plot(said, seen, "o-", markersize=4, label=name)
+    axes.set(xlabel="probability said (%)", ylabel="same person (%)")
+    axes.set(xlim=(0, 101), ylim=(0, 101))
+    axes.legend(loc="upper left")
+    return _inline(figure, f"Reliability diagrams: {', '.join(diagrams)}.")
+
+
+@matplotlib.rc_context(_STYLE)
 def curve_plot(name: str, steps: Sequence[int], values: Sequence[float]) -> Markup:
     """Draws a quantity over the training.
 

@@ -18,8 +18,8 @@ from torchreid_occ._types import StrPath
 from torchreid_occ.data.images import read_image
 from torchreid_occ.extractor import TrackletExtractor
 from torchreid_occ.search.gallery import Gallery
-from torchreid_occ.search.page import answer_page, rendered
 from torchreid_occ.search.judging import judge_of
+from torchreid_occ.search.page import answer_page, rendered
 from torchreid_occ.search.pipeline import search_elsewhere
 from torchreid_occ.search.query import SearchQuery, crop
 from torchreid_occ.search.served import ServedVideos, list_page, picture_of

@@ -11,11 +11,17 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from support import TINY, pairs
+from synthetic_people import made_up_people, query_and_gallery
 
+from torchreid_occ.calibration import calibration_path, fit_calibration, save_calibration
+from torchreid_occ.calibration.measuring import measure_calibration
 from torchreid_occ.cli import main
 from torchreid_occ.config import load_config
 from torchreid_occ.occwalk.presets import PRESETS
+from torchreid_occ.report.calibrated import calibration_of
+from torchreid_occ.runs.folder import read_runs
 from torchreid_occ.runs.run import run_experiment
+from torchreid_occ.utils.files import file_hash
 
 SETTINGS = {
     **TINY,
@@ -61,8 +67,19 @@ def run(tmp_path_factory):
         patch.setitem(PRESETS, "occwalk_tiny", small)
         folders = {"data.root": str(folder / "data"), "data.save_dir": str(folder / "log")}
         run_experiment(load_config(None, pairs({**SETTINGS, **folders})))
+        calibrate_made_up(read_runs(folder / "log")[-1].checkpoint)
         report(folder / "log", "--queries", "5")
     return folder / "log"
+
+
+def calibrate_made_up(checkpoint):
+    """Writes a calibration beside a checkpoint."""
+    query, gallery = query_and_gallery(made_up_people(6, 80))
+    cohort = made_up_people(1, 60).features
+    about = {"dataset": "made_up", "identities": 80, "queries": 80}
+    about["measured"] = measure_calibration(query, gallery, cohort, 0.1)
+    made = fit_calibration(query, gallery, cohort, file_hash(checkpoint), about)
+    save_calibration(made, calibration_path(checkpoint))
 
 
 def report(*arguments):
@@ -148,6 +165,25 @@ def test_the_page_has_the_runs_results_and_configuration(run, html):
     assert sum(parts) + with_occluders == len(last["average_precisions"])
     rank_1 = found["with occluders and without"] + with_occluders
     assert rank_1 / len(last["average_precisions"]) == pytest.approx(last["cmc"]["1"])
+
+
+def test_the_page_has_the_calibration_of_the_checkpoint(html):
+    section = re.search(r'<section id="calibration">(.*?)</section>', html, re.DOTALL)[1]
+    assert "Calibrated on 80 people of made_up, 80 queries." in section
+    assert "Reliability diagrams: best match of a search, all matches of an answer." in section
+    assert "at most 10.0&nbsp;% may call somebody the same" in section
+
+
+def test_a_calibration_of_another_checkpoint_is_refused(run, tmp_path):
+    first, other = (tmp_path / name for name in ("first", "other"))
+    first.write_bytes(b"first")
+    other.write_bytes(b"other")
+    assert calibration_of(first) is None
+    calibrate_made_up(first)
+    assert calibration_of(first)["identities"] == 80
+    shutil.copy(calibration_path(first), calibration_path(other))
+    with pytest.raises(ValueError, match="The calibration is of checkpoint"):
+        calibration_of(other)
 
 
 def test_the_page_has_the_models_pictures_and_curves(html):
