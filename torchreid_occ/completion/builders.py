@@ -14,10 +14,16 @@ from torchreid_occ.completion.guider import IdGuider
 from torchreid_occ.completion.loss import CompletionLoss
 from torchreid_occ.completion.network import STCnet
 from torchreid_occ.config import config_of, plain
+from torchreid_occ.data.transforms import ClipTransform
 from torchreid_occ.engine.backend import use_gpu
 from torchreid_occ.engine.optimizers import build_scheduler
-from torchreid_occ.runs.builders import load_trained_model
+from torchreid_occ.models import ClipModel, build_model
+from torchreid_occ.runs.builders import build_test_transform, load_trained_model
 from torchreid_occ.utils.checkpoint import load_checkpoint
+from torchreid_occ.utils.layout import lay_out_channels_last
+
+# In place of a checkpoint: EfficientNet-Lite0 with ImageNet weights.
+IMAGENET = "imagenet"
 
 
 class LoadedGenerator(NamedTuple):
@@ -32,6 +38,28 @@ class LoadedGenerator(NamedTuple):
     network: STCnet
     size: tuple[int, int]
     interpolation: str
+
+
+class Extractor(NamedTuple):
+    """The network whose maps score thirds, on the CPU in eval mode, and its frames' transform."""
+
+    model: ClipModel
+    transform: ClipTransform
+
+
+def load_extractor(config: CfgNode) -> Extractor:
+    """Loads the network that ``completion.extractor`` names.
+
+    Args:
+        config: For `IMAGENET`, ``data`` has the size of the frames.
+    """
+    named = config.completion.extractor
+    if named != IMAGENET:
+        model, trained = load_trained_model(named)
+        return Extractor(model, build_test_transform(trained))
+    model = build_model("baseline", 1, pretrained=True, backbone="efficientnet_lite0").eval()
+    lay_out_channels_last(model)
+    return Extractor(model, build_test_transform(config))
 
 
 def load_generator(path: StrPath) -> LoadedGenerator:

@@ -11,7 +11,11 @@ from yacs.config import CfgNode
 
 from torchreid_occ._torchreid import torchreid
 from torchreid_occ._types import Item
-from torchreid_occ.completion.builders import build_completion_engine, load_generator
+from torchreid_occ.completion.builders import (
+    build_completion_engine,
+    load_extractor,
+    load_generator,
+)
 from torchreid_occ.completion.cells import average_person, cell_scores, middle_columns
 from torchreid_occ.completion.copy import CopyPlan, complete_frames, discard_frames
 from torchreid_occ.completion.data import CompletionDataManager, CompletionItems, ItemOptions
@@ -38,7 +42,6 @@ from torchreid_occ.data.images import read_image
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.engine.backend import use_gpu
 from torchreid_occ.engine.base import KEPT
-from torchreid_occ.runs.builders import build_test_transform, load_trained_model
 from torchreid_occ.runs.folder import check_save_dir, write_config, write_results
 from torchreid_occ.runs.readiness import check_files
 from torchreid_occ.utils.complexity import count_parameters
@@ -233,12 +236,10 @@ def _dataset(config: CfgNode) -> Any:
 def _scores(config: CfgNode, tracklets: Mapping[str, Sequence[Item]]) -> dict[str, list[Values]]:
     """Returns scores by subset, by the scorer and the network that the configuration names."""
     own = config.completion
-    model, trained = load_trained_model(own.extractor)
+    model, transform = load_extractor(config)
     gpu = use_gpu(config)
     model = model.cuda() if gpu else model
-    options = (
-        build_test_transform(trained), config.video.test_clip_len, config.data.workers, gpu,
-    )  # fmt: skip
+    options = transform, config.video.test_clip_len, config.data.workers, gpu
     if own.scorer == "thirds":
         return {subset: score_by_thirds(model, tracklets[subset], *options) for subset in SUBSETS}
     maps = TrackletMaps(model, own.stage - 1, middle_columns, *options)

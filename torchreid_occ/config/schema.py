@@ -202,7 +202,9 @@ KEYS = {
     "adam.beta2": Key(0.999, "decay of the second moment"),
     # VRSTC's tasks.
     "completion.extractor": Key(
-        "", "checkpoint of the model that scores regions; 'truth' takes OccWalk's masks instead"
+        "",
+        "checkpoint of the model that scores regions; 'imagenet' takes EfficientNet-Lite0 with "
+        "ImageNet weights, 'truth' a dataset's own masks",
     ),
     "completion.scorer": Key(
         "thirds",

@@ -18,7 +18,7 @@ _FILES = (
     *("completion.extractor", "completion.guider", "completion.checkpoint", "completion.scores"),
 )
 _CHECKPOINTS = ("model.pretrained", "model.load_weights", "model.start_from")
-_WORDS = ("", "auto", "truth", *SOURCES)  # values that name no file
+_WORDS = ("", "auto", "imagenet", "truth", *SOURCES)  # values that name no file
 
 
 def check_files(config: CfgNode, made_later: Collection[str] = ()) -> None:

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support import REPOSITORY
 
+from torchreid_occ.completion.builders import load_extractor
 from torchreid_occ.completion.scores import (
     SUBSETS,
     choose_threshold,
@@ -12,6 +14,7 @@ from torchreid_occ.completion.scores import (
     write_scores,
 )
 from torchreid_occ.completion.truth import agreement, visible_shares
+from torchreid_occ.config import load_config
 from torchreid_occ.data.transforms import ClipTransform
 from torchreid_occ.models import build_model
 
@@ -136,3 +139,16 @@ def test_scores_and_flags_agree_with_the_truth():
     nothing = [flagged[0] & False]
     assert agreement(nothing, scores, shares) == (None, 0.0, expected[2])
     assert agreement(flagged, scores, [shares[0] * 0 + 1]) == (0.0, None, None)
+
+
+def test_the_network_of_imagenet_scores_by_its_own_weights():
+    config = load_config(REPOSITORY / "configs" / "real" / "vrstc.yaml")
+    config.completion.extractor = "imagenet"
+    model, transform = load_extractor(config)
+    published = build_model("baseline", 1, pretrained=True, backbone="efficientnet_lite0")
+    for one, other in zip(
+        model.backbone.parameters(), published.backbone.parameters(), strict=True
+    ):
+        assert torch.equal(one, other)
+    assert not model.training
+    assert (transform.height, transform.width) == (96, 48)
