@@ -142,8 +142,8 @@ def test_scores_and_flags_agree_with_the_truth():
 
 
 def test_the_network_of_imagenet_scores_by_its_own_weights():
-    config = load_config(REPOSITORY / "configs" / "real" / "vrstc.yaml")
-    config.completion.extractor = "imagenet"
+    path = REPOSITORY / "configs" / "real" / "vrstc.yaml"
+    config = load_config(path, ["completion.extractor", "imagenet"])
     model, transform = load_extractor(config)
     published = build_model("baseline", 1, pretrained=True, backbone="efficientnet_lite0")
     for one, other in zip(

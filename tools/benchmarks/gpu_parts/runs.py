@@ -15,9 +15,9 @@ from torchreid_occ.utils.checkpoint import latest_checkpoint, load_checkpoint
 
 SYSTEMS = {"baseline": "compare/baseline.yaml", "rfcnet": "compare/rfcnet.yaml"}
 REAL = {
-    "baseline": "compare/baseline.yaml",
-    "quality weighting": "compare/qan.yaml",
-    "rfcnet without clues": "compare/rfcnet_without_clues.yaml",
+    "baseline": "real/baseline.yaml",
+    "quality weighting": "real/qan.yaml",
+    "rfcnet without clues": "real/rfcnet_without_clues.yaml",
 }
 SMALL = {
     "data": {"height": 64, "width": 32, "workers": 0},
@@ -123,8 +123,8 @@ def _real_configuration(file: str, seed: int, epochs: int, day: Day) -> Any:
     changes["train"]["batch_size"] = 8 if day.tiny else 32
     changes["sampler"] = {"num_instances": 2 if day.tiny else 4}
     changes["data"]["root"] = str(day.real)
-    changes["data"]["transforms"] = ["random_flip", "random_erase"]
-    changes["video"]["stride"] = 2  # tracklets have up to eight frames
+    if not day.tiny:  # as the rows have it: EfficientNet-Lite0 from ImageNet
+        changes["model"] = {"pretrained": "auto", "options": {"backbone": "efficientnet_lite0"}}
     return _configuration(file, day, _folder(day, "real"), changes, "mars")
 
 
