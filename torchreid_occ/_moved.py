@@ -49,6 +49,7 @@ MOVED = {
     "torchreid_occ.report.run_folder": "torchreid_occ.runs.folder",
     "torchreid_occ.targets": "torchreid_occ.annotate",
     "torchreid_occ.visualization.comparison": "torchreid_occ.studies.comparison_plots",
+    "torchreid_occ.visualization.frame_strip": "torchreid_occ.data.frame_strip",
     "torchreid_occ.visualization.supervision": "torchreid_occ.data.overlay",
     "torchreid_occ.visualization.vrstc": "torchreid_occ.completion.figures",
 }

@@ -10,11 +10,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from torchreid_occ.data.datasets.base import list_frames
+from torchreid_occ.data.frame_strip import Picture, embedded, spread_frames
 from torchreid_occ.data.images import read_image
 from torchreid_occ.footage.boxes import Boxes
 from torchreid_occ.footage.video import Video
 from torchreid_occ.utils.files import write_text
-from torchreid_occ.visualization.frame_strip import Picture, embedded, spread_frames
 
 _FRAMES, _HEIGHT, _WIDTH = 10, 128, 112  # shown of a tracklet; the largest size of each
 _COVERED = 0.3  # share of the smaller of two boxes that lies in both, from which they overlap much

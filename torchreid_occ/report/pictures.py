@@ -10,12 +10,12 @@ from yacs.config import CfgNode
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.data.copies import MANIFEST
+from torchreid_occ.data.frame_strip import Picture, embedded, frame_strip, spread_frames
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.data.truth_by_name import load_ground_truth
 from torchreid_occ.runs.folder import Run
 from torchreid_occ.utils.documents import read_json
 from torchreid_occ.utils.logs import printed_lines_logged
-from torchreid_occ.visualization.frame_strip import Picture, embedded, frame_strip, spread_frames
 from torchreid_occ.visualization.pictures import PICTURES, model_figures
 
 _FRAMES = 8

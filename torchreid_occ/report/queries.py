@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from torchreid_occ.data.frame_strip import Picture, frame_strip
 from torchreid_occ.engine.evaluation import TargetResult
 from torchreid_occ.report.retrieval import Retrieval
-from torchreid_occ.visualization.frame_strip import Picture, frame_strip
 
 _QUERY_FRAMES, _GALLERY_FRAMES = 8, 3
 

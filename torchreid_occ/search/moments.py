@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw
 
+from torchreid_occ.data.frame_strip import Picture, embedded
 from torchreid_occ.data.images import read_image
 from torchreid_occ.footage.manifest import RecordedTracklet
 from torchreid_occ.search.sightings import Sighting
-from torchreid_occ.visualization.frame_strip import Picture, embedded
 
 _WIDTH = 480  # pixels of a whole frame in a page
 _NARROWEST = 0.04  # share of the timeline that a span takes, to be seen and read

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from torchreid_occ._types import StrPath
+from torchreid_occ.data.frame_strip import Picture, frame_strip, spread_frames
 from torchreid_occ.data.frames import Frame
 from torchreid_occ.footage.manifest import RecordedTracklet
 from torchreid_occ.search.answer import clock, printable, promise_of, time_span
@@ -16,7 +17,6 @@ from torchreid_occ.search.protocol import Match
 from torchreid_occ.search.query import SearchQuery
 from torchreid_occ.search.sightings import Sighting, sightings
 from torchreid_occ.utils.files import write_text
-from torchreid_occ.visualization.frame_strip import Picture, frame_strip, spread_frames
 
 FRAMES = 8  # shown of a tracklet
 

@@ -1,4 +1,4 @@
-"""Pictures of what a trained model does to a tracklet, and tracklets as strips of frames."""
+"""Pictures of what a trained model does to a tracklet."""
 
 from torchreid_occ.visualization.rfcnet import draw_rfcnet
 from torchreid_occ.visualization.rru_stim import draw_rru_stim

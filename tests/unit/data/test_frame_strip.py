@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from torchreid_occ.visualization.frame_strip import frame_strip, spread_frames
+from torchreid_occ.data.frame_strip import frame_strip, spread_frames
 
 
 @pytest.fixture
