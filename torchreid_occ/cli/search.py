@@ -141,11 +141,9 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.command == "index":
         _index(arguments)
         return
-    action = {"query": _query, "remove": _remove, "list": _list, "info": _info, "push": _push}
-    action |= {"erase": _erase, "retain": _retain}
     action = {
-        "query": _query, "remove": _remove, "list": _list, "info": _info, "push": _push,
-        "serve": _serve,
+        "query": _query, "serve": _serve, "remove": _remove, "erase": _erase, "retain": _retain,
+        "list": _list, "info": _info, "push": _push,
     }  # fmt: skip
     action[arguments.command](Gallery(arguments.gallery), arguments)
 

@@ -17,6 +17,7 @@ from torchreid_occ.search.judging import Judge
 from torchreid_occ.search.protocol import Cameras, Match, Searchable
 from torchreid_occ.search.query import SearchQuery
 from torchreid_occ.search.tracklets import GalleryTracklet
+from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.progress import progress
 
 BATCH = 64  # tracklets extracted and stored at a time
@@ -124,6 +125,9 @@ def index_tracklets(
     again = {**plan.changed, **plan.unknown} if renew else {}
     work: list[tuple[GalleryTracklet, int | None]] = [(one, None) for one in plan.new]
     work += [(tracklet, number) for number, tracklet in again.items()]
+    if work:
+        frames = sum(len(tracklet.frames) for tracklet, _ in work)
+        logger.info("Indexing %d tracklets of %d frames, %d at a time.", len(work), frames, BATCH)
     batches = [work[start : start + BATCH] for start in range(0, len(work), BATCH)]
     for batch in progress(batches, "indexing", unit="batch"):
         own = [tracklet for tracklet, _ in batch]

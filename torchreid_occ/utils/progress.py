@@ -1,8 +1,9 @@
-"""Progress of long loops: a bar on a terminal, a line in the log every 30 seconds elsewhere."""
+"""Progress of long loops and the time left: a bar on a terminal, elsewhere a line in 30 seconds."""
 
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
+from datetime import timedelta
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -36,10 +37,14 @@ def progress(
 
 
 def _logged(iterable: Iterable[T], description: str, total: int | None, unit: str) -> Iterator[T]:
-    last = time.monotonic()
+    start = last = time.monotonic()
     for done, item in enumerate(iterable):
-        if time.monotonic() - last > SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
-            of_all = "" if total is None else f" of {total}"
+        now = time.monotonic()
+        if now - last > SECONDS_BETWEEN_LINES:
+            last = now
+            of_all = ""
+            if total is not None:
+                left = (now - start) / max(done, 1) * (total - done)
+                of_all = f" of {total}, about {timedelta(seconds=round(left))} left"
             logger.info("%s: %s %d%s", description, unit, done, of_all)
         yield item

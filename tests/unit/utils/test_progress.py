@@ -5,11 +5,13 @@ from torchreid_occ.utils.progress import progress
 
 
 def test_long_work_logs_lines_where_there_is_no_terminal(monkeypatch, caplog):
-    clock = iter(range(0, 100, 10))
+    clock = iter(range(0, 100, 20))
     monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
     with caplog.at_level(logging.INFO, logger="torchreid_occ"):
         assert list(progress([1, 2, 3, 4], "ranking", unit="query")) == [1, 2, 3, 4]
-    assert caplog.messages == ["ranking: query 3 of 4"]
+    assert caplog.messages == [
+        "ranking: query 1 of 4, about 0:02:00 left", "ranking: query 3 of 4, about 0:00:27 left",
+    ]  # fmt: skip
 
 
 def test_work_of_unknown_length_is_counted(monkeypatch, caplog):
