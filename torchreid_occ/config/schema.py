@@ -57,8 +57,9 @@ KEYS = {
     "model.pretrained": Key(
         "auto",
         "ImageNet weights: True, 'torchvision', 'package' (of an installed package; extra "
-        "[weights]), False, 'auto' (from the first of these that has them, else none); or a file: "
-        "published weights, or the checkpoint of a model whose backbone to start from",
+        "[weights]), 'timm', False, 'auto' (from the first of these that has them, else none); or "
+        "a file, or its hf:// address: published weights, or the checkpoint of a model whose "
+        "backbone to start from",
     ),
     "model.load_weights": Key("", "checkpoint of this very model"),
     "model.start_from": Key(

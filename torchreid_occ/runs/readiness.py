@@ -8,7 +8,7 @@ from yacs.config import CfgNode
 
 from torchreid_occ._types import Item
 from torchreid_occ.metrics import METRIC_LEARNERS
-from torchreid_occ.models.backbones import SOURCES
+from torchreid_occ.models.backbones import HUB, SOURCES
 from torchreid_occ.utils.file_kinds import other_kind
 
 # Keys that name a file or folder which a run reads.
@@ -36,6 +36,8 @@ def check_files(config: CfgNode, made_later: Collection[str] = ()) -> None:
         section, name = key.split(".")
         value = config[section][name]
         if not isinstance(value, str) or value in _WORDS or key in made_later:
+            continue
+        if key == "model.pretrained" and value.startswith(HUB):
             continue
         if not Path(value).exists():
             raise FileNotFoundError(f"{key} is {value}, but there is no such file.")

@@ -3,11 +3,12 @@
 from torchreid_occ.models.backbones.build import BACKBONES, build_backbone
 from torchreid_occ.models.backbones.stages import Backbone, Stage
 from torchreid_occ.models.backbones.torchvision_networks import load_auxiliary_weights
-from torchreid_occ.models.backbones.weights import SOURCES, Origin
+from torchreid_occ.models.backbones.weights import HUB, SOURCES, Origin
 from torchreid_occ.utils.weights import WeightsUnavailable
 
 __all__ = [
     "BACKBONES",
+    "HUB",
     "SOURCES",
     "Backbone",
     "Origin",

@@ -4,7 +4,11 @@ from collections import OrderedDict
 
 from torch import nn
 
-from torchreid_occ.models.backbones import efficientnet_lite, torchvision_networks
+from torchreid_occ.models.backbones import (
+    efficientnet_lite,
+    timm_networks,
+    torchvision_networks,
+)
 from torchreid_occ.models.backbones.network import Network
 from torchreid_occ.models.backbones.stages import Backbone, InputScaling, Stage
 from torchreid_occ.models.backbones.weights import Published, find_weights
@@ -25,10 +29,11 @@ def build_backbone(
     """Builds a backbone.
 
     Args:
-        name: One of `BACKBONES`.
+        name: One of `BACKBONES`, or `timm/` and timm's name of a network.
         pretrained: True loads published ImageNet weights from the first source that has them, one
-            of `SOURCES` from this source alone. The path of a file loads published weights, or the
-            weights of the backbone of a model's checkpoint.
+            of `SOURCES` from this source alone. The path of a file, or its address on a hub
+            (`hf://OWNER/REPOSITORY/FILE`), loads published weights, or the weights of the backbone
+            of a model's checkpoint.
         last_stride: 1 removes the last down-sampling (the papers' "modified ResNet"), 2 keeps it.
         rescale: Whether a network whose weights expect another normalisation turns ImageNet's into
             its own; if not, it expects frames in its own, which is [-1, 1] for Inceptions.
@@ -41,8 +46,7 @@ def build_backbone(
         FileNotFoundError: If there is no such file.
         WeightsUnavailable: If the weights can neither be read nor downloaded.
     """
-    check_choice("backbone", name, BACKBONES)
-    network = BACKBONES[name]
+    network = _network(name)
     if last_stride not in network.last_strides:
         raise ValueError(
             f"Received last_stride {last_stride} for {name}, but expected to be one of "
@@ -65,6 +69,13 @@ def build_backbone(
     return backbone
 
 
+def _network(name: str) -> Network:
+    if name.startswith(timm_networks.PREFIX):
+        return timm_networks.timm_network(name.removeprefix(timm_networks.PREFIX))
+    check_choice("backbone", name, (*BACKBONES, f"{timm_networks.PREFIX}NAME"))
+    return BACKBONES[name]
+
+
 def _take_published(module: nn.Module, network: Network, found: Published) -> None:
     """Loads published weights; those of other parts, such as the classifier, are left."""
     own = module.state_dict()
@@ -77,7 +88,9 @@ def _take_published(module: nn.Module, network: Network, found: Published) -> No
 
 def _cut(module: nn.Module, network: Network, last_stride: int, rescale: bool) -> Backbone:
     """Cuts a network into its stages."""
-    strides = (4, 8, 16, 16 * last_stride)
+    strides = network.strides
+    if last_stride == 1:
+        strides = (*strides[:-1], strides[-2])
     stages: list[Stage] = []
     for children, stride in zip(network.stages, (1, *strides), strict=False):
         layers = OrderedDict((child, module.get_submodule(child)) for child in children)

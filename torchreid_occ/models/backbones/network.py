@@ -20,6 +20,7 @@ class Network:
             place.
         stages: Names of its children, by stage.
         channels: Output channels of each stage.
+        strides: Down-sampling of each stage's output against the input.
         sources: Where it has published weights; the first that is there is taken.
         renamed: Turns published weights into the network's; weights of other parts are ignored.
         remove_last_stride: Sets the last stage's stride to 1; None where that can't be.
@@ -30,6 +31,7 @@ class Network:
     build: Callable[[bool], nn.Module]
     stages: tuple[tuple[str, ...], ...]
     channels: tuple[int, ...]
+    strides: tuple[int, ...] = (4, 8, 16, 32)
     sources: Sources = field(default_factory=dict)
     renamed: Callable[[Weights], Weights] = dict
     remove_last_stride: Callable[[nn.Module], None] | None = None

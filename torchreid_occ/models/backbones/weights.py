@@ -10,8 +10,14 @@ import torchvision
 from torch import Tensor
 
 from torchreid_occ.utils.checkpoint import weights_by_name
+from torchreid_occ.utils.dependencies import import_optional
 from torchreid_occ.utils.files import file_hash
-from torchreid_occ.utils.weights import WeightsUnavailable, cached_file, torchvision_weights
+from torchreid_occ.utils.weights import (
+    LOADING_ERRORS,
+    WeightsUnavailable,
+    cached_file,
+    torchvision_weights,
+)
 
 INSTEAD = (
     "train from scratch with `model.pretrained False`, or take `model.options.backbone "
@@ -23,9 +29,10 @@ class Origin(NamedTuple):
     """Where initial weights come from, as results.json records it.
 
     Attributes:
-        source: One of `SOURCES`, 'file', or 'torchreid' for its own models.
+        source: One of `SOURCES`, 'file', 'hub', or 'torchreid' for its own models.
         name: Name of the file, the package or the model.
-        version: Version of the package or of the weights, None where there is none.
+        version: Version of the package or of the weights, commit of the hub's file, None where
+            there is none.
         sha256: Hash of the file, None where torchreid read it.
     """
 
@@ -52,7 +59,8 @@ class Published(NamedTuple):
     origin: Origin
 
 
-SOURCES = ("torchvision", "package")  # all that any network has, by name
+HUB = "hf://"
+SOURCES = ("torchvision", "package", "timm")  # all that any network has, by name
 # What reads the published weights of a network, by the name of the source.
 Sources = Mapping[str, Callable[[], Published]]
 
@@ -97,6 +105,35 @@ def package_source(package: str, file: str) -> Callable[[], Published]:
     return read
 
 
+def hub_weights(address: str) -> Published:
+    """Reads weights from a file on Hugging Face's hub, which is downloaded once.
+
+    Args:
+        address: `hf://OWNER/REPOSITORY/FILE`; FILE may lie in folders.
+
+    Raises:
+        ImportError: If huggingface_hub is not installed.
+        ValueError: If the address is of another form.
+        WeightsUnavailable: If the file can't be downloaded.
+    """
+    (hub,) = import_optional("huggingface_hub", extra="timm")
+    owner, _, rest = address.removeprefix(HUB).partition("/")
+    repository, _, file = rest.partition("/")
+    if not owner or not repository or not file:
+        raise ValueError(
+            f"Received pretrained {address!r}, but expected {HUB}OWNER/REPOSITORY/FILE"
+        )
+    try:
+        path = Path(hub.hf_hub_download(f"{owner}/{repository}", file))
+    except (*LOADING_ERRORS, hub.errors.HfHubHTTPError) as error:
+        raise WeightsUnavailable(
+            f"{address} could not be downloaded ({type(error).__name__}: {error}). Name a "
+            "downloaded copy of the file in place of its address."
+        ) from error
+    commit = path.parts[-1 - len(Path(file).parts)]  # .../snapshots/COMMIT/FILE
+    return Published(weights_by_name(path), Origin("hub", address, commit, file_hash(path)))
+
+
 def find_weights(network: str, sources: Sources, wanted: bool | str) -> Published | None:
     """Reads the initial weights of a network.
 
@@ -104,9 +141,10 @@ def find_weights(network: str, sources: Sources, wanted: bool | str) -> Publishe
         network: Its name, for the errors.
         sources: Where it has published weights.
         wanted: True takes the first source that has them, the name of one takes this one, any other
-            text is the path of a file, False takes none.
+            text is the path or the address of a file, False takes none.
 
     Raises:
+        ImportError: If the address is on a hub, and huggingface_hub is not installed.
         FileNotFoundError: If there is no such file.
         ValueError: If the network has no such source, or the file holds no weights.
         WeightsUnavailable: If the weights can't be had; says why, by source.
@@ -121,6 +159,8 @@ def find_weights(network: str, sources: Sources, wanted: bool | str) -> Publishe
                 f"Received pretrained {wanted!r} for {network}, but its published weights are in "
                 f"{[*sources]}: name one, or the path of a file"
             )
+        if wanted.startswith(HUB):
+            return hub_weights(wanted)
         return Published(weights_by_name(wanted), Origin("file", wanted, None, file_hash(wanted)))
     if not sources:
         raise WeightsUnavailable(f"There are no ImageNet weights of {network}.")

@@ -59,3 +59,29 @@ def test_a_file_is_named_with_its_hash(tmp_path):
 def test_a_package_that_is_not_installed_says_what_to_install():
     with pytest.raises(WeightsUnavailable, match=r"no-such-weights.*torchreid-occ\[weights\]"):
         package_source("no-such-weights", "weights.pth")()
+
+
+def test_a_file_of_a_hub_is_named_with_its_commit(tmp_path, monkeypatch):
+    hub = pytest.importorskip("huggingface_hub")
+    path = tmp_path / "snapshots" / "0123abcd" / "weights" / "net.pth"
+    path.parent.mkdir(parents=True)
+    torch.save({"a": torch.ones(2)}, path)
+    asked = []
+    monkeypatch.setattr(hub, "hf_hub_download", lambda *names: asked.append(names) or str(path))
+    address = "hf://someone/models/weights/net.pth"
+    found = find_weights("net", {}, address)
+    assert asked == [("someone/models", "weights/net.pth")]
+    assert found.origin == Origin("hub", address, "0123abcd", file_hash(path))
+    with pytest.raises(ValueError, match="expected hf://OWNER/REPOSITORY/FILE"):
+        find_weights("net", {}, "hf://someone/net.pth")
+
+
+def test_a_hub_that_cannot_be_reached_makes_weights_unavailable(monkeypatch):
+    hub = pytest.importorskip("huggingface_hub")
+
+    def refuse(*names):
+        raise OSError("no network")
+
+    monkeypatch.setattr(hub, "hf_hub_download", refuse)
+    with pytest.raises(WeightsUnavailable, match=r"net\.pth could not be downloaded.*no network"):
+        find_weights("net", {}, "hf://someone/models/net.pth")
