@@ -9,18 +9,20 @@ tests run it. Nothing is downloaded.
 
 import argparse
 import os
-import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 import torch
 from gpu_parts import extraction, machine, operator, runs, training
-from gpu_parts.day import REPOSITORY, Day, Save
+from gpu_parts.day import Day, Save
 
+from torchreid_occ.occwalk import PRESETS
+from torchreid_occ.occwalk.build import build
 from torchreid_occ.utils.files import write_json
 
 PARTS: dict[str, Callable[[Day, Save], None]] = {
@@ -60,7 +62,7 @@ def main() -> int:
     failed = []
     for number, name in enumerate(arguments.parts):
         if rendering is not None and name in NEED_DATA:
-            rendering.wait()
+            wait([rendering])
         if not run_part(name, day):
             failed.append(name)
             if _is_broken(day):
@@ -106,12 +108,9 @@ def run_part(name: str, day: Day) -> bool:
     return True
 
 
-def _render(day: Day) -> subprocess.Popen:
+def _render(day: Day) -> "Future[Path]":
     """Starts to render the data beside the parts that need none."""
-    module = [sys.executable, "-m", "torchreid_occ.data.occwalk"]
-    options = ["--preset", day.dataset, "--root", str(day.root)]
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return subprocess.Popen([*module, *options], cwd=REPOSITORY, env=environ)
+    return ThreadPoolExecutor(1).submit(build, PRESETS[day.dataset], 0, day.root)
 
 
 def _is_broken(day: Day) -> bool:
