@@ -1,6 +1,7 @@
 """Helpers shared by tests."""
 
 import importlib.util
+import json
 import shutil
 from pathlib import Path
 
@@ -53,6 +54,21 @@ def write_two_cameras(root, persons=8, frames=5):
                 pixels = np.clip(colour + 20 * camera + noise, 0, 255).astype(np.uint8)
                 Image.fromarray(pixels).save(folder / f"{frame:04d}.png")
     return root
+
+
+def write_masks(root, folder):
+    """Writes, as `torchreid-occ annotate` does, upright masks of `write_two_cameras`' frames."""
+    lines = {}
+    for path in sorted(root.rglob("*.png")):
+        name = "/".join(path.parts[-3:])
+        lines[name] = [0.2, 0.5, 0.75, 0.5]
+        mask = np.zeros((32, 16), np.uint8)
+        mask[3:30, 4:12] = 255
+        (folder / "foreground" / name).with_suffix("").mkdir(parents=True)
+        target = (folder / "foreground" / name).with_suffix("") / "foreground.png"
+        Image.fromarray(mask).save(target)
+    (folder / "keypoints.json").write_text(json.dumps(lines))
+    return folder
 
 
 def write_upstreams_torchreid(folder):

@@ -7,11 +7,12 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
-from support import TINY, pairs, write_two_cameras
+from support import TINY, pairs, write_masks, write_two_cameras
 
 from torchreid_occ import TrackletExtractor
 from torchreid_occ.config import load_config, merged, plain
 from torchreid_occ.data.datasets.base import frames_in
+from torchreid_occ.occlusion.occlude import occlude_dataset
 from torchreid_occ.occwalk.build import build
 from torchreid_occ.occwalk.presets import Preset
 from torchreid_occ.runs.phases import phase_configs, run_config
@@ -62,6 +63,7 @@ def make_jobs(folder):
         folder: An empty folder for the inputs.
     """
     root = write_two_cameras(folder / "data")
+    write_masks(root, folder / "masks")
     training = _config("baseline_resnet50.yaml", root, {**SETTINGS, "train.max_epoch": "4"})
     vrstc = _config("vrstc.yaml", root, {**VRSTC, "data.save_dir": str(folder / "vrstc")})
     # In a subprocess, because a process in which torch has computed cannot be forked safely.
@@ -77,6 +79,10 @@ def make_jobs(folder):
         "completed copy": Job(
             lambda place: _resume(phases["complete"], place),
             ("copy/*/[0-9][0-9][0-9][0-9][0-9]/*",),
+        ),
+        "occluded copy": Job(
+            lambda place: _occlude(root, folder / "masks", place),
+            ("*/[0-9][0-9][0-9][0-9][0-9]/*",),
         ),
         "rendering": Job(_render, ()),
         "indexing": Job(lambda place: _index(Path(vrstc.data.save_dir), root, place), ()),
@@ -114,6 +120,10 @@ def _index(run, root, folder):
         "files": sorted(file.suffix for file in folder.iterdir() if file.suffix != ".json"),
     }
     write_json(folder / "found.json", found)
+
+
+def _occlude(root, masks, folder):
+    occlude_dataset("sduvid", root, folder, masks=masks, occluders="things", workers=0)
 
 
 def _render(folder):

@@ -9,11 +9,12 @@ import io
 import resource
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from support import REPOSITORY, TINY, pairs, write_two_cameras
+from support import REPOSITORY, TINY, pairs, write_masks, write_two_cameras
 
 from nightly.jobs import PRESET
 from torchreid_occ.completion.copy import CopyPlan, complete_frames
@@ -21,6 +22,7 @@ from torchreid_occ.completion.network import Completion
 from torchreid_occ.config import load_config
 from torchreid_occ.data.copies import source_tracklets
 from torchreid_occ.data.datasets.base import SUBSETS
+from torchreid_occ.occlusion.occlude import occlude_dataset
 from torchreid_occ.occwalk.build import build
 from torchreid_occ.runs.phases import run_config
 from torchreid_occ.utils.files import write_json
@@ -102,6 +104,28 @@ def test_a_completed_copy_names_the_frame_and_has_no_manifest(tmp_path):
     assert (copy / "manifest.json").is_file()
     assert not [*copy.rglob("*.partial")]
     assert files_in(root) == before
+
+
+def test_an_occluded_copy_names_the_frame_and_continues_when_there_is_room(tmp_path):
+    root = write_two_cameras(tmp_path / "data", persons=2, frames=4)
+    masks = write_masks(root, tmp_path / "masks")
+    copies = [tmp_path / "copy", tmp_path / "whole"]
+    occlude = partial(occlude_dataset, "sduvid", root, masks=masks, occluders="things", workers=0)
+    occlude(copies[1])
+    largest = max(path.stat().st_size for path in copies[1].glob("*/*/*.png"))
+    with files_of_at_most(largest - 1), pytest.raises(OSError, match=r"'.*\.partial/.*\.png'"):
+        occlude(copies[0])
+    assert not [*copies[0].rglob("*.partial"), *copies[0].glob("manifest.json")]
+    occlude(copies[0])
+    found, expected = (
+        {
+            path.relative_to(place): path.read_bytes()
+            for path in place.glob("*/[0-9]*/**/*")
+            if path.is_file()
+        }
+        for place in copies
+    )
+    assert found == expected
 
 
 def test_a_rendering_names_the_frame_and_continues_when_there_is_room(tmp_path):

@@ -86,6 +86,16 @@ def write_tracklet(
     partial = target.with_name(target.name + _PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     (partial / VISIBLE).mkdir(parents=True)
+    try:
+        record = _write(partial, paths, occluded)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    partial.rename(target)
+    return record
+
+
+def _write(folder: Path, paths: Sequence[str], occluded: Sequence[OccludedFrame]) -> TrackletRecord:
     digest = hashlib.sha256()
     frames: dict[str, FrameRecord] = {}
     for frame in occluded:
@@ -94,8 +104,8 @@ def write_tracklet(
         mask = io.BytesIO()
         Image.fromarray(frame.visible.astype(np.uint8) * 255).save(mask, "PNG", compress_level=1)
         for path, content in (
-            (partial / name, encode_like(original, frame.picture)),
-            (partial / visible_name(name), mask.getvalue()),
+            (folder / name, encode_like(original, frame.picture)),
+            (folder / visible_name(name), mask.getvalue()),
         ):
             digest.update(content)
             with naming(path):
@@ -106,9 +116,8 @@ def write_tracklet(
         }  # fmt: skip
     digest.update(repr(frames).encode())
     record: TrackletRecord = {"sha256": digest.hexdigest(), "frames": frames}
-    with naming(partial / RECORD):
-        (partial / RECORD).write_text(json.dumps(record), encoding="utf-8")
-    partial.rename(target)
+    with naming(folder / RECORD):
+        (folder / RECORD).write_text(json.dumps(record), encoding="utf-8")
     return record
 
 

@@ -15,12 +15,12 @@ from torchreid_occ.data.tracklets import tracklets_of
 from torchreid_occ.occlusion.dataset import Occluded, OccludedGroundTruth
 from torchreid_occ.occlusion.draws import keyed_rng
 from torchreid_occ.occwalk.stats import tables
-from torchreid_occ.utils.files import replacing, write_text
+from torchreid_occ.utils.files import remove_partial_files, replacing, write_text
 
 HEIGHT, WIDTH = 232, 108  # of a frame in a sheet
 ROWS, COLUMNS = 10, 10
 NOTE = """
-Rows "{name}" are this copy's, rows "paper" those of Occluded-DukeMTMC-VideoReID (RFCnet, Tables 1
+Rows "copy" are this copy's, rows "paper" those of Occluded-DukeMTMC-VideoReID (RFCnet, Tables 1
 and 2). The copy occludes from one third to three quarters of a tracklet's frames unless options say
 otherwise, and hides 10 to 80 % of the person where it hides most.
 
@@ -48,6 +48,7 @@ def write_report(dataset: Occluded, parts: Sequence[str]) -> Path:
         for part in parts
     }  # fmt: skip
     (folder / "report").mkdir(exist_ok=True)
+    remove_partial_files(folder / "report")  # of a killed call
     for part in parts:
         sheets = {
             part: tracklet_sheet(subsets[part], truth),
@@ -56,9 +57,10 @@ def write_report(dataset: Occluded, parts: Sequence[str]) -> Path:
         for name, sheet in sheets.items():
             with replacing(folder / "report" / f"{name}.png") as file:
                 file.write(cv2.imencode(".png", sheet)[1].tobytes())
-    title = f"{folder.name}, a copy of {dataset.manifest['source']['name']}"
-    text = tables(title, folder.name[:8], shares)
-    note = NOTE.format(name=folder.name[:8], part=parts[0])
+    manifest = dataset.manifest
+    title = f"Occluded copy of {manifest['source']['name']}, seed {manifest['seed']}"
+    text = tables(title, "copy", shares)
+    note = NOTE.format(part=parts[0])
     path = folder / "report.md"
     write_text(path, f"# {title}\n{note}\n```\n{text}\n```\n")
     return path
