@@ -1,14 +1,14 @@
-r"""Measures completion where OccWalk knows what was behind the occluder, and draws it.
+r"""Measures completion where a dataset knows what was behind the occluder, and draws it.
 
     torchreid-occ measure-completion log/vrstc/stcnet/model/model.pth.tar-10 \
         --extractor log/vrstc/pretrain/model/model.pth.tar-16 --pictures completion.png
 
-Measured are the query tracklets with thirds that OccWalk's masks say are occluded. PSNR and SSIM
-are scikit-image's, inside these thirds, much of which no occluder covers, on what is hidden of the
-person there, and inside thirds that are their frame's only one; the distance is the cosine distance
-of the tracklet's feature from that of the clean tracklet. A checkpoint gives a row for each of its
-generators, under the name of its run's folder; runs in folders of one name are seeds of one row,
-whose mean and spread are shown.
+Measured are the query tracklets with thirds that masks, of OccWalk or of an occluded copy, say
+are occluded. PSNR and SSIM are scikit-image's, inside these thirds, much of which no occluder
+covers, on what is hidden of the person there, and inside thirds that are their frame's only one;
+the distance is the cosine distance of the tracklet's feature from that of the clean tracklet. A
+checkpoint gives a row for each of its generators, under the name of its run's folder; runs in
+folders of one name are seeds of one row, whose mean and spread are shown.
 """
 
 import argparse

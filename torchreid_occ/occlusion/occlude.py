@@ -5,10 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from torchreid_occ._types import StrPath
+from torchreid_occ._types import Item, StrPath
 from torchreid_occ.data.copies import Source, load_source
 from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.data.ground_truth import ground_truth_of
+from torchreid_occ.data.supervision import Supervision
 from torchreid_occ.data.tracklets import tracklets_of
 from torchreid_occ.occlusion.bodies import BodyMasks, read_scores
 from torchreid_occ.occlusion.cutouts import CutOuts, check_donors, find_donors
@@ -77,8 +78,10 @@ def occlude_dataset(
         )
     tracklets = tracklets_of(dataset)
     masks_folder = str(Path(masks).expanduser().absolute()) if masks else ""
+    known = source_masks(dataset, masks_folder)
+    _report_masks(known, tracklets, parts)
     bodies = BodyMasks(
-        source_masks(dataset, masks_folder),
+        known,
         (paths for items in tracklets.values() for paths, *_ in items),
         originals={},
         visible={},
@@ -91,6 +94,20 @@ def occlude_dataset(
     make_copy(plan, partial(_find_occluders, plan, occluders), workers)
     copy = Occluded(root, split_id, folder, masks_folder, verbose=False)
     return write_report(copy, plan.parts)
+
+
+def _report_masks(
+    masks: Supervision, tracklets: Mapping[str, Sequence[Item]], parts: Sequence[str]
+) -> None:
+    """Logs how many frames have a mask; raises if none has, as names must be wrong."""
+    paths = [path for part in parts for frames, *_ in tracklets[part] for path in frames]
+    known = sum(masks.has("foreground", path) for path in paths)
+    if not known:
+        raise ValueError(
+            f"The masks are of none of {len(paths):,} frames, the first of which is looked up by "
+            f"the name {masks.name_of(paths[0])!r}: they were made of other data."
+        )
+    logger.info("%d of %d frames have a mask.", known, len(paths))
 
 
 def describe_occluders(occluders: str) -> dict[str, Any]:

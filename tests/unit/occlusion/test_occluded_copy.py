@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from support import REPOSITORY, write_masks
 
 from torchreid_occ.data.copies import fingerprint
 from torchreid_occ.data.ground_truth import ground_truth_of
@@ -139,6 +140,17 @@ def test_the_manifest_says_what_the_copy_is_of_and_how_it_was_made(manifest, sou
         assert all((copy_folder / f).is_file() for t in frames[subset].values() for f in t.values())
 
 
+def test_version_1_of_the_copies_is_frozen(manifest):
+    """Another hash is another benchmark: raise `draws.VERSION` and mend docs/occlusion.md."""
+    assert manifest["sha256"] == {
+        "train": "500c4aa5aada160f28472ba8383a2fe7fa17dd793da0abf2b79a720d13378e31",
+        "query": "311762100d28e25acabe2884ca3272d5706976babf096ff475ea53968c014475",
+        "gallery": "42d5a3fe52e78392b76a06e3f15709b7bd6fa7b65a13c77704ea1d33263a42f5",
+    }
+    page = (REPOSITORY / "docs/occlusion.md").read_text(encoding="utf-8")
+    assert all(digest in page for digest in manifest["sha256"].values())
+
+
 def test_a_part_alone_is_the_same_to_the_byte_as_in_the_whole_copy(
     occwalk_root, copy_folder, manifest, tmp_path
 ):
@@ -216,6 +228,28 @@ def test_a_dataset_without_masks_says_how_to_make_them(two_cameras, tmp_path):
     with pytest.raises(ValueError, match=r"make them by `torchreid-occ annotate`"):
         occlude_dataset("sduvid", two_cameras, tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
+
+
+def test_masks_of_other_data_are_refused(two_cameras, occwalk_root, tmp_path):
+    masks = write_masks(two_cameras, tmp_path / "masks")
+    with pytest.raises(ValueError, match=r"masks are of none of 1,\d+ frames.*made of other data"):
+        occlude_dataset(SOURCE, occwalk_root, tmp_path / "copy", masks=masks)
+
+
+def test_masks_of_a_folder(two_cameras, tmp_path):
+    masks = write_masks(two_cameras, tmp_path / "masks")
+    folder = tmp_path / "copy"
+    occlude_dataset("sduvid", two_cameras, folder, masks=masks, occluders="things", workers=0)
+    copy = load_dataset("occluded", two_cameras, options={"path": folder})
+    path = next(p for p, *_ in occluded_frames(copy) if ground_truth_of(copy).hidden_share(p) > 0.3)
+    assert supervision_of(copy).has("foreground", path)
+    moved = masks.rename(tmp_path / "moved")
+    with pytest.raises(FileNotFoundError, match=r"keypoints\.json"):
+        supervision_of(copy)
+    options = {"path": folder, "masks": moved}
+    assert supervision_of(load_dataset("occluded", two_cameras, options=options)).has(
+        "foreground", path
+    )
 
 
 @pytest.mark.parametrize(
