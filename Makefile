@@ -9,6 +9,9 @@ install: .venv/installed
 .venv/installed: setup.py pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --upgrade --constraint constraints.txt --editable '.[dev]'
+	# OpenCV 5 has HOG in its contrib modules only, which take the place of opencv-python's files.
+	$(BIN)/python -m pip install --no-deps --force-reinstall --constraint constraints.txt \
+		opencv-contrib-python
 	-$(BIN)/torchreid-occ build-ops
 	touch $@
 

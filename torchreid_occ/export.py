@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
 from torchreid_occ._types import StrPath
+from torchreid_occ.embedders.provenance import describe_run
 from torchreid_occ.models.clip_model import ClipModel
 from torchreid_occ.runs.builders import load_trained_model
 from torchreid_occ.utils.checkpoint import check_checkpoint
@@ -110,7 +111,7 @@ def export_here(checkpoint: StrPath, file_format: str, out: StrPath) -> float:
     Returns:
         The largest deviation from the model's features, relative to the largest value.
     """
-    model, config = load_trained_model(checkpoint)
+    model, config, num_people = load_trained_model(checkpoint)
     data = config.data
     about = {
         "torchreid_occ": __version__,
@@ -118,6 +119,7 @@ def export_here(checkpoint: StrPath, file_format: str, out: StrPath) -> float:
         "checkpoint": file_hash(checkpoint),
         "feature_dim": model.feature_dim,
         "clip_len": config.video.test_clip_len,
+        "provenance": describe_run(checkpoint, config, num_people)[1:],
         **{key: data[key] for key in FRAME_KEYS},
     }
     write, read = FORMATS[file_format]

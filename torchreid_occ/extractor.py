@@ -10,10 +10,10 @@ from torchreid_occ.config import merged, plain
 from torchreid_occ.data.clips import ConsecutiveClips
 from torchreid_occ.data.frames import Frames, FrameSource, frames_of
 from torchreid_occ.data.loaders import every_frame_loader
+from torchreid_occ.embedders import load_embedder
 from torchreid_occ.engine.backend import use_gpu as uses_gpu
 from torchreid_occ.engine.extraction import TrackletFeatures
 from torchreid_occ.runs import builders
-from torchreid_occ.utils.files import file_hash
 
 
 class TrackletExtractor:
@@ -25,7 +25,9 @@ class TrackletExtractor:
     order.
 
     Args:
-        checkpoint: A checkpoint of a run, which holds the run's configuration.
+        checkpoint: A checkpoint of a run, which holds the run's configuration; the name of one of
+            torchreid's published weights (`torchreid_occ.embedders.PUBLISHED`), downloaded on first
+            use; or an ONNX file, see docs/extraction.md.
         use_gpu: Use a GPU if there is one. This and the next arguments are those of the
             configuration if None.
         batch_size: Clips of full length whose frames make one batch.
@@ -33,12 +35,15 @@ class TrackletExtractor:
         precision: Precision of the model: 'float32', 'bfloat16' or, on a GPU, 'float16'.
 
     Attributes:
+        checkpoint: The file of the checkpoint.
         feature_dim: Length of a feature.
         checkpoint_hash: SHA-256 of the checkpoint: compare features of the same checkpoint only.
+        provenance: What the checkpoint was trained on and how well it did.
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.
         ValueError: If it is damaged or holds no model of this package, or an argument is invalid.
+        WeightsUnavailable: If published weights cannot be downloaded.
 
     Example:
         >>> extractor = TrackletExtractor(checkpoint, workers=0)
@@ -57,7 +62,10 @@ class TrackletExtractor:
         workers: int | None = None,
         precision: str | None = None,
     ) -> None:
-        model, config = builders.load_trained_model(checkpoint)
+        embedder = load_embedder(checkpoint)
+        model, config = embedder.model, embedder.config
+        self.checkpoint, self.provenance = embedder.file, embedder.provenance
+        self.checkpoint_hash = embedder.sha256
         given = {
             "use_gpu": use_gpu,
             "data": {"workers": workers},
@@ -72,7 +80,6 @@ class TrackletExtractor:
         )
         self._transform = builders.build_test_transform(self._config)
         self.feature_dim = model.feature_dim
-        self.checkpoint_hash = file_hash(checkpoint)
 
     def __call__(self, tracklets: Sequence[FrameSource]) -> Tensor:
         """Extracts the features of tracklets.

@@ -77,7 +77,7 @@ def test_a_run_in_a_folder_of_an_odd_name(tmp_path, capsys):
     assert results["config"]["data"]["save_dir"] == str(run)
     written = load_config(run / "config.yaml")
     assert (written.data.save_dir, written.data.root) == (str(run), str(root))
-    _, config = load_trained_model(run / "model" / "model.pth.tar-1")
+    _, config, _ = load_trained_model(run / "model" / "model.pth.tar-1")
     assert config.data.root == str(root)
     assert "caf\\udce9" in (run / "run.log").read_text(encoding="utf-8")
     assert str(run / "results.json") in capsys.readouterr().out

@@ -261,7 +261,7 @@ def _read_checkpoint(path):
 
 
 def _read_model(path):
-    model, config = load_trained_model(path)
+    model, config, _ = load_trained_model(path)
     clip = torch.zeros(1, 1, 3, config.data.height, config.data.width)
     assert model(clip).shape[0] == 1
 

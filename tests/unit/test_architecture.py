@@ -30,6 +30,7 @@ FLOORS = (
     {"completion.tasks"},
     {"runs.phases"},
     {"runs.splits"},
+    {"embedders"},
     {"export", "extractor", "upstream", "visualization.pictures"},
     {"calibration", "footage"},
     {"search"},

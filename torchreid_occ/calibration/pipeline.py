@@ -77,7 +77,9 @@ def calibrate(
         "measured": measure_calibration(query, gallery, cohort, rate, labels),
     }
     calibration = fit_calibration(query, gallery, cohort, extractor.checkpoint_hash, about)
-    save_calibration(calibration, calibration_path(checkpoint) if path is None else Path(path))
+    save_calibration(
+        calibration, calibration_path(extractor.checkpoint) if path is None else Path(path)
+    )
     return calibration
 
 

@@ -19,7 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: The parser to fill.
     """
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    parser.add_argument(
+        "checkpoint", metavar="CHECKPOINT",
+        help="of a run, an ONNX file, or a published name such as osnet_x1_0_msmt17",
+    )  # fmt: skip
     parser.add_argument("-s", "--source", required=True, metavar="NAME", help="the dataset")
     parser.add_argument("--root", default="reid-data", metavar="DIR", help="of the datasets")
     parser.add_argument("--split", type=int, default=0, metavar="N", help="of the dataset")
@@ -37,9 +40,9 @@ def run(arguments: argparse.Namespace) -> None:
         arguments: The parsed command line.
     """
     from torchreid_occ.calibration import calibrate, calibration_path
-    from torchreid_occ.utils.checkpoint import check_checkpoint
+    from torchreid_occ.embedders import check_embedder, embedder_file
 
-    check_checkpoint(arguments.checkpoint)  # before a dataset is read or rendered
+    check_embedder(arguments.checkpoint)  # before a dataset is read or rendered
     found = calibrate(
         arguments.checkpoint,
         arguments.source,
@@ -50,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
     )
     about = found.about
     print(
-        f"{arguments.out or calibration_path(arguments.checkpoint)}: {about['identities']} people, "
+        f"{arguments.out or calibration_path(embedder_file(arguments.checkpoint))}: {about['identities']} people, "
         f"{about['queries']} queries, {about['gallery']} gallery tracklets; {about['cohort']} "
         "tracklets of other people to compare with"
     )

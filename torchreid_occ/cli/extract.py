@@ -19,7 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: The parser to fill.
     """
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    parser.add_argument(
+        "checkpoint", metavar="CHECKPOINT",
+        help="of a run, an ONNX file, or a published name such as osnet_x1_0_msmt17",
+    )  # fmt: skip
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="of tracklets")
     parser.add_argument(
         "--out", type=_output, required=True, metavar="FILE", help=f"{' or '.join(SUFFIXES)} file"
@@ -45,12 +48,12 @@ def run(arguments: argparse.Namespace) -> None:
     """
     import numpy as np
 
+    from torchreid_occ.embedders import check_embedder
     from torchreid_occ.extractor import TrackletExtractor
     from torchreid_occ.search import list_tracklets
-    from torchreid_occ.utils.checkpoint import check_checkpoint
     from torchreid_occ.utils.files import replacing
 
-    check_checkpoint(arguments.checkpoint)
+    check_embedder(arguments.checkpoint)
     tracklets = list_tracklets(arguments.folders)
     extractor = TrackletExtractor(
         arguments.checkpoint, batch_size=arguments.batch_size, workers=arguments.workers
@@ -71,3 +74,4 @@ def run(arguments: argparse.Namespace) -> None:
             )
     print("\n".join(names))
     print(f"{arguments.out}: {len(features)} features of {features.shape[1]} values")
+    print(extractor.provenance)

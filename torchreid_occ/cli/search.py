@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torchreid_occ.search.pipeline import Indexed
 
 KINDS = ("exact", "hnsw")
+CHECKPOINT = "of a run, an ONNX file, or a published name such as osnet_x1_0_msmt17"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +61,7 @@ def _add_index(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", default="reid-data", metavar="DIR", help="of the datasets")
     parser.add_argument("--subset", choices=("train", "query", "gallery"), default="gallery")
     parser.add_argument("--split", type=int, default=0, metavar="N", help="of the dataset")
-    parser.add_argument("--checkpoint", required=True, type=Path, metavar="FILE")
+    parser.add_argument("--checkpoint", required=True, metavar="FILE", help=CHECKPOINT)
     parser.add_argument("--camera", type=int, metavar="N", help="of all tracklets in the folders")
     parser.add_argument(
         "--kind", choices=KINDS, help="compare with all tracklets, or with the likely"
@@ -126,7 +127,7 @@ def _add_erase(parser: argparse.ArgumentParser) -> None:
 
 def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="by default the one it was indexed with"
+        "--checkpoint", metavar="FILE", help=f"{CHECKPOINT}; the one it was indexed with"
     )
 
 
@@ -149,13 +150,13 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _index(arguments: argparse.Namespace) -> None:
+    from torchreid_occ.embedders import check_embedder
     from torchreid_occ.search import list_tracklets
     from torchreid_occ.search.erasure import choose, erase
     from torchreid_occ.search.judging import carry_calibration
     from torchreid_occ.search.pipeline import add_to_gallery
-    from torchreid_occ.utils.checkpoint import check_checkpoint
 
-    check_checkpoint(arguments.checkpoint)  # before a dataset is read or rendered
+    check_embedder(arguments.checkpoint)  # before a dataset is read or rendered
     tracklets = list_tracklets(
         arguments.folders,
         arguments.source,
@@ -205,6 +206,7 @@ def _say_more(done: "Indexed") -> None:
 
 
 def _query(gallery: "Gallery", arguments: argparse.Namespace) -> None:
+    from torchreid_occ.embedders import check_embedder
     from torchreid_occ.extractor import TrackletExtractor
     from torchreid_occ.search.answer import as_csv, as_json, as_table, printable, promise_of
     from torchreid_occ.search.contents import State
@@ -213,11 +215,10 @@ def _query(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     from torchreid_occ.search.pipeline import checkpoint_for, search_elsewhere, search_for
     from torchreid_occ.search.query import build_query
     from torchreid_occ.search.sightings import sightings
-    from torchreid_occ.utils.checkpoint import check_checkpoint
     from torchreid_occ.utils.files import write_json, write_text
 
     checkpoint = checkpoint_for(gallery, arguments.checkpoint)
-    check_checkpoint(checkpoint)  # before a video is read
+    check_embedder(checkpoint)  # before a video is read
     query = build_query(
         folder=arguments.tracklet,
         image=arguments.image,
@@ -254,19 +255,20 @@ def _query(gallery: "Gallery", arguments: argparse.Namespace) -> None:
         )
     if arguments.csv:
         write_text(arguments.csv, as_csv(matches))
+    print(f"\n{extractor.provenance}")
     if arguments.json:
-        write_json(arguments.json, as_json(gallery, query, matches))
+        write_json(arguments.json, as_json(gallery, query, matches, extractor.provenance))
     if arguments.html:
-        write_page(arguments.html, gallery, query, matches)
+        write_page(arguments.html, gallery, query, matches, extractor.provenance)
 
 
 def _serve(gallery: "Gallery", arguments: argparse.Namespace) -> None:
+    from torchreid_occ.embedders import check_embedder
     from torchreid_occ.search.pipeline import checkpoint_for
     from torchreid_occ.search.server import serve
-    from torchreid_occ.utils.checkpoint import check_checkpoint
 
     checkpoint = checkpoint_for(gallery, arguments.checkpoint)
-    check_checkpoint(checkpoint)
+    check_embedder(checkpoint)
     serve(arguments.gallery, checkpoint, arguments.host, arguments.port)
 
 

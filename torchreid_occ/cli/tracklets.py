@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--detections", metavar="FILE", help="MOTChallenge text, with or without ids"
     )
     source.add_argument(
-        "--detector", metavar="NAME", help="hog, or the name of a detector of torchvision"
+        "--detector", metavar="NAME", help="hog, an ONNX file, or a name of torchvision's"
     )
     parser.add_argument("--weights", metavar="FILE", help="own weights for a torchvision detector")
     parser.add_argument("--camera", type=int, required=True, metavar="N", help="its number")

@@ -92,7 +92,7 @@ def load_guider(path: StrPath) -> IdGuider:
     Args:
         path: A checkpoint of a training.
     """
-    model, trained = load_trained_model(path)
+    model, trained, _ = load_trained_model(path)
     data = trained.data
     return IdGuider(model, data.height, data.width, list(data.norm_mean), list(data.norm_std))
 

@@ -1,4 +1,4 @@
-"""Detectors of people in a frame: OpenCV's HOG, which needs no weights, and torchvision's."""
+"""Detectors of people in a frame: OpenCV's HOG, torchvision's, and those of ONNX files."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -12,12 +12,13 @@ from torch import nn
 from torchvision.models import detection
 
 from torchreid_occ._types import StrPath
+from torchreid_occ.footage.onnx_detector import OnnxDetector
 from torchreid_occ.utils.checkpoint import weights_by_name
 from torchreid_occ.utils.checks import check_choice
 from torchreid_occ.utils.coco import NUM_CLASSES, PERSON_LABEL
 from torchreid_occ.utils.weights import torchvision_weights
 
-HOG = "hog"
+HOG, ONNX = "hog", ".onnx"
 _OVERLAP = 0.5  # intersection over union from which two windows of HOG show one person
 
 # From a frame (H, W, 3) in OpenCV's channel order to corners (N, 4) and scores (N,).
@@ -38,31 +39,34 @@ def default_min_score(name: str | None) -> float:
         name: The detector, whose scores are probabilities, or HOG's distances from a boundary; None
             for detections of a file.
     """
-    return 1.5 if name == HOG else 0.7
+    if name == HOG:
+        return 1.5
+    return 0.5 if name is not None and name.endswith(ONNX) else 0.7
 
 
 def build_detector(name: str, weights: StrPath | None = None, min_height: float = 0) -> Detector:
     """Builds a detector.
 
     Args:
-        name: One of `detector_names`.
+        name: One of `detector_names`, or an ONNX file, see `OnnxDetector`.
         weights: File of a state dict for a detector of torchvision, in which label 1 is a person;
             torchvision's own weights if None.
         min_height: Height in pixels of the smallest people to find.
 
     Raises:
-        ValueError: If the name is unknown, or the weights do not fit.
-        FileNotFoundError: If the file of weights does not exist.
-        ImportError: If this OpenCV has no HOG.
+        ValueError: If the name is unknown, or the weights or the ONNX file do not fit.
+        FileNotFoundError: If the file does not exist.
+        ImportError: If this OpenCV has no HOG, or onnxruntime is not installed.
         WeightsUnavailable: If torchvision's weights are neither cached nor downloadable; says which
             file belongs where.
     """
-    check_choice("detector", name, detector_names())
-    if name != HOG:
+    own = name == HOG or name.endswith(ONNX)
+    if not own:
+        check_choice("detector", name, [*detector_names(), f"FILE{ONNX}"])
         return TorchvisionDetector(name, weights)
     if weights:
-        raise ValueError("The detector hog has no weights to load: leave out weights.")
-    return HogDetector(min_height)
+        raise ValueError(f"The detector {name} has no weights to load: leave out weights.")
+    return HogDetector(min_height) if name == HOG else OnnxDetector(name)
 
 
 class HogDetector:

@@ -18,7 +18,7 @@ from torchreid_occ.data.datasets.base import subfolders
 from torchreid_occ.footage.boxes import Boxes, mot_line, read_mot
 from torchreid_occ.footage.crops import write_crops
 from torchreid_occ.footage.detecting import detect
-from torchreid_occ.footage.detectors import HOG, build_detector, default_min_score
+from torchreid_occ.footage.detectors import HOG, ONNX, build_detector, default_min_score
 from torchreid_occ.footage.image_sequence import find_sequence
 from torchreid_occ.footage.linking import link
 from torchreid_occ.footage.manifest import MOMENTS, RECORDINGS, middle
@@ -56,7 +56,8 @@ class TrackletOptions(NamedTuple):
     Attributes:
         camera: Number of the camera.
         frame_rate: Frames per second, in place of the times in the video.
-        min_score: Lowest score of a detection that starts a track; None for 0.7, or 1.5 of HOG.
+        min_score: Lowest score of a detection that starts a track; None for 0.7, 0.5 of an ONNX
+            file, or 1.5 of HOG.
         min_height: Smallest height of a box in pixels.
         min_length: Smallest number of frames of a tracklet.
         max_gap: Longest gap in seconds within a tracklet.
@@ -159,8 +160,10 @@ def _request(video: Path, source: BoxSource, options: TrackletOptions) -> dict[s
     """Describes a recording by the content of its files, to recognise the same call again."""
     if source.weights and not source.detector:
         raise ValueError("weights belong to a detector: leave them out, or name a detector.")
-    made_by: dict[str, str | float | None] = {"detector": source.detector}
-    for kind, path in (("detections", source.detections), ("weights", source.weights)):
+    in_file = source.detector is not None and source.detector.endswith(ONNX)
+    weights = source.detector if in_file else source.weights
+    made_by: dict[str, str | float | None] = {"detector": ONNX if in_file else source.detector}
+    for kind, path in (("detections", source.detections), ("weights", weights)):
         if path and not Path(path).is_file():
             raise FileNotFoundError(f"There is no file of {kind} {path}.")
         made_by[kind] = file_hash(path) if path else None

@@ -11,6 +11,7 @@ from yacs.config import CfgNode
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.config import load_config
+from torchreid_occ.embedders.provenance import Provenance, describe_run
 from torchreid_occ.report.calibrated import calibration_of
 from torchreid_occ.report.pictures import completions, draw_model, third_scores
 from torchreid_occ.report.plots import cmc_plot, curve_plot, label_plot
@@ -22,6 +23,7 @@ from torchreid_occ.report.queries import (
 )
 from torchreid_occ.report.retrieval import Retrieval, search_again
 from torchreid_occ.runs.folder import CONFIG, Run, outcome, read_curves, read_runs
+from torchreid_occ.utils.checkpoint import load_checkpoint
 from torchreid_occ.utils.environment import versions
 from torchreid_occ.utils.files import write_text
 
@@ -64,6 +66,7 @@ def write_report(
         "outcomes": {run.name: outcome(run) for run in runs if not run.is_training},
         "trainings": trainings,
         "headline": trainings[-1] if trainings else None,
+        "provenance": _provenance(trainings[-1]) if trainings else None,
         "targets": [],
         "model_pictures": [],
         "calibration": calibration_of(trainings[-1].checkpoint) if trainings else None,
@@ -118,6 +121,12 @@ def _lead(runs: Sequence[Run], config: CfgNode) -> str:
     parts.append(f"{datetime.timedelta(seconds=round(seconds))} h on {_machine(hardware)}")
     parts.append(f"seed {runs[-1].results['seed']}")
     return " · ".join(parts)
+
+
+def _provenance(run: Run) -> Provenance:
+    """Describes a run's checkpoint; those of torchreid's engine hold no number of people."""
+    num_people = load_checkpoint(run.checkpoint).get("num_classes")
+    return describe_run(run.checkpoint, run.config, num_people)
 
 
 def _machine(hardware: Mapping[str, Any]) -> str:

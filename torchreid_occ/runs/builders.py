@@ -1,5 +1,7 @@
 """Builds what a configuration or a checkpoint names."""
 
+from typing import NamedTuple
+
 from yacs.config import CfgNode
 
 from torchreid_occ._types import StrPath
@@ -24,8 +26,22 @@ def backend_of(config: CfgNode) -> Backend:
     return BACKENDS[config.engine](config)
 
 
-def load_trained_model(path: StrPath) -> tuple[ClipModel, CfgNode]:
-    """Loads the model of a checkpoint, in eval mode on the CPU, and its configuration.
+class TrainedModel(NamedTuple):
+    """The model of a checkpoint.
+
+    Attributes:
+        model: The model, in eval mode on the CPU.
+        config: Its configuration.
+        num_classes: Number of training identities.
+    """
+
+    model: ClipModel
+    config: CfgNode
+    num_classes: int
+
+
+def load_trained_model(path: StrPath) -> TrainedModel:
+    """Loads the model of a checkpoint.
 
     Weights lie in memory as the engine lays them out, so that features equal the engine's.
 
@@ -44,7 +60,7 @@ def load_trained_model(path: StrPath) -> tuple[ClipModel, CfgNode]:
     except Exception as error:  # a builder may raise anything for options of another model
         raise ValueError(f"{path} does not hold the model it says it does: {error}") from error
     lay_out_channels_last(model)
-    return model.eval(), config
+    return TrainedModel(model.eval(), config, state["num_classes"])
 
 
 def build_test_transform(config: CfgNode) -> ClipTransform:

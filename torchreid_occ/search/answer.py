@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from torchreid_occ.embedders import Provenance
 from torchreid_occ.footage.manifest import RecordedTracklet
 from torchreid_occ.search.gallery import Gallery
 from torchreid_occ.search.protocol import Judgement, Match
@@ -68,18 +69,22 @@ def as_lines(tracklets: Iterable[tuple[int, GalleryTracklet]]) -> Iterator[str]:
         yield markdown_row(_columns(number, tracklet))
 
 
-def as_json(gallery: Gallery, query: SearchQuery, matches: Sequence[Match]) -> dict[str, Any]:
+def as_json(
+    gallery: Gallery, query: SearchQuery, matches: Sequence[Match], provenance: Provenance
+) -> dict[str, Any]:
     """Returns matches and their tracklets as plain values.
 
     Args:
         gallery: The gallery that was searched.
         query: The query.
         matches: The matches, nearest first.
+        provenance: What the checkpoint was trained on.
     """
     return {
         "gallery": str(gallery.folder),
         "tracklets": len(gallery),
         "checkpoint_hash": gallery.checkpoint_hash,
+        "checkpoint": provenance._asdict(),
         "query": {"title": printable(query.title), "frames": len(query.frames)},
         "matches": [
             {

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from torchreid_occ._types import StrPath
 from torchreid_occ.data.frame_strip import Picture, frame_strip, spread_frames
 from torchreid_occ.data.frames import Frame
+from torchreid_occ.embedders import Provenance
 from torchreid_occ.footage.manifest import RecordedTracklet
 from torchreid_occ.search.answer import clock, printable, promise_of, time_span
 from torchreid_occ.search.gallery import Gallery
@@ -22,7 +23,11 @@ FRAMES = 8  # shown of a tracklet
 
 
 def write_page(
-    path: StrPath, gallery: Gallery, query: SearchQuery, matches: Sequence[Match]
+    path: StrPath,
+    gallery: Gallery,
+    query: SearchQuery,
+    matches: Sequence[Match],
+    provenance: Provenance,
 ) -> None:
     """Writes a page with the query beside the tracklets found, nearest first.
 
@@ -31,14 +36,16 @@ def write_page(
         gallery: The gallery that was searched.
         query: The query.
         matches: The matches, nearest first.
+        provenance: What the checkpoint was trained on.
     """
-    write_text(path, answer_page(gallery, query, matches))
+    write_text(path, answer_page(gallery, query, matches, provenance))
 
 
 def answer_page(
     gallery: Gallery,
     query: SearchQuery,
     matches: Sequence[Match],
+    provenance: Provenance,
     link: Callable[[RecordedTracklet], str | None] = video_link,
 ) -> str:
     """Returns a page with the query beside the tracklets found, nearest first.
@@ -47,6 +54,7 @@ def answer_page(
         gallery: The gallery that was searched.
         query: The query.
         matches: The matches, nearest first.
+        provenance: What the checkpoint was trained on.
         link: Function from a tracklet in its video to the address of that moment, if it has one.
     """
     found = sightings(matches)
@@ -55,6 +63,7 @@ def answer_page(
         "page.html",
         gallery=gallery,
         query=query,
+        provenance=provenance,
         query_frames=_frames(query.frames),
         found=[(one, _frames(one.match.tracklet.frames), _moment(one, link)) for one in found],
         timelines=lines,

@@ -64,7 +64,7 @@ def add_to_gallery(
     """
     extractor = TrackletExtractor(checkpoint)
     gallery = Gallery.create(Path(folder), extractor.checkpoint_hash, extractor.feature_dim, kind)
-    gallery.remember_checkpoint(checkpoint)
+    gallery.remember_checkpoint(extractor.checkpoint)
     return gallery, index_tracklets(gallery, extractor, tracklets, renew)
 
 

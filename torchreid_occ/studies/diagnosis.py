@@ -42,7 +42,7 @@ def diagnose_blocks(
     Raises:
         ValueError: If the dataset has no ground truth.
     """
-    model, config = load_trained_model(checkpoint)
+    model, config, _ = load_trained_model(checkpoint)
     if not blocks_of(model):
         return {}, {}
     split = config.data.split_id if split is None else split

@@ -184,7 +184,7 @@ def upper_bounds(
     Raises:
         ValueError: If the model is none with a last map, or its dataset has no ground truth.
     """
-    model, config = load_trained_model(checkpoint)
+    model, config, _ = load_trained_model(checkpoint)
     if not isinstance(model, Baseline):
         raise ValueError(
             f"{checkpoint} holds the model {config.model.name!r}, but oracles are of models that "

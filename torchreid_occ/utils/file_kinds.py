@@ -68,7 +68,7 @@ def other_kind(path: StrPath) -> str | None:
         return "a safetensors file, which holds weights by name"
     if zipfile.is_zipfile(path):
         return _kind_of_archive(path)
-    if _is_onnx(path, head):
+    if is_onnx(path):
         return "an ONNX file, which runs without this package"
     return _kind_of_text(path, head)
 
@@ -99,6 +99,18 @@ def is_safetensors(path: StrPath) -> bool:
     return head[8:] == b"{" and size < Path(path).stat().st_size
 
 
+def is_onnx(path: StrPath) -> bool:
+    """Returns whether a file begins with ONNX's version and the fields that exporters write.
+
+    Args:
+        path: The file.
+    """
+    with Path(path).open("rb") as file:
+        head = file.read(4)
+    numbered = len(head) > 3 and head[0] == 0x08 and 0 < head[1] < 0x20
+    return numbered and (Path(path).suffix == ".onnx" or head[2] in (0x12, 0x3A, 0x42))
+
+
 def _kind_of_archive(path: Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
@@ -117,14 +129,6 @@ def _kind_of_archive(path: Path) -> str | None:
         return "arrays of NumPy (.npz)"
     shown = ", ".join(sorted(names)[:3]) or "nothing"
     return f"a zip archive that holds {shown}: unpack it, and name the checkpoint in it"
-
-
-def _is_onnx(path: Path, head: bytes) -> bool:
-    """Whether it begins with ONNX's version number, followed by the fields that exporters write."""
-    numbered = len(head) > 3 and head[0] == 0x08 and 0 < head[1] < 0x20
-    return (path.suffix == ".onnx" and numbered) or (
-        numbered and head[2] in (0x12, 0x3A, 0x42) and b"\x00" in head + b"\x00"
-    )
 
 
 def _kind_of_text(path: Path, head: bytes) -> str | None:

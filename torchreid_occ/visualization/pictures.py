@@ -97,7 +97,7 @@ def draw_pictures(
     """
     if not frame_paths:
         raise ValueError("There are no frames to draw.")
-    model, config = load_trained_model(checkpoint)
+    model, config, _ = load_trained_model(checkpoint)
     if config.model.name not in PICTURES:
         raise ValueError(
             f"{checkpoint} holds the model {config.model.name!r}, but pictures are drawn of "
@@ -158,7 +158,7 @@ def draw_completion(
     """
     if not frame_paths:
         raise ValueError("There are no frames to draw.")
-    model, config = load_trained_model(checkpoint)
+    model, config, _ = load_trained_model(checkpoint)
     transform = build_test_transform(config)
     (scores,) = score_by_thirds(model, [(tuple(frame_paths), 0, 0, 0)], transform, 0, workers=0)
     occluded = scores < tau
@@ -213,7 +213,7 @@ def _resized(frames: Sequence[Image.Image], config: CfgNode) -> list[Frame]:
 
 def _query(checkpoint: StrPath, number: int) -> Sequence[str]:
     """Returns the frames of a query of a model's first target."""
-    _, config = load_trained_model(checkpoint)
+    _, config, _ = load_trained_model(checkpoint)
     data = config.data
     name = (data.targets or data.sources)[0]
     options = plain(data.options).get(name)

@@ -35,7 +35,7 @@ def test_features_names_and_cameras(checkpoint, tmp_path, capsys):
         assert found["cameras"].tolist() == [-1] * 4
         assert len(str(found["checkpoint"])) == 64
     shown = capsys.readouterr().out.splitlines()
-    assert shown[-1] == f"{tmp_path / 'f.npz'}: 4 features of {expected.shape[1]} values"
+    assert shown[-3] == f"{tmp_path / 'f.npz'}: 4 features of {expected.shape[1]} values"
     main([*words, "--out", str(tmp_path / "f.npy")])
     np.testing.assert_array_equal(np.load(tmp_path / "f.npy"), expected)
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from small_videos import FPS, corners, mot_lines, write_video
 
+from torchreid_occ.embedders import Provenance
 from torchreid_occ.footage import BoxSource, TrackletOptions, add_recording
 from torchreid_occ.search import Gallery, GalleryTracklet, Match, tracklets_in
 from torchreid_occ.search.answer import as_csv, as_json, as_lines, as_table
@@ -18,6 +19,9 @@ from torchreid_occ.search.page import write_page
 from torchreid_occ.search.query import SearchQuery
 from torchreid_occ.search.sightings import sightings
 
+PROVENANCE = Provenance(
+    "model<i>", "a mall (12 people)", "it had 5 mAP on a bank", "too few people."
+)
 EVIL = "<script>alert('x')</script>\n| \x1b[31mred"
 
 
@@ -52,8 +56,9 @@ def test_a_table_has_a_line_for_each_match(matches):
 
 
 def test_json_has_everything(gallery, matches):
-    answer = as_json(gallery, SearchQuery("folder\n", ["a", "b"]), matches)
+    answer = as_json(gallery, SearchQuery("folder\n", ["a", "b"]), matches, PROVENANCE)
     assert answer["query"] == {"title": r"folder\n", "frames": 2}
+    assert answer["checkpoint"] == PROVENANCE._asdict()
     assert answer["tracklets"] == 1 and answer["checkpoint_hash"] == "ab" * 32
     assert answer["matches"][0] == {
         "rank": 1, "id": 4, "distance": 0.0123456, "name": EVIL,
@@ -65,7 +70,7 @@ def test_json_has_everything(gallery, matches):
 def test_the_page_shows_frames_and_escapes_what_it_says(gallery, matches, tmp_path):
     crops = [np.full((8, 4, 3), 40 * n, np.uint8) for n in range(1, 4)]
     path = tmp_path / "deep" / "answer.html"
-    write_page(path, gallery, SearchQuery("video <i>", crops), matches)
+    write_page(path, gallery, SearchQuery("video <i>", crops), matches, PROVENANCE)
     page = path.read_text(encoding="utf-8")
     assert "<script" not in page and "<i>" not in page and "<b>" not in page and "\x1b" not in page
     assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;\\n|" in page
@@ -78,6 +83,8 @@ def test_the_page_shows_frames_and_escapes_what_it_says(gallery, matches, tmp_pa
     ]
     np.testing.assert_allclose(shown[:3], [40, 80, 120], atol=2)
     assert np.argsort(shown[3:]).tolist() == list(range(7))  # dark to bright, as they were taken
+    assert "model&lt;i&gt;, abababab" in page and "a mall (12 people)" in page
+    assert "it had 5 mAP on a bank" in page and "<strong>Warning:</strong> too few people." in page
     assert "distance 0.0123" in page and "camera 2" in page and "0:03.2 to 1:04.0" in page
     assert page.count("not where they were indexed") == 1 and "have changed" not in page
     assert not re.findall(r'(?:href|src)="(?!data:|#r\d+")', page) and "url(" not in page
@@ -95,7 +102,7 @@ def seen(tmp_path):
 
 
 def test_json_has_the_moment_in_the_video(gallery, seen, tmp_path):
-    first = as_json(gallery, SearchQuery("q", ["a"]), seen)["matches"][0]
+    first = as_json(gallery, SearchQuery("q", ["a"]), seen, PROVENANCE)["matches"][0]
     assert first["state"] == "same"
     moment = first["moment"]
     assert moment["video"] == str(tmp_path / "a gate.avi") and moment["recording"] == "gate"
@@ -125,7 +132,7 @@ def test_csv_has_a_row_for_each_frame(seen, matches, tmp_path):
 
 def test_the_page_shows_the_moment_and_links_to_it(gallery, seen, tmp_path):
     path = tmp_path / "answer.html"
-    write_page(path, gallery, SearchQuery("q", [np.zeros((8, 4, 3), np.uint8)]), seen)
+    write_page(path, gallery, SearchQuery("q", [np.zeros((8, 4, 3), np.uint8)]), seen, PROVENANCE)
     page = path.read_text(encoding="utf-8")
     video = (tmp_path / "a gate.avi").as_uri()
     link = f'<a href="{video}#t=0.1,2.9" target="_top">a gate.avi</a>, frames 2 to 30'
@@ -135,7 +142,7 @@ def test_the_page_shows_the_moment_and_links_to_it(gallery, seen, tmp_path):
     assert re.findall(r'<a href="#r(\d)"', page) == ["1", "2"] and 'id="r2"' in page
     (tmp_path / "a gate.avi").unlink()
     Image.new("RGB", (4, 8)).save(seen[0].tracklet.frames[0])
-    write_page(path, gallery, SearchQuery("q", [np.zeros((8, 4, 3), np.uint8)]), seen)
+    write_page(path, gallery, SearchQuery("q", [np.zeros((8, 4, 3), np.uint8)]), seen, PROVENANCE)
     page = path.read_text(encoding="utf-8")
     assert "file://" not in page and "<figcaption>a gate.avi, frames 2" in page
     assert page.count("have changed since they were indexed") == 1
@@ -174,7 +181,7 @@ def test_a_timeline_for_each_camera(matches):
 def test_a_damaged_manifest_is_no_end_of_an_answer(gallery, seen, tmp_path):
     (tmp_path / "data/recordings/gate.json").write_text("{")
     with pytest.warns(UserWarning, match=r"gate.json is no manifest"):
-        answer = as_json(gallery, SearchQuery("q", ["a"]), seen)
+        answer = as_json(gallery, SearchQuery("q", ["a"]), seen, PROVENANCE)
     assert [one["moment"] for one in answer["matches"]] == [None, None]
 
 

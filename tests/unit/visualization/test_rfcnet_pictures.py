@@ -80,7 +80,7 @@ def checkpoint(tmp_path):
 
 def test_a_checkpoint_restores_its_model(checkpoint):
     path, model = checkpoint
-    loaded, config = load_trained_model(path)
+    loaded, config, _ = load_trained_model(path)
     clip = torch.rand(1, 2, 3, 64, 32)
     lay_out_channels_last(model)
     assert torch.equal(loaded(clip), model.eval()(clip))
