@@ -52,8 +52,9 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.out,
     )
     about = found.about
+    file = arguments.out or calibration_path(embedder_file(arguments.checkpoint))
     print(
-        f"{arguments.out or calibration_path(embedder_file(arguments.checkpoint))}: {about['identities']} people, "
+        f"{file}: {about['identities']} people, "
         f"{about['queries']} queries, {about['gallery']} gallery tracklets; {about['cohort']} "
         "tracklets of other people to compare with"
     )
