@@ -13,7 +13,7 @@ class Colours:
     checkpoint_hash = "abc"
 
     def __init__(self, checkpoint):
-        pass
+        self.checkpoint = checkpoint
 
     def __call__(self, tracklets):
         means = [
@@ -69,7 +69,7 @@ def test_too_few_people_are_told_before_features_are_extracted(folder, monkeypat
 
 
 def test_the_command_prints_what_was_measured(folder, monkeypatch, capsys):
-    monkeypatch.setattr("torchreid_occ.utils.checkpoint.check_checkpoint", lambda path: None)
+    monkeypatch.setattr("torchreid_occ.embedders.check_embedder", lambda path: None)
     words = ["calibrate", str(folder / "model.pth"), "-s", "tracklet_folder"]
     main([*words, "--root", str(folder / "data"), "--false-matches", "0.1"])
     text = capsys.readouterr().out
