@@ -43,7 +43,8 @@ def test_every_module_and_every_file_is_in_it(wheel):
     wanted = below("torchreid_occ", "*.py") | {"torchreid_occ_command.py", "torchreid_occ/py.typed"}
     wanted |= {f"torchreid_occ/{name}" for name in below("configs", "*.yaml")}
     wanted |= below("torchreid_occ/ops/csrc", "*") | below("torchreid_occ/report/templates", "*")
-    wanted |= {"torchreid_occ/search/page.html", "torchreid_occ/footage/sheet.html"}
+    wanted |= below("torchreid_occ/search", "*.html") | below("torchreid_occ/search", "*.js")
+    wanted |= {"torchreid_occ/footage/sheet.html"}
     assert names == wanted
 
 
@@ -55,7 +56,8 @@ def test_the_command_and_the_version_are_in_it(wheel):
     assert "\nName: torchreid-occ\n" in metadata
     extras = re.findall(r"^Provides-Extra: (.*)$", metadata, re.M)
     assert extras == [
-        "export", "annotate", "footage", "search", "qdrant", "weights", "serve", "docs", "dev",
+        "export", "annotate", "footage", "search", "calibration", "qdrant", "weights", "serve",
+        "docs", "dev",
     ]  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def load_extractor(config: CfgNode) -> Extractor:
     """
     named = config.completion.extractor
     if named != IMAGENET:
-        model, trained = load_trained_model(named)
+        model, trained, _ = load_trained_model(named)
         return Extractor(model, build_test_transform(trained))
     model = build_model("baseline", 1, pretrained=True, backbone="efficientnet_lite0").eval()
     lay_out_channels_last(model)
