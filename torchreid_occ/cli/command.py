@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import NamedTuple
 
-from torchreid_occ.cli.errors import short_errors, short_warnings
+from torchreid_occ.cli.errors import short_errors, short_warnings, shown_records
 from torchreid_occ.cli.parser import Parser
 from torchreid_occ.version import __version__
 
@@ -56,7 +56,7 @@ def main(words: Sequence[str] | None = None, load: Callable[[], object] | None =
         SystemExit: With status 2 if the command line is wrong, with one line for other errors.
     """
     command = parse_command(sys.argv[1:] if words is None else words)
-    with short_errors(), short_warnings():
+    with short_errors(), short_warnings(), shown_records():
         if load is not None and command.name not in WITHOUT_PACKAGE:
             load()
         command.module.run(command.arguments)

@@ -1,11 +1,14 @@
-"""How a command ends: a user's error is one line, a bug keeps its traceback."""
+"""What a command says: records and warnings as lines, a user's error as one, a bug in full."""
 
+import logging
 import os
 import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+
+from tqdm import tqdm
 
 USER_ERRORS = (
     FloatingPointError,  # a loss diverged
@@ -31,6 +34,30 @@ def short_warnings() -> Iterator[None]:
         yield
     finally:
         warnings.formatwarning = before
+
+
+@contextmanager
+def shown_records() -> Iterator[None]:
+    """Shows what the package logs, such as the progress where there is no terminal, on stderr.
+
+    A run has a log of its own, which is shown on stdout instead.
+    """
+    logger, root, handler = logging.getLogger("torchreid_occ"), logging.getLogger(), _Handler()
+    level = logger.level
+    root.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        root.removeHandler(handler)
+
+
+class _Handler(logging.Handler):
+    """Prints records above a progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record), file=sys.stderr)
 
 
 def _one_line_warning(message: Warning | str, *_place: object, **_line: object) -> str:

@@ -7,7 +7,9 @@ import pytest
 import torch
 from support import REPOSITORY
 
+from torchreid_occ.cli import fetch, main
 from torchreid_occ.cli.errors import BUG, is_users, short_errors
+from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.weights import WeightsUnavailable
 
 
@@ -23,6 +25,14 @@ def test_a_warning_is_one_line_without_pythons_file():
     first, *after = done.stderr.splitlines()
     assert first == "Warning: two lines"
     assert after[0].endswith("UserWarning: after")
+
+
+def test_what_is_logged_is_shown_while_a_command_runs(monkeypatch, capsys):
+    monkeypatch.setattr(fetch, "run", lambda _: logger.info("batch 3 of 10"))
+    main(["fetch", "http://x", "--to", "y"])
+    logger.info("after")
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "batch 3 of 10\n")
 
 
 @pytest.mark.parametrize(
