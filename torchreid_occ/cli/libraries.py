@@ -20,6 +20,7 @@ EXTRAS = {
     "calibration": ("sklearn",),
     "qdrant": ("qdrant_client",),
     "serve": ("flask", "waitress"),
+    "postgres": ("psycopg", "pgvector"),
 }
 # Torchvision's weights: the enumeration, and what they are for.
 WEIGHTS = {

@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """
     commands = parser.add_subparsers(dest="command", required=True)
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("gallery", type=Path, help="folder of the gallery")
+    shared.add_argument(
+        "gallery", type=_place, help="its folder, or postgresql://user@host/database[#name]"
+    )
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, parents=[shared])
@@ -53,6 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     push = command("push", "Updates a collection of a Qdrant server to what the gallery holds.")
     push.add_argument("url", help="such as http://localhost:6333")
     push.add_argument("--collection", default="tracklets", metavar="NAME")
+
+
+def _place(text: str) -> Path | str:
+    """Returns the place of a gallery, as `Gallery` takes it."""
+    return text if "://" in text else Path(text)
 
 
 def _add_index(parser: argparse.ArgumentParser) -> None:
@@ -165,11 +172,11 @@ def _index(arguments: argparse.Namespace) -> None:
         split_id=arguments.split,
         camera=arguments.camera,
     )
-    folder = arguments.gallery
     gallery, done = add_to_gallery(
-        folder, tracklets, arguments.checkpoint, arguments.kind, arguments.renew
+        arguments.gallery, tracklets, arguments.checkpoint, arguments.kind, arguments.renew
     )
-    print(f"{done.added} of {len(tracklets)} tracklets added: {len(gallery)} are in {folder}.")
+    added = f"{done.added} of {len(tracklets)} tracklets added"
+    print(f"{added}: {len(gallery)} are in {gallery.address}.")
     if carry_calibration(gallery, arguments.checkpoint):
         print("It carries the checkpoint's calibration: answers have probabilities and verdicts.")
     _say_more(done)
@@ -274,7 +281,7 @@ def _serve(gallery: "Gallery", arguments: argparse.Namespace) -> None:
 
 def _remove(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     gallery.remove(arguments.ids)
-    print(f"{len(arguments.ids)} tracklets removed: {len(gallery)} are in {arguments.gallery}.")
+    print(f"{len(arguments.ids)} tracklets removed: {len(gallery)} are in {gallery.address}.")
 
 
 def _erase(gallery: "Gallery", arguments: argparse.Namespace) -> None:
@@ -291,7 +298,7 @@ def _erase(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     )
     erased, frames = erase(gallery, choice, with_frames=arguments.with_frames)
     deleted = f" and {frames} of their frames deleted" if arguments.with_frames else ""
-    print(f"{erased} tracklets erased{deleted}: {len(gallery)} are in {arguments.gallery}.")
+    print(f"{erased} tracklets erased{deleted}: {len(gallery)} are in {gallery.address}.")
     unknown = len(gallery.added_before(None))
     if choice.chosen_by in ("age", "retention") and unknown:
         print(f"Of {unknown} tracklets the age is not known, as 0.2.0 added them: they are left.")
@@ -302,7 +309,7 @@ def _retain(gallery: "Gallery", arguments: argparse.Namespace) -> None:
 
     forever = arguments.duration == "forever"
     gallery.retention = None if forever else parse_duration(arguments.duration)
-    print(f"{arguments.gallery} keeps tracklets {'' if forever else 'for '}{arguments.duration}.")
+    print(f"{gallery.address} keeps tracklets {'' if forever else 'for '}{arguments.duration}.")
 
 
 def _list(gallery: "Gallery", arguments: argparse.Namespace) -> None:

@@ -81,7 +81,7 @@ def as_json(
         provenance: What the checkpoint was trained on.
     """
     return {
-        "gallery": str(gallery.folder),
+        "gallery": gallery.address,
         "tracklets": len(gallery),
         "checkpoint_hash": gallery.checkpoint_hash,
         "checkpoint": provenance._asdict(),

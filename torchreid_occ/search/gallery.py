@@ -1,9 +1,9 @@
-"""A gallery on disk: tracklets that are found by their features.
+"""A gallery: tracklets that are found by their features, on disk or in a database.
 
-``gallery.sqlite`` holds names, frames and features; each change is one transaction
-(:mod:`torchreid_occ.search.store`). ``index-*.faiss`` is a copy of the features for FAISS
-(:mod:`torchreid_occ.search.stored_index`). So nothing needs repair after a kill, and searching
-needs no write access.
+In a folder, SQLite holds names, frames and features (:mod:`torchreid_occ.search.store`), and FAISS
+searches them (:mod:`torchreid_occ.search.stored_index`). In a database, PostgreSQL with pgvector
+does both (:mod:`torchreid_occ.search.postgres`). Each change is one transaction: nothing needs
+repair after a kill, and searching needs no write access.
 """
 
 from collections import Counter
@@ -16,8 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ._types import StrPath
-from torchreid_occ.search.audit import AUDIT, append_audit, audit_entry
+from torchreid_occ.search.audit import audit_entry
+from torchreid_occ.search.engines import begin_erasure, open_engine
 from torchreid_occ.search.index import KINDS
+from torchreid_occ.search.postgres_address import is_postgres_address
 from torchreid_occ.search.protocol import (
     Cameras,
     Match,
@@ -28,52 +30,45 @@ from torchreid_occ.search.protocol import (
     check_same_model,
     name_taken,
 )
-from torchreid_occ.search.store import TrackletStore
-from torchreid_occ.search.stored_index import StoredIndex
 from torchreid_occ.search.tracklets import GalleryTracklet
 from torchreid_occ.utils.checks import check_choice
 
-FILE = "gallery.sqlite"
-
 
 class Gallery:
-    """Tracklets and their features in a folder, which can be added, removed and searched.
+    """Tracklets and their features, which can be added, removed and searched.
 
-    Several processes may use a folder at once; each sees the changes of the others.
+    Several processes may use a gallery at once; each sees the changes of the others.
 
     Args:
-        folder: Folder of a gallery, see `create`.
+        place: Folder of a gallery, see `create`, or the address of one in PostgreSQL, such as
+            ``postgresql://user@host/database``, see `PostgresAddress`.
 
     Attributes:
+        address: The folder or the address, without a password.
         checkpoint_hash: ``TrackletExtractor.checkpoint_hash`` of the features.
         feature_dim: Length of a feature.
         uuid: Unique id of the gallery.
 
     Raises:
-        FileNotFoundError: If the folder holds no gallery.
+        FileNotFoundError: If there is no gallery.
+        OSError: If a file or a server does not allow it.
         ValueError: If the gallery is damaged.
     """
 
-    def __init__(self, folder: StrPath) -> None:
-        self.folder = Path(folder).expanduser()
-        if not (self.folder / FILE).is_file():
-            raise FileNotFoundError(
-                f"There is no gallery in {self.folder}: `torchreid-occ search index` makes one."
-            )
-        self._store = TrackletStore(self.folder / FILE)
+    def __init__(self, place: StrPath) -> None:
+        self.address, self._store, self._index = open_engine(place)
         self.checkpoint_hash: str = self._store.about("checkpoint_hash")
         self.feature_dim: int = self._store.about("feature_dim")
         self.uuid: str = self._store.about("uuid")
-        self._index = StoredIndex(self._store, self.folder, self.feature_dim)
 
     @classmethod
     def create(
-        cls, folder: StrPath, checkpoint_hash: str, feature_dim: int, kind: str | None = None
+        cls, place: StrPath, checkpoint_hash: str, feature_dim: int, kind: str | None = None
     ) -> "Gallery":
-        """Opens the gallery in a folder, which is created if there is none.
+        """Opens the gallery in a folder or a database, which is created if there is none.
 
         Args:
-            folder: The folder.
+            place: The folder, or the address of the database.
             checkpoint_hash: ``TrackletExtractor.checkpoint_hash`` of the features.
             feature_dim: Length of a feature.
             kind: Kind of the index from now on, one of ``KINDS``. None leaves the kind of a gallery
@@ -86,8 +81,8 @@ class Gallery:
             check_choice("kind", kind, KINDS)
         about = {"checkpoint_hash": checkpoint_hash, "feature_dim": feature_dim}
         about |= {"kind": kind or "exact", "uuid": uuid4().hex}
-        TrackletStore(Path(folder).expanduser() / FILE, about)
-        gallery = cls(folder)
+        open_engine(place, about)
+        gallery = cls(place)
         gallery.check_model(checkpoint_hash, feature_dim)
         if kind not in (None, gallery.kind):
             gallery._store.set_about(kind=kind, index_file=None)
@@ -95,8 +90,19 @@ class Gallery:
 
     @property
     def place(self) -> str:
-        """Folder of the gallery, for messages."""
-        return f"the gallery in {self.folder}"
+        """Where the gallery is, for messages."""
+        return f"the gallery in {self.address}"
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the gallery.
+
+        Raises:
+            ValueError: If it is in a database.
+        """
+        if is_postgres_address(self.address):
+            raise ValueError(f"{self.place} has no folder.")
+        return Path(self.address)
 
     @property
     def kind(self) -> str:
@@ -232,7 +238,7 @@ class Gallery:
             unknown = sorted(set(ids) - self._store.get(ids).keys())
             if unknown:
                 raise KeyError(
-                    f"The gallery in {self.folder} has no tracklets with the ids {unknown}: "
+                    f"The gallery in {self.address} has no tracklets with the ids {unknown}: "
                     "nothing was removed."
                 )
             self._store.remove(ids)
@@ -248,9 +254,8 @@ class Gallery:
     def erase(self, ids: Iterable[int], chosen_by: str, frames: int = 0) -> int:
         """Removes tracklets so that no file of the gallery holds anything of them.
 
-        Neither does any hold what `remove` and killed processes left of other tracklets. A line of
-        ``audit.jsonl`` says who erased how many, and when. After an error or a kill, repeat the
-        call: ids that were removed before are allowed.
+        Neither of what `remove` and killed processes left of others. The audit says who erased how
+        many, and when. After an error or a kill, repeat the call: removed ids are allowed.
 
         Args:
             ids: Ids of the tracklets.
@@ -262,15 +267,15 @@ class Gallery:
 
         Raises:
             KeyError: If an id was never in the gallery; nothing is erased then.
-            OSError: If the disk is full; says so.
+            OSError: If a file cannot be written anew, as the disk is full or others read it.
         """
         ids = list(ids)
         with self._store.transaction():
             check_given(ids, self._store.last_id(), self.place)
-            erased = self._store.begin_erasure(ids)
+            erased = begin_erasure(self._store, ids)
         self._index.discard()
         self._store.scrub()
-        append_audit(self.folder / AUDIT, audit_entry(chosen_by, erased, frames))
+        self._store.audit(audit_entry(chosen_by, erased, frames))
         self._store.set_about(erasing=None)
         self.save_index()
         return erased
@@ -288,8 +293,7 @@ class Gallery:
         """Returns the ids of tracklets that were added before a moment, in ascending order.
 
         Args:
-            moment: Seconds since 1970; None for tracklets of which the time is not known, as an
-                earlier version added them.
+            moment: Seconds since 1970; None for tracklets of 0.2.0, which did not note it.
         """
         return self._store.added_before(moment)
 
@@ -330,8 +334,7 @@ class Gallery:
             feature: Feature of the query.
             checkpoint_hash: Hash of the checkpoint that the feature comes from.
             top: Number of tracklets to find; fewer where there are fewer.
-            other_than_camera: Camera whose tracklets are excluded, or several, as that of the query
-                is in re-identification's evaluation.
+            other_than_camera: Camera whose tracklets are excluded, or several.
 
         Shape:
             feature: ``(D,)``.

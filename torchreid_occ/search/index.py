@@ -64,7 +64,7 @@ class FeatureIndex:
         Shape:
             ids: ``(N,)``; features: ``(N, D)``.
         """
-        self._index.add(_unit(features), ids)
+        self._index.add(unit_features(features), ids)
 
     def search(
         self,
@@ -86,7 +86,7 @@ class FeatureIndex:
         Shape:
             feature: ``(D,)``; results: ``(N,)`` each.
         """
-        ids, similarities = self._index.nearest(_unit(feature[None]), top, allowed)
+        ids, similarities = self._index.nearest(unit_features(feature[None]), top, allowed)
         # Rounding may make a similarity larger than 1; a distance is never below 0.
         distances = np.maximum(1 - similarities, np.float32(0))
         order = np.lexsort((ids, distances))[:top]
@@ -130,7 +130,11 @@ class _Flat:
         return ids[ids >= 0], similarities[ids >= 0]
 
 
-def _unit(features: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
-    """Scales features to unit length."""
+def unit_features(features: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
+    """Scales features to unit length; those of zeros stay.
+
+    Args:
+        features: The features. Shape: ``(N, D)``.
+    """
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     return np.ascontiguousarray(features / np.maximum(lengths, 1e-12), np.float32)

@@ -39,16 +39,16 @@ class Indexed(NamedTuple):
 
 
 def add_to_gallery(
-    folder: StrPath,
+    place: StrPath,
     tracklets: Sequence[GalleryTracklet],
     checkpoint: StrPath,
     kind: str | None = None,
     renew: bool = False,
 ) -> tuple[Gallery, Indexed]:
-    """Adds tracklets to the gallery in a folder, which is created if there is none.
+    """Adds tracklets to a gallery, which is created if there is none.
 
     Args:
-        folder: Folder of the gallery.
+        place: Folder of the gallery, or its address in PostgreSQL.
         tracklets: The tracklets; those already in the gallery are left as they are.
         checkpoint: Checkpoint of the model that extracts the features.
         kind: Kind of the index, see `Gallery.create`.
@@ -63,7 +63,7 @@ def add_to_gallery(
             other frames.
     """
     extractor = TrackletExtractor(checkpoint)
-    gallery = Gallery.create(Path(folder), extractor.checkpoint_hash, extractor.feature_dim, kind)
+    gallery = Gallery.create(place, extractor.checkpoint_hash, extractor.feature_dim, kind)
     gallery.remember_checkpoint(extractor.checkpoint)
     return gallery, index_tracklets(gallery, extractor, tracklets, renew)
 

@@ -1,13 +1,14 @@
 """What all collections of tracklets offer that can be searched by a feature, and their checks."""
 
-from collections.abc import Collection
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ.search.tracklets import GalleryTracklet
 
+Found = TypeVar("Found")
 Cameras: TypeAlias = int | Collection[int] | None
 
 
@@ -115,6 +116,25 @@ def similarities_of(
     """
     products = features.astype(np.float64) * feature
     return products.sum(axis=1).astype(np.float32)
+
+
+def nearest_with_ties(
+    fetch: Callable[[int], list[Found]], score: Callable[[Found], float], top: int, rounding: float
+) -> list[Found]:
+    """Returns at least the nearest of an engine, with all that are as near as the last of them.
+
+    Args:
+        fetch: Returns so many of the nearest, nearest first; fewer where there are fewer.
+        score: Similarity of one of them.
+        top: Number to find.
+        rounding: Largest difference between the scores of equal features.
+    """
+    limit = top + 1
+    while True:
+        found = fetch(limit)
+        if len(found) < limit or score(found[top - 1]) - score(found[-1]) > rounding:
+            return found
+        limit *= 2
 
 
 def check_same_model(given: tuple[str, int], stored: tuple[str, int], place: str) -> None:

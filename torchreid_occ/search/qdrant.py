@@ -18,6 +18,7 @@ from torchreid_occ.search.protocol import (
     cameras_of,
     check_query,
     check_same_model,
+    nearest_with_ties,
     similarities_of,
 )
 from torchreid_occ.search.tracklets import GalleryTracklet
@@ -148,7 +149,19 @@ class QdrantCollection:
         cameras = cameras_of(other_than_camera)
         if cameras:
             excluded = self._models.Filter(must_not=[self._with("camera", c) for c in cameras])
-        points = self._nearest(feature, top, excluded)
+
+        def fetch(limit: int) -> list[Any]:
+            found: list[Any] = self._client.query_points(
+                self._name,
+                feature,
+                query_filter=excluded,
+                limit=limit,
+                with_payload=True,
+                with_vectors=True,
+            ).points
+            return found
+
+        points = nearest_with_ties(fetch, lambda point: point.score, top, _ROUNDING)
         if not points:
             return []
         unit = feature / max(float(np.linalg.norm(feature)), 1e-12)
@@ -157,22 +170,6 @@ class QdrantCollection:
         distances = np.maximum(1 - similarities, np.float32(0)).tolist()
         ranked = sorted(zip(distances, points, strict=True), key=_by_distance_and_id)
         return [_match(distance, point) for distance, point in ranked[:top]]
-
-    def _nearest(self, feature: npt.NDArray[Any], top: int, chosen: Any) -> list[Any]:
-        """Returns at least the nearest points, with all that are as near as the last of them."""
-        limit = top + 1
-        while True:
-            points: list[Any] = self._client.query_points(
-                self._name,
-                feature,
-                query_filter=chosen,
-                limit=limit,
-                with_payload=True,
-                with_vectors=True,
-            ).points
-            if len(points) < limit or points[top - 1].score - points[-1].score > _ROUNDING:
-                return points
-            limit *= 2
 
     def _sent(self, gallery: Gallery) -> set[int]:
         """Returns the ids of a gallery's tracklets that the collection holds."""

@@ -6,7 +6,6 @@ added after id N have ids > N.
 """
 
 import json
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from torchreid_occ.search.audit import AUDIT, append_audit
+from torchreid_occ.search.stored_frames import frames_text, tracklet_of_row
 from torchreid_occ.search.tracklets import GalleryTracklet
 
 FORMAT = 1
@@ -128,7 +129,7 @@ class TrackletStore:
         last = self.last_id()
         ids = range(last + 1, last + 1 + len(tracklets))
         rows = (
-            (number, one.name, one.camera, one.start, one.end, _shortened(one.frames))
+            (number, one.name, one.camera, one.start, one.end, frames_text(one.frames))
             for number, one in zip(ids, tracklets, strict=True)
         )
         blobs = (feature.astype("<f4").tobytes() for feature in features)
@@ -147,7 +148,7 @@ class TrackletStore:
         Args:
             tracklets: The tracklets by id.
         """
-        frames = ((_shortened(one.frames), number) for number, one in tracklets.items())
+        frames = ((frames_text(one.frames), number) for number, one in tracklets.items())
         contents = (
             (number, one.stamp, one.content)
             for number, one in tracklets.items()
@@ -167,21 +168,13 @@ class TrackletStore:
         """
         self._rows(f"DELETE FROM tracklets WHERE id IN {_LISTED}", json.dumps(list(ids)))
 
-    def begin_erasure(self, ids: Iterable[int]) -> int:
-        """Removes tracklets in the caller's transaction; `scrub` is to follow.
+    def audit(self, entry: Mapping[str, Any]) -> None:
+        """Appends an entry to the audit file beside the store.
 
         Args:
-            ids: Ids of the tracklets; unknown ids are ignored.
-
-        Returns:
-            The number removed, with those of erasures that were interrupted.
+            entry: Plain values.
         """
-        held = self.get(ids)
-        self.remove(held)
-        erased: int = (self.about("erasing") or 0) + len(held)
-        erasures = (self.about("erasures") or 0) + 1
-        self.set_about(erasing=erased, erasures=erasures, index_file=None)
-        return erased
+        append_audit(self._path.parent / AUDIT, entry)
 
     def scrub(self) -> None:
         """Rewrites the file without anything of removed tracklets, not only marked as free.
@@ -251,7 +244,7 @@ class TrackletStore:
     def tracklets(self) -> Iterator[tuple[int, GalleryTracklet]]:
         """Yields all tracklets with their ids, ordered by id."""
         for rows in self._blocks(_WITH_CONTENTS, "tracklets.id", 0):
-            yield from (_as_tracklet(*row) for row in rows)
+            yield from (tracklet_of_row(*row) for row in rows)
 
     def ids(self, other_than_cameras: Sequence[int] = ()) -> npt.NDArray[np.int64]:
         """Returns ids in ascending order. Shape: ``(N,)``.
@@ -293,7 +286,7 @@ class TrackletStore:
 
     def _select(self, column: str, values: Iterable[str | int]) -> dict[int, GalleryTracklet]:
         query = f"{_WITH_CONTENTS} WHERE tracklets.{column} IN {_LISTED}"
-        return dict(_as_tracklet(*row) for row in self._rows(query, json.dumps(list(values))))
+        return dict(tracklet_of_row(*row) for row in self._rows(query, json.dumps(list(values))))
 
     def _blocks(self, chosen: str, number: str, after: int) -> Iterator[list[Any]]:
         query = f"{chosen} WHERE {number} > ? ORDER BY {number} LIMIT {BLOCK}"
@@ -337,18 +330,3 @@ class TrackletStore:
                 f"{self._path} is damaged or no gallery ({error}): restore a copy, or "
                 "index anew into another folder."
             ) from error
-
-
-def _shortened(frames: Sequence[str]) -> str:
-    """Formats paths as JSON that states their common prefix once."""
-    shared = os.path.commonprefix(frames)  # noqa: RUF071  it need not be a folder
-    return json.dumps([shared, [frame[len(shared) :] for frame in frames]])
-
-
-def _as_tracklet(
-    number: int, name: str, camera: int | None, start: float | None, end: float | None, frames: str,
-    stamp: str | None, content: str | None,
-) -> tuple[int, GalleryTracklet]:  # fmt: skip
-    shared, rests = json.loads(frames)
-    paths = tuple(shared + rest for rest in rests)
-    return number, GalleryTracklet(name, paths, camera, start, end, stamp, content)

