@@ -2,6 +2,7 @@ import os
 
 import pytest
 from commands import run_command
+from postgres_server import running_server
 from support import write_two_cameras
 
 from torchreid_occ.occwalk import PRESETS
@@ -22,6 +23,25 @@ def occwalk_root(tmp_path_factory):
     root = folder / "shared-occwalk"
     build(PRESETS["occwalk_tiny"], 0, str(root), workers=1)
     return root
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """URL of a real server with pgvector, of this process's tests."""
+    with running_server() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server, request):
+    """Address of a gallery that no other test uses."""
+    import psycopg
+
+    schema = f"g{abs(hash(request.node.nodeid))}"
+    yield f"{postgres_server}#{schema}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        for name in (schema, f"{schema}_other"):
+            connection.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
 
 
 @pytest.fixture(scope="session")

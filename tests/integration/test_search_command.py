@@ -128,6 +128,36 @@ def test_people_are_forgotten(search, checkpoint, people, tmp_path, monkeypatch)
     assert "either by ids" in search("erase", gallery)
 
 
+def test_a_gallery_in_postgresql_is_used_alike(
+    search, checkpoint, people, tmp_path, postgres_url, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)  # nothing is written beside the answers
+    secret = postgres_url.replace("postgres:@", "postgres:geheim@")
+    shown = postgres_url.replace("postgres:@", "postgres@")
+    outputs = [search("index", secret, people, "--kind", "hnsw", "--checkpoint", checkpoint)]
+    assert outputs[0] == f"8 of 8 tracklets added: 8 are in {shown}.\n"
+    on_disk = ("index", tmp_path / "g", people, "--checkpoint", checkpoint)
+    search(*on_disk)
+    query = ("--tracklet", people / "cam1" / "person002", "--other-than-camera", 1)
+    files = ("--json", "a.json", "--html", "a.html", "--csv", "a.csv")
+    outputs += [search("query", secret, *query, *files)]
+    assert outputs[1] == search("query", tmp_path / "g", *query)
+    assert search("list", secret) == search("list", tmp_path / "g")
+    outputs += [
+        search("info", secret),
+        search("retain", secret, "30d"),
+        search("remove", secret, 1),
+    ]
+    assert outputs[2].startswith("8 tracklets, index hnsw\n")
+    outputs += [search("erase", secret, "--person", "cam1"), search("erase", secret, 99)]
+    assert outputs[5] == f"3 tracklets erased: 4 are in {shown}.\n"
+    assert "There never were tracklets [99]" in outputs[6]
+    assert shown in (tmp_path / "a.json").read_text(encoding="utf-8")
+    files = [path.read_bytes() for path in tmp_path.glob("a.*")]
+    assert len(files) == 3 and not any(b"geheim" in content for content in files)
+    assert not any("geheim" in output for output in outputs)
+
+
 def test_errors_are_one_line(search, checkpoint, people, tmp_path):
     model = ("--checkpoint", checkpoint)
     assert search("list", tmp_path).startswith(f"error: There is no gallery in {tmp_path}")

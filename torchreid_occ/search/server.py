@@ -43,11 +43,11 @@ _HEADERS = {
 }
 
 
-def serve(folder: StrPath, checkpoint: StrPath, host: str = HOST, port: int = PORT) -> None:
+def serve(place: StrPath, checkpoint: StrPath, host: str = HOST, port: int = PORT) -> None:
     """Serves the page of a gallery until it is interrupted.
 
     Args:
-        folder: Folder of the gallery.
+        place: Folder of the gallery, or its address in PostgreSQL.
         checkpoint: The gallery's checkpoint.
         host: Address to listen on. Others than those of this machine can be reached by anybody who
             reaches them, since there is no password.
@@ -64,9 +64,9 @@ def serve(folder: StrPath, checkpoint: StrPath, host: str = HOST, port: int = PO
             "this machine: requests for other names are refused."
         )
     (waitress,) = import_optional("waitress", extra="serve")
-    app = gallery_app(folder, checkpoint, host)
+    app = gallery_app(place, checkpoint, host)
     server = waitress.create_server(app, host=host, port=port, threads=4, ident=None)
-    print(f"http://{host}:{server.effective_port}/ shows the gallery in {folder}.")
+    print(f"http://{host}:{server.effective_port}/ shows {Gallery(place).place}.")
     if not is_loopback(host):
         print("Anybody who reaches this address sees it: there is no password.")
     print("Ctrl-C ends it.", flush=True)
@@ -88,11 +88,11 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def gallery_app(folder: StrPath, checkpoint: StrPath, host: str = HOST) -> Any:
+def gallery_app(place: StrPath, checkpoint: StrPath, host: str = HOST) -> Any:
     """Returns the web application of a gallery, a `flask.Flask`.
 
     Args:
-        folder: Folder of the gallery.
+        place: Folder of the gallery, or its address in PostgreSQL.
         checkpoint: The gallery's checkpoint.
         host: The address that it is served on; requests for other names than it and those of this
             machine are refused.
@@ -102,7 +102,7 @@ def gallery_app(folder: StrPath, checkpoint: StrPath, host: str = HOST) -> Any:
         ValueError: If the checkpoint is not the gallery's.
     """
     flask = _flask()
-    pages = _Pages(Path(folder), checkpoint)
+    pages = _Pages(place, checkpoint)
     app = flask.Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_UPLOAD
     app.config["TRUSTED_HOSTS"] = [host, *_THIS_MACHINE]
@@ -122,20 +122,20 @@ class _Pages:
     """Answers requests.
 
     Args:
-        folder: Folder of the gallery.
+        place: Folder of the gallery, or its address in PostgreSQL.
         checkpoint: The gallery's checkpoint.
     """
 
-    def __init__(self, folder: Path, checkpoint: StrPath) -> None:
-        self._folder = folder
-        self._searcher = _Searcher(folder, checkpoint)
+    def __init__(self, place: StrPath, checkpoint: StrPath) -> None:
+        self._searcher = _Searcher(place, checkpoint)
         self._videos = ServedVideos(self._searcher.gallery())
 
     def choose(self) -> str:
         page = max(1, _flask().request.args.get("page", 1, int))
-        listed = list_page(self._searcher.gallery(), page)
-        folder = str(self._folder)
-        return rendered("server.html", folder=folder, listed=listed, videos=self._videos.all)
+        gallery = self._searcher.gallery()
+        listed = list_page(gallery, page)
+        address = gallery.address
+        return rendered("server.html", address=address, listed=listed, videos=self._videos.all)
 
     def script(self) -> Any:
         return _flask().send_file(_SCRIPT, mimetype="text/javascript")
@@ -180,12 +180,12 @@ class _Searcher:
     """Answers queries in one thread, with one model and one index in memory.
 
     Args:
-        folder: Folder of the gallery.
+        place: Folder of the gallery, or its address in PostgreSQL.
         checkpoint: The gallery's checkpoint.
     """
 
-    def __init__(self, folder: Path, checkpoint: StrPath) -> None:
-        self._folder = folder
+    def __init__(self, place: StrPath, checkpoint: StrPath) -> None:
+        self._place = place
         self._own = threading.local()  # SQLite's connections belong to threads
         self._extractor = TrackletExtractor(checkpoint, workers=0)
         gallery = self.gallery()
@@ -195,7 +195,7 @@ class _Searcher:
     def gallery(self) -> Gallery:
         """Returns the gallery, for this thread."""
         if not hasattr(self._own, "gallery"):
-            self._own.gallery = Gallery(self._folder)
+            self._own.gallery = Gallery(self._place)
         gallery: Gallery = self._own.gallery
         return gallery
 

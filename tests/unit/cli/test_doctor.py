@@ -120,7 +120,8 @@ def test_weights(monkeypatch, tmp_path):
 def test_extras(monkeypatch):
     monkeypatch.setattr(libraries, "find_spec", lambda name: None if name == "faiss" else name)
     found = libraries.extras()
-    assert found.text == "installed: annotate, export, footage, qdrant, serve"
+    others = [extra for extra in libraries.EXTRAS if extra != "search"]
+    assert found.text == f"installed: {', '.join(others)}"
     assert found.advice == "For search: pip install 'torchreid-occ[search]'."
 
 
