@@ -26,6 +26,7 @@ from torchreid_occ.search.protocol import (
     cameras_of,
     check_finite,
     check_given,
+    check_held,
     check_query,
     check_same_model,
     name_taken,
@@ -94,15 +95,9 @@ class Gallery:
         return f"the gallery in {self.address}"
 
     @property
-    def folder(self) -> Path:
-        """Folder of the gallery.
-
-        Raises:
-            ValueError: If it is in a database.
-        """
-        if is_postgres_address(self.address):
-            raise ValueError(f"{self.place} has no folder.")
-        return Path(self.address)
+    def folder(self) -> Path | None:
+        """Folder of the gallery; None if it is in a database."""
+        return None if is_postgres_address(self.address) else Path(self.address)
 
     @property
     def kind(self) -> str:
@@ -235,12 +230,7 @@ class Gallery:
         """
         ids = list(ids)
         with self._store.transaction():
-            unknown = sorted(set(ids) - self._store.get(ids).keys())
-            if unknown:
-                raise KeyError(
-                    f"The gallery in {self.address} has no tracklets with the ids {unknown}: "
-                    "nothing was removed."
-                )
+            check_held(ids, self._store.get(ids), self.place)
             self._store.remove(ids)
 
     def get(self, ids: Iterable[int]) -> dict[int, GalleryTracklet]:

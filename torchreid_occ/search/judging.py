@@ -77,7 +77,9 @@ class Judge:
 
 
 def carry_calibration(gallery: Gallery, checkpoint: StrPath) -> bool:
-    """Copies the calibration beside a checkpoint into a gallery, if there is one.
+    """Copies the calibration beside a checkpoint into a gallery's folder, if there is one.
+
+    A gallery in a database carries none: that beside the checkpoint is used.
 
     Args:
         gallery: The gallery.
@@ -87,7 +89,7 @@ def carry_calibration(gallery: Gallery, checkpoint: StrPath) -> bool:
         ValueError: If the calibration is damaged or of another checkpoint.
     """
     path = calibration_path(checkpoint)
-    if not path.is_file():
+    if not path.is_file() or gallery.folder is None:
         return False
     calibration = load_calibration(path)
     calibration.check_model(gallery.checkpoint_hash)
@@ -108,7 +110,7 @@ def judge_of(
     Raises:
         ValueError: If a rate is named, but there is no calibration; or as of `Judge`.
     """
-    paths = [gallery.folder / CALIBRATION]
+    paths = [] if gallery.folder is None else [gallery.folder / CALIBRATION]
     paths += [] if checkpoint is None else [calibration_path(checkpoint)]
     found = next((path for path in paths if Path(path).is_file()), None)
     if found is not None:

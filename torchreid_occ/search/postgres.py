@@ -228,6 +228,15 @@ class PostgresStore:
         query = f"SELECT {_TRACKLET} FROM tracklets WHERE id = ANY(%s)"
         return dict(tracklet_of_row(*row) for row in self._rows(query, [*ids]))
 
+    def features_of(self, ids: Iterable[int]) -> dict[int, npt.NDArray[np.float32]]:
+        """Returns the stored features of some ids by id.
+
+        Args:
+            ids: The ids.
+        """
+        rows = self._rows("SELECT id, feature FROM tracklets WHERE id = ANY(%s)", [*ids])
+        return {number: feature.to_numpy() for number, feature in rows}
+
     def tracklets(self) -> Iterator[tuple[int, GalleryTracklet]]:
         """Yields all tracklets with their ids, ordered by id."""
         for rows in self._blocks(_TRACKLET, 0):

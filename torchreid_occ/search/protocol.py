@@ -212,3 +212,19 @@ def check_given(ids: Collection[int], last: int, place: str) -> None:
     unknown = sorted(number for number in set(ids) if not 1 <= number <= last)
     if unknown:
         raise KeyError(f"There never were tracklets {unknown} in {place}: nothing was erased.")
+
+
+def check_held(ids: Collection[int], held: Collection[int], place: str) -> None:
+    """Checks that there are tracklets of some ids.
+
+    Args:
+        ids: The ids.
+        held: Those of them that there are.
+        place: Where the tracklets are, for the error.
+
+    Raises:
+        KeyError: If one is missing; names those.
+    """
+    unknown = sorted(set(ids) - set(held))
+    if unknown:
+        raise KeyError(f"{place} has no tracklets with the ids {unknown}: nothing was removed.")

@@ -105,6 +105,8 @@ def test_tracklets_are_listed_as_they_were_added(gallery, place):
     assert [*opened.tracklets()] == [(n + 1, TRACKLETS[n]) for n in range(30)]
     assert opened.ids().tolist() == [*range(1, 31)]
     assert opened.get([5, 999]) == {5: TRACKLETS[4]}
+    ((number, feature),) = opened.features_of([5, 999]).items()
+    assert number == 5 and np.corrcoef(feature, FEATURES[4])[0, 1] == pytest.approx(1)
     assert (opened.kind, opened.checkpoint_hash, opened.feature_dim) == (place[1], HASH, DIM)
     assert opened.uuid == gallery.uuid
     for number, (_, stored, feature) in enumerate(opened.entries()):
