@@ -56,11 +56,15 @@ def run(arguments: argparse.Namespace) -> None:
     given = vars(arguments)
     options = TrackletOptions(**{field: given[field] for field in TrackletOptions._fields})
     source = BoxSource(**{field: given[field] for field in BoxSource._fields})
+    before = {*(arguments.out / RECORDINGS).glob("*.json")}
     made = add_recording(arguments.video, arguments.out, source, options, arguments.name)
     lengths = [len(tracklet["frames"]) for tracklet in made["tracklets"].values()]
+    if arguments.out / RECORDINGS / f"{made.get('name')}.json" in before:
+        print("They are there already: the same video, boxes and options.")
+    sizes = f" of {min(lengths)} to {max(lengths)} frames" if lengths else ""  # all were erased
     print(
-        f"{arguments.out} has {len(lengths)} tracklets of {min(lengths)} to {max(lengths)} frames "
-        f"from the {made['frames']} frames of {arguments.video}."
+        f"{arguments.out} has {len(lengths)} tracklets{sizes} from the {made['frames']} "
+        f"frames of {arguments.video}."
     )
     sheet = arguments.out / RECORDINGS / f"{made.get('name')}.{SHEET}"
     if sheet.exists():  # versions before 0.2 wrote none

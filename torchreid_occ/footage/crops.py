@@ -12,7 +12,8 @@ from torchreid_occ.footage.boxes import Boxes
 from torchreid_occ.footage.video import Video, read_frames
 from torchreid_occ.utils.progress import progress
 
-_QUALITY, _QUALITY_OF_FRAMES = 95, 80  # of JPEG
+_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
+_QUALITY_OF_FRAMES = [cv2.IMWRITE_WEBP_QUALITY, 80]
 _WIDEST = 960  # pixels of a whole frame, which is to be looked at only
 
 
@@ -45,18 +46,18 @@ def write_crops(
         for row in range(ends[number - 1], ends[number]):
             left, top, right, bottom = pixels[row]
             folder = folders[int(tracks.track[row])]
-            crop = _jpeg(frame[top:bottom, left:right], _QUALITY)
-            (folder / f"{folder.parent.name}_{number:06d}.jpg").write_bytes(crop)
+            file = folder / f"{folder.parent.name}_{number:06d}.jpg"
+            _write(file, frame[top:bottom, left:right], _QUALITY)
         for file in whole.get(number, ()):
             scale = min(1.0, _WIDEST / frame.shape[1])
             smaller = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-            file.write_bytes(_jpeg(smaller, _QUALITY_OF_FRAMES))
+            _write(file, smaller, _QUALITY_OF_FRAMES)
 
 
-def _jpeg(pixels: npt.NDArray[Any], quality: int) -> bytes:
-    encoded, content = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    assert encoded  # JPEG takes any image that is not empty
-    return content.tobytes()
+def _write(file: Path, pixels: npt.NDArray[Any], options: list[int]) -> None:
+    encoded, content = cv2.imencode(file.suffix, pixels, options)
+    assert encoded  # JPEG and WebP take any image of such a size that is not empty
+    file.write_bytes(content.tobytes())
 
 
 def _pixels(

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from torchreid_occ.footage.manifest import MOMENTS, RECORDINGS, middle
+from torchreid_occ.footage.manifest import MOMENTS, RECORDINGS, WHOLE_FRAME, middle
 from torchreid_occ.footage.recording import SHEET, TRACKS
 from torchreid_occ.utils.documents import read_json
 from torchreid_occ.utils.files import write_text
@@ -71,7 +71,7 @@ def _forget_moments(pictures: Path, recorded: Mapping[str, Any], own: str) -> No
     for key, where in recorded.items():
         if middle(where["frames"]) in seen:
             name = Path(key).name.partition("_")[2]  # after the camera
-            (pictures / f"{name}.jpg").unlink(missing_ok=True)
+            (pictures / f"{name}{WHOLE_FRAME}").unlink(missing_ok=True)
 
 
 def _forget_tracks(path: Path, tracklet: str) -> None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from torchreid_occ.utils.documents import read_json
 
 RECORDINGS, MOMENTS = "recordings", "moments"  # in the dataset; after a recording's name, there
+WHOLE_FRAME = ".webp"  # no suffix of a tracklet's frames, so that none are looked for there
 
 
 class RecordedTracklet(NamedTuple):
@@ -75,7 +76,7 @@ def recorded_tracklet(folder: Path) -> RecordedTracklet | None:
         boxes = where["boxes"]
         if "box" not in manifest:  # 0.1.0 wrote corners
             boxes = [[left, top, right - left, low - top] for left, top, right, low in boxes]
-        picture = recordings / f"{named[2]}.{MOMENTS}" / f"{named[1]}.jpg"
+        picture = recordings / f"{named[2]}.{MOMENTS}" / f"{named[1]}{WHOLE_FRAME}"
         return RecordedTracklet(
             recording=named[2],
             video=manifest.get("path", manifest["file"]),

@@ -21,7 +21,7 @@ from torchreid_occ.footage.detecting import detect
 from torchreid_occ.footage.detectors import HOG, ONNX, build_detector, default_min_score
 from torchreid_occ.footage.image_sequence import find_sequence
 from torchreid_occ.footage.linking import link
-from torchreid_occ.footage.manifest import MOMENTS, RECORDINGS, middle
+from torchreid_occ.footage.manifest import MOMENTS, RECORDINGS, WHOLE_FRAME, middle
 from torchreid_occ.footage.sheet import write_sheet
 from torchreid_occ.footage.tracks import long_enough, split_at_gaps, usable
 from torchreid_occ.footage.video import Video, existing_video, scan_video, video_hash
@@ -234,7 +234,7 @@ def _make(
         shutil.rmtree(workshop / unfinished, ignore_errors=True)
     places = {number: workshop / folder for number, folder in folders.items()}
     shown = {
-        workshop / MOMENTS / f"{folder.parent.name}.jpg": middle(
+        workshop / MOMENTS / f"{folder.parent.name}{WHOLE_FRAME}": middle(
             tracks.frame[tracks.track == track]
         )
         for track, folder in folders.items()

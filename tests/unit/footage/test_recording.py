@@ -43,8 +43,8 @@ def test_a_recording_is_a_gallery_that_loads(add, tmp_path):
             for number in numbers
         ),
         "recordings/gate.json",
-        "recordings/gate.moments/gate_0001.jpg",
-        "recordings/gate.moments/gate_0002.jpg",
+        "recordings/gate.moments/gate_0001.webp",
+        "recordings/gate.moments/gate_0002.webp",
         "recordings/gate.sheet.html",
         "recordings/gate.tracks.txt",
     ]
@@ -318,8 +318,11 @@ def test_the_command(tmp_path, video, detections, capsys):
     main([*words, "--name", "noon", "--margin", "0.2"])
     said = capsys.readouterr().out
     assert "has 2 tracklets of 29 to 29 frames from the 30 frames of" in said
+    assert "already" not in said
     assert f"Look through {tmp_path}/data/recordings/noon.sheet.html" in said
     options = json.loads((tmp_path / "data/recordings/noon.json").read_text())["options"]
     assert options == {**OPTIONS._asdict(), "camera": 1, "min_score": 0.7, "margin": 0.2}
+    main([*words, "--name", "noon", "--margin", "0.2"])
+    assert capsys.readouterr().out.startswith("They are there already: the same video, boxes and")
     with pytest.raises(SystemExit, match=r"error: .*another options"):
         main([*words, "--name", "noon"])

@@ -101,6 +101,10 @@ def seen(tmp_path):
     return [Match(n, 0.25 * n, one) for n, one in enumerate(found, start=1)]
 
 
+def test_whole_frames_are_no_tracklets(seen, tmp_path):
+    assert len(tracklets_in(tmp_path / "data")) == len(seen)
+
+
 def test_json_has_the_moment_in_the_video(gallery, seen, tmp_path):
     first = as_json(gallery, SearchQuery("q", ["a"]), seen, PROVENANCE)["matches"][0]
     assert first["state"] == "same"
