@@ -56,7 +56,9 @@ def write_report(dataset: Occluded, parts: Sequence[str]) -> Path:
         }
         for name, sheet in sheets.items():
             with replacing(folder / "report" / f"{name}.png") as file:
-                file.write(cv2.imencode(".png", sheet)[1].tobytes())
+                file.write(
+                    cv2.imencode(".png", sheet, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+                )
     manifest = dataset.manifest
     title = f"Occluded copy of {manifest['source']['name']}, seed {manifest['seed']}"
     text = tables(title, "copy", shares)

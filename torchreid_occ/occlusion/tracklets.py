@@ -19,7 +19,8 @@ from torchreid_occ.occlusion.protocol import LEAST_HIDDEN, MOST_HIDDEN, Protocol
 from torchreid_occ.occlusion.sources import Hidden, OccluderSource
 from torchreid_occ.occlusion.sprites import Mask, Pixels, mean_colour
 
-MAX_ATTEMPTS = 300
+MAX_ATTEMPTS = 600
+PATIENT = 300  # attempts after which occluders may stay longer than wanted
 
 
 class OccludedFrame(NamedTuple):
@@ -88,7 +89,10 @@ def occlude_tracklet(
     grid = on_grid(bodies)
     for attempt in range(MAX_ATTEMPTS):
         rng = keyed_rng(seed, SUBSETS.index(place.subset), place.number, 1 + attempt)
-        occluders = source.draw(rng, hidden)
+        longer = max(0, attempt - PATIENT) // 30
+        occluders = source.draw(
+            rng, hidden._replace(num_occluded=min(len(frames), num_occluded + longer))
+        )
         wanted = _Wanted(num_occluded, len(frames), protocol, attempt)
         if not wanted.is_in(estimate_shares(grid, occluders), tolerance=0.03):
             continue
