@@ -146,6 +146,6 @@ def test_a_person_who_cannot_be_hidden_as_wanted_is_named():
     body[30, 16] = True  # one pixel is hidden wholly or not at all
     place = Place("gallery", 7, 0, 0)
     with pytest.raises(
-        ValueError, match=r"300 attempts.*tracklet gallery/00007.*look at its masks"
+        ValueError, match=r"600 attempts.*tracklet gallery/00007.*look at its masks"
     ):
         occlude_tracklet(place, frames, [body] * 4, 2, Things(seed=0), Protocol(), 0)
