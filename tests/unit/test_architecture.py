@@ -1,6 +1,7 @@
 """The package's imports, read with `ast`: no circles, no detours, and no way from a floor up."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -215,3 +216,9 @@ def test_no_module_imports_from_a_higher_floor():
             if own != other and FLOOR_OF[other] >= FLOOR_OF[own]:
                 upwards.append(f"{name} imports {target}")
     assert sorted(upwards) == []
+
+
+def test_test_files_have_names_of_their_own():
+    """Two of one name cannot be collected together: pytest imports them by it."""
+    counts = Counter(path.name for path in ROOT.with_name("tests").rglob("test_*.py"))
+    assert [name for name, count in counts.items() if count > 1] == []
