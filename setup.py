@@ -15,6 +15,7 @@ setup(
         "torchreid_occ.footage": ["sheet.html"],
         "torchreid_occ.ops": ["csrc/*.h", "csrc/*/*"],  # compiled in place by ops.build
         "torchreid_occ.report": ["templates/*"],
+        "torchreid_occ.identities": ["page.html"],
         "torchreid_occ.search": ["page.html", "server.html", "server.js"],
     },
 )

@@ -12,6 +12,7 @@ from scipy.special import expit
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.calibration.cohort import evidence, unit
+from torchreid_occ.calibration.joining import JOIN_WEIGHTS
 from torchreid_occ.calibration.maxima import threshold_of
 from torchreid_occ.utils.files import replacing
 
@@ -39,6 +40,8 @@ class Calibration:
         maxima: Highest scores of other people for each query. Shape ``(Q, K)``.
         others: Number of tracklets of other people for each query. Shape ``(Q,)``.
         mates: Scores of pairs of one person, ascending. Shape ``(S,)``.
+        join: Weights for grouping tracklets into people, see
+            :func:`~torchreid_occ.calibration.joining.fit_join`. Shape ``(4,)``.
     """
 
     checkpoint_hash: str
@@ -51,6 +54,7 @@ class Calibration:
     maxima: Floats
     others: npt.NDArray[np.int64]
     mates: Floats
+    join: Floats
 
     @property
     def feature_dim(self) -> int:
@@ -238,7 +242,7 @@ def load_calibration(path: StrPath) -> Calibration:
     return found
 
 
-_ARRAYS = ("cohort", "scale", "weights", "curve", "first", "maxima", "others", "mates")
+_ARRAYS = ("cohort", "scale", "weights", "curve", "first", "maxima", "others", "mates", "join")
 
 
 def _check_shapes(found: Calibration) -> None:
@@ -250,6 +254,7 @@ def _check_shapes(found: Calibration) -> None:
         and found.curve.ndim == 2
         and len(found.curve) == 2
         and found.first.shape == (2,)
+        and found.join.shape == (JOIN_WEIGHTS,)
         and found.others.shape == (queries,)
         and found.mates.ndim == 1
         and min(queries, depth, len(found.mates), len(found.cohort)) > 0

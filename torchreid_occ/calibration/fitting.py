@@ -8,10 +8,12 @@ import numpy.typing as npt
 
 from torchreid_occ.calibration.calibration import PRESENT, Calibration
 from torchreid_occ.calibration.cohort import Floats, evidence, unit
+from torchreid_occ.calibration.joining import JOIN_WEIGHTS, fit_join
 from torchreid_occ.calibration.maxima import highest
 from torchreid_occ.utils.dependencies import import_optional
 
 MIN_IDENTITIES = 20
+_COPY = 0.9999  # similarity of a query to itself in the gallery, extracted in other batches
 _NEAREST = 50  # gallery items of each query that the classifier learns from: those that are shown
 
 
@@ -44,6 +46,7 @@ def fit_calibration(
     cohort: Floats,
     checkpoint_hash: str,
     about: Mapping[str, Any],
+    join: bool = True,
 ) -> Calibration:
     """Fits a calibration: a score from what is known of a pair, its probability, and thresholds.
 
@@ -56,6 +59,7 @@ def fit_calibration(
         cohort: Features of other people, of any norm.
         checkpoint_hash: Hash of the checkpoint.
         about: Plain values to be kept.
+        join: Whether to fit the weights for grouping tracklets into people, too.
 
     Shape:
         cohort: ``(C, D)``.
@@ -101,6 +105,21 @@ def fit_calibration(
         maxima,
         others,
         np.sort(scores[same & compared]),
+        _fit_join(query, gallery, known[..., 0], cohort) if join else np.zeros(JOIN_WEIGHTS),
+    )
+
+
+def _fit_join(
+    query: LabelledFeatures, gallery: LabelledFeatures, similarities: Floats, cohort: Floats
+) -> Floats:
+    """Fits the weights for grouping to the gallery and the queries that it does not hold."""
+    own = (query.pids[:, None] == gallery.pids) & (query.camids[:, None] == gallery.camids)
+    new = ~((similarities > _COPY) & own).any(axis=1)
+    return fit_join(
+        np.concatenate([gallery.features, query.features[new]]),
+        np.concatenate([gallery.camids, query.camids[new]]),
+        np.concatenate([gallery.pids, query.pids[new]]),
+        cohort.mean(axis=0),
     )
 
 

@@ -113,7 +113,7 @@ def _search(
     if len(fitted) < MIN_IDENTITIES or len(query.of(fitted).pids) < 1 / rate - 1:
         raise TooFewError
     calibration = fit_calibration(
-        query.of(fitted), gallery.of(np.append(fitted, others)), cohort, "", {}
+        query.of(fitted), gallery.of(np.append(fitted, others)), cohort, "", {}, join=False
     )
     searched = query.of(tested)
     left = gallery.of(np.setdiff1d(np.append(tested, others), absent))

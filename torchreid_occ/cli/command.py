@@ -19,7 +19,9 @@ GROUPS = {
     "Training and results": (
         "train", "compare", "test", "demo", "report", "draw", "export",
     ),
-    "From footage to an answer": ("tracklets", "annotate", "extract", "calibrate", "search"),
+    "From footage to an answer": (
+        "tracklets", "annotate", "extract", "calibrate", "search", "identities",
+    ),
     "Data and weights": (
         "sort", "occwalk", "occlude", "occlusion", "fetch", "convert", "train-small-detector",
     ),

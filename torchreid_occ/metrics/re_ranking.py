@@ -48,14 +48,9 @@ def re_rank(
         ValueError: If an item is at distance 0 from all others, as after a collapse of the
             features, or distances are too large to be squared.
     """
-    blocks = [slice(i, min(i + block, num_items)) for i in range(0, num_items, block)]
-    neighbours = np.concatenate(
-        [_nearest(distances(rows), k1 + 1) for rows in progress(blocks, "neighbours", unit="block")]
-    )
-    encoding = _encoding(distances, neighbours, blocks, k1)
-    if k2 != 1:
-        encoding = _averaging(neighbours[:, :k2]) @ encoding
-    encoding, by_item = encoding.tocsr(), encoding.tocsc()
+    blocks = _blocks(num_items, block)
+    encoding = _encoded(distances, blocks, k1, k2)
+    by_item = encoding.tocsc()
     result = np.empty((num_queries, num_items - num_queries), np.float32)
     for rows in progress(blocks, "re-ranking", unit="block"):
         for query in range(rows.start, min(rows.stop, num_queries)):
@@ -65,6 +60,46 @@ def re_rank(
             original = _scaled(distances(rows))[: num_queries - rows.start, num_queries:]
             result[rows] += lambda_value * original
     return result
+
+
+def shared_neighbours(
+    distances: Distances, num_items: int, k1: int = 20, k2: int = 6, block: int = BLOCK
+) -> npt.NDArray[np.float32]:
+    """Computes the Jaccard similarities of the reciprocal neighbours of all pairs of items.
+
+    Args:
+        distances: Returns the distances of a slice of items to all items.
+        num_items: Number of items.
+        k1: Neighbours that may be reciprocal.
+        k2: Neighbours whose encodings are averaged.
+        block: Items whose distances to all others are in memory at a time.
+
+    Shape:
+        distances(rows): (len(rows), num_items); result: (num_items, num_items), symmetric.
+
+    Raises:
+        ValueError: As of `re_rank`.
+    """
+    encoding = _encoded(distances, _blocks(num_items, block), k1, k2)
+    by_item = encoding.tocsc()
+    shared = np.stack([_shared(encoding[[item]], by_item) for item in range(num_items)])
+    mean = ((shared + shared.T) / 2).astype(np.float32)
+    return mean / (2 - mean)
+
+
+def _blocks(num_items: int, block: int) -> list[slice]:
+    return [slice(i, min(i + block, num_items)) for i in range(0, num_items, block)]
+
+
+def _encoded(distances: Distances, blocks: Sequence[slice], k1: int, k2: int) -> sparse.csr_array:
+    """Returns the encoding of each item, averaged over its nearest ones: a sparse (N, N) matrix."""
+    neighbours = np.concatenate(
+        [_nearest(distances(rows), k1 + 1) for rows in progress(blocks, "neighbours", unit="block")]
+    )
+    encoding = _encoding(distances, neighbours, blocks, k1)
+    if k2 != 1:
+        encoding = _averaging(neighbours[:, :k2]) @ encoding
+    return encoding.tocsr()
 
 
 def _nearest(distances: Floats, number: int) -> Indices:

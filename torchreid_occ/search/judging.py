@@ -1,7 +1,6 @@
 """Probabilities and verdicts for what a search found, by a calibration."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -97,6 +96,26 @@ def carry_calibration(gallery: Gallery, checkpoint: StrPath) -> bool:
     return True
 
 
+def find_calibration(gallery: Gallery, checkpoint: StrPath | None = None) -> Calibration | None:
+    """Returns the calibration that a gallery carries, or that beside its checkpoint, or None.
+
+    Args:
+        gallery: The gallery.
+        checkpoint: Its checkpoint.
+
+    Raises:
+        ValueError: If the calibration is damaged or of another checkpoint.
+    """
+    paths = [] if gallery.folder is None else [gallery.folder / CALIBRATION]
+    paths += [] if checkpoint is None else [calibration_path(checkpoint)]
+    found = next((path for path in paths if path.is_file()), None)
+    if found is None:
+        return None
+    calibration = load_calibration(found)
+    calibration.check_model(gallery.checkpoint_hash)
+    return calibration
+
+
 def judge_of(
     gallery: Gallery, checkpoint: StrPath | None = None, false_matches: float | None = None
 ) -> Judge | None:
@@ -110,11 +129,9 @@ def judge_of(
     Raises:
         ValueError: If a rate is named, but there is no calibration; or as of `Judge`.
     """
-    paths = [] if gallery.folder is None else [gallery.folder / CALIBRATION]
-    paths += [] if checkpoint is None else [calibration_path(checkpoint)]
-    found = next((path for path in paths if Path(path).is_file()), None)
-    if found is not None:
-        return Judge(gallery, load_calibration(found), false_matches)
+    calibration = find_calibration(gallery, checkpoint)
+    if calibration is not None:
+        return Judge(gallery, calibration, false_matches)
     if false_matches is not None:
         raise ValueError(
             f"A rate of false matches was named, but neither {gallery.place} nor its checkpoint "

@@ -5,6 +5,7 @@ import torch
 from torchreid_occ._torchreid import torchreid
 from torchreid_occ.engine.evaluation import Features, distance_matrix
 from torchreid_occ.metrics import re_rank
+from torchreid_occ.metrics.re_ranking import shared_neighbours
 
 
 def problem(num_queries=12, num_items=90, people=9):
@@ -54,3 +55,13 @@ def test_the_engines_distances_are_re_ranked():
     compute = torchreid.metrics.compute_distance_matrix
     expected = torchreid.utils.re_ranking(*(compute(*pair, "cosine").numpy() for pair in pairs))
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_shared_neighbours_are_the_jaccard_part_of_re_ranking():
+    rng = np.random.default_rng(0)
+    items = rng.normal(size=(60, 8))
+    distances = np.linalg.norm(items[:, None] - items, axis=2)
+    expected = 1 - re_rank(lambda rows: distances[rows], 20, 60, 10, 3, lambda_value=0)
+    found = shared_neighbours(lambda rows: distances[rows], 60, 10, 3)
+    assert (found == found.T).all()
+    np.testing.assert_allclose(found[:20, 20:], expected, atol=1e-5)

@@ -5,12 +5,14 @@ import pytest
 from synthetic_people import made_up_people, query_and_gallery
 
 from torchreid_occ.calibration import calibration_path, fit_calibration, save_calibration
+from torchreid_occ.embedders.provenance import Provenance
 from torchreid_occ.search import Gallery, GalleryTracklet
 from torchreid_occ.search.answer import as_json, as_table, promise_of
 from torchreid_occ.search.judging import Judge, carry_calibration, judge_of
 from torchreid_occ.search.page import write_page
 from torchreid_occ.search.query import SearchQuery
 
+MADE_UP = Provenance("made up", "nothing", "not measured")
 QUERY, GALLERY = query_and_gallery(made_up_people(2, 120))
 
 
@@ -60,11 +62,11 @@ def test_table_json_and_page_show_it(gallery, calibration, tmp_path):
     table = as_table(matches).splitlines()
     assert "| probability | verdict |" in table[0]
     assert f"| {first.probability:.1%} | {first.verdict} |" in table[2]
-    content = json.loads(json.dumps(as_json(gallery, SearchQuery("who", []), matches)))
+    content = json.loads(json.dumps(as_json(gallery, SearchQuery("who", []), matches, MADE_UP)))
     assert content["matches"][0]["verdict"] == first.verdict
     assert content["matches"][0]["probability"] == first.probability
     assert content["matches"][0]["false_matches"] == 0.01
-    write_page(tmp_path / "page.html", gallery, SearchQuery("who", []), matches)
+    write_page(tmp_path / "page.html", gallery, SearchQuery("who", []), matches, MADE_UP)
     page = (tmp_path / "page.html").read_text()
     assert f"{first.verdict}, {100 * first.probability:.1f}" in page
     assert "at most 0.01 get the verdict same" in promise_of(matches)
@@ -75,7 +77,7 @@ def test_answers_without_a_calibration_are_as_before(gallery):
     matches = gallery.search(QUERY.features[3], "abc", 3)
     assert promise_of(matches) == ""
     assert "verdict" not in as_table(matches)
-    assert "verdict" not in as_json(gallery, SearchQuery("who", []), matches)["matches"][0]
+    assert "verdict" not in as_json(gallery, SearchQuery("who", []), matches, MADE_UP)["matches"][0]
     assert judge_of(gallery) is None
     with pytest.raises(ValueError, match=r"neither the gallery in .* has a calibration"):
         judge_of(gallery, false_matches=0.01)
