@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from hypothesis.strategies import SearchStrategy, binary, sampled_from
 from matlab_files import matlab_73
+from onnx_files import write_mean_colour
 from PIL import Image
 from scipy.io import savemat
 from small_videos import mot_lines
@@ -30,10 +31,12 @@ from torchreid_occ.data.datasets.splits import half_splits, load_split
 from torchreid_occ.data.datasets.video.tracklet_folder import TrackletFolder
 from torchreid_occ.data.download import unpack
 from torchreid_occ.data.images import read_image
+from torchreid_occ.data.poses import read_pose
 from torchreid_occ.data.supervision import Supervision
+from torchreid_occ.embedders.onnx_file import load_onnx
 from torchreid_occ.footage.boxes import read_mot
 from torchreid_occ.models import build_model
-from torchreid_occ.runs.builders import load_trained_model
+from torchreid_occ.runs.builders import build_test_transform, load_trained_model
 from torchreid_occ.runs.folder import read_results
 from torchreid_occ.utils.checkpoint import load_checkpoint, load_weights
 
@@ -266,6 +269,35 @@ def _read_model(path):
     assert model(clip).shape[0] == 1
 
 
+def _write_mean_colour(folder):
+    write_mean_colour(folder / "colours.onnx")
+
+
+def _embedder_settings():
+    frames = {"height": 8, "width": 4, "norm_mean": [0.5, 0.5, 0.5], "norm_std": [1, 1, 1]}
+    known = {"trained_on": "a mall", "num_people": 12, "results": "5 mAP", "channels": "bgr"}
+    return inputs.yaml_files([frames, {**frames, **known, "interpolation": "bicubic"}])
+
+
+def _read_embedder(path):
+    loaded = load_onnx(path.with_suffix(".onnx"))
+    size = loaded.config.data.height, loaded.config.data.width
+    assert size == (8, 4) and loaded.model(torch.zeros(1, 1, 3, *size)).shape == (1, 3)
+    build_test_transform(loaded.config)
+    assert "was trained on" in str(loaded.provenance)
+
+
+def _poses():
+    points = [[0.25, 0.5, 0.75], [1, 0, -0.25]]
+    return inputs.json_files([{"presence": 0.5, "points": points}])
+
+
+def _read_pose(path):
+    pose = read_pose(path)
+    assert 0 <= pose.presence <= 1 and pose.mask is None
+    assert pose.points.shape[1:] == (3,) and np.isfinite(pose.points).all()
+
+
 def _unpack(path):
     before = {*path.parent.rglob("*")}
     try:
@@ -295,6 +327,10 @@ READERS = {
         "weights.pth", lambda: containers.checkpoint_files(_small_states()), _read_checkpoint
     ),
     "models": Reader("model.pth", lambda: containers.checkpoint_files([_state()]), _read_model),
+    "embedder settings": Reader(
+        "colours.yaml", _embedder_settings, _read_embedder, _write_mean_colour
+    ),
+    "poses": Reader("pose.json", _poses, _read_pose),
     "zip archives": Reader("a.zip", containers.zip_files, _unpack),
     "tar archives": Reader("a.tar", containers.tar_files, _unpack),
 }

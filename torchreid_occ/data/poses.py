@@ -18,6 +18,7 @@ from torchreid_occ.utils.files import write_text
 
 FOREGROUND = "foreground"  # folder below that of the supervision
 FILE = "pose.json"
+_FORM = 'expected {"presence": share, "points": [[x, y, visibility], ...]}'
 
 
 class Pose(NamedTuple):
@@ -69,17 +70,31 @@ class Poses:
         path = pose_path(self._folder, frame_name(img_path, self._parts))
         if not path.exists():
             return None
-        content = read_json(path)
-        try:
-            presence = float(content["presence"])
-            points = np.array(content["points"], np.float32).reshape(-1, 3)
-        except (TypeError, KeyError, ValueError) as error:
-            raise ValueError(
-                f'"{path}" is no pose: expected {{"presence": share, "points": [[x, y, '
-                f"visibility], ...]}}, but {type(error).__name__}: {error}."
-            ) from error
         mask = self._masks.foreground(img_path)
-        return Pose(presence, points, None if mask is None else np.asarray(mask, np.uint8))
+        return read_pose(path)._replace(mask=None if mask is None else np.asarray(mask, np.uint8))
+
+
+def read_pose(path: StrPath) -> Pose:
+    """Reads a file that `write_pose` wrote; the mask is left None.
+
+    Args:
+        path: The file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it holds something else.
+    """
+    content = read_json(path)
+    try:
+        presence = float(content["presence"])
+        points = np.array(content["points"], np.float32).reshape(-1, 3)
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f'"{path}" is no pose ({type(error).__name__}: {error}): {_FORM}.'
+        ) from error
+    if not (0 <= presence <= 1 and np.isfinite(points).all()):
+        raise ValueError(f'"{path}" is no pose, as numbers in it are no shares: {_FORM}.')
+    return Pose(presence, points, None)
 
 
 def pose_path(folder: StrPath, name: str) -> Path:

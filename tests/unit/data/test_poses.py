@@ -37,8 +37,14 @@ def test_no_poses(tmp_path):
         Poses(tmp_path)
 
 
-@pytest.mark.parametrize("content", [[], {"presence": 1}, {"presence": 1, "points": [[1, 2]]}])
+CONTENTS = [
+    [], {"presence": 1}, {"presence": 1, "points": [[1, 2]]}, {"presence": 2, "points": []},
+    {"presence": 1, "points": [[1, float("nan"), 1]]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", CONTENTS)
 def test_something_else_is_named(folder, content):
     (folder / "foreground/a/1/pose.json").write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=r'a/1/pose\.json" is no pose: expected {"presence"'):
+    with pytest.raises(ValueError, match=r'a/1/pose\.json" is no pose.*: expected {"presence"'):
         Poses(folder).read("a/1.jpg")
