@@ -127,8 +127,16 @@ def read_scores(masks_folder: StrPath) -> dict[str, float | None]:
 
     Args:
         masks_folder: The folder that it wrote; without its journal nothing is known.
+
+    Raises:
+        ValueError: If the journal holds something else.
     """
     path = Path(masks_folder) / "frames.jsonl"
     if not masks_folder or not path.is_file():
         return {}
-    return {record["frame"]: record["score"] for record in read_json_lines(path)}
+    records = read_json_lines(path)
+    if not all(isinstance(record, dict) and {"frame", "score"} <= {*record} for record in records):
+        raise ValueError(
+            f'{path} is no journal of frames: expected {{"frame": ..., "score": ...}}.'
+        )
+    return {record["frame"]: record["score"] for record in records}

@@ -33,6 +33,7 @@ EDGE = 3  # rows at the frame's lower border; a mask that reaches them may be cu
 DARK = 70  # mean level of a frame below which heads and hair are lost in the background
 SURE = 0.95  # lowest score of the person in `torchreid-occ annotate`, where it is known
 LONGEST_RUN = 8  # frames of a walk that is cut out
+CACHED = 1000  # cut-outs that stay in memory
 PER_PERSON = 4  # tracklets that are cut out of a person
 ENOUGH, NEEDED = 500, 10  # tracklets that are cut out; fewer people than NEEDED hide too uniformly
 
@@ -173,7 +174,7 @@ def cut_out(cutout: CutOut, masks: Supervision) -> Sprite:
 
 
 class CutOuts:
-    """Cuts people out of frames, each once.
+    """Cuts people out of frames; some stay in memory.
 
     Args:
         masks: Foreground maps.
@@ -189,6 +190,8 @@ class CutOuts:
             cutout: Where the person is.
         """
         if cutout not in self._sprites:
+            if len(self._sprites) >= CACHED:
+                self._sprites.clear()
             self._sprites[cutout] = cut_out(cutout, self._masks)
         return self._sprites[cutout]
 

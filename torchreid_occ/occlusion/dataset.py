@@ -42,16 +42,22 @@ class OccludedGroundTruth(GroundTruth):
     @cached_property
     def _frames(self) -> dict[str, tuple[float, list[str]]]:
         """Hidden share, and names of what is in front, by path of the frame."""
-        records = read_json(self._folder / OCCLUSION)
-        return {
-            str(self._folder / subset / f"{int(index):05d}" / frame["file"]): (
-                frame["share"],
-                frame["occluders"],
-            )
-            for subset, found in records.items()
-            for index, record in found.items()
-            for frame in record["frames"].values()
-        }
+        path = self._folder / OCCLUSION
+        records = read_json(path)
+        try:
+            return {
+                str(self._folder / subset / f"{int(index):05d}" / frame["file"]): (
+                    float(frame["share"]),
+                    [*frame["occluders"]],
+                )
+                for subset, found in records.items()
+                for index, record in found.items()
+                for frame in record["frames"].values()
+            }
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{path} does not say what is hidden in the copy's frames: make the copy anew."
+            ) from error
 
     def hidden_share(self, img_path: str) -> float:
         """Returns how much of the person in a frame the copy hides, 0 to 1."""

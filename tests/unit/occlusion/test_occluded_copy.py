@@ -214,6 +214,17 @@ def test_a_copy_is_refused_when_its_source_has_changed(
         load_dataset("occluded", occwalk_root, options={"path": tmp_path})
 
 
+@pytest.mark.parametrize("content", ["[]", '{"query": {"0": {}}}', '{"query": {"x": 1}}'])
+def test_damaged_records_are_named(occwalk_root, copy_folder, tmp_path, content):
+    whole = json.loads((copy_folder / "manifest.json").read_text())
+    manifest = {**whole, "frames": {subset: {} for subset in whole["frames"]}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "occlusion.json").write_text(content)
+    copy = load_dataset("occluded", occwalk_root, options={"path": tmp_path})
+    with pytest.raises(ValueError, match=r"occlusion\.json does not say what is hidden"):
+        ground_truth_of(copy).query_labels()
+
+
 def test_a_folder_of_another_copy_is_refused(occwalk_root, copy_folder):
     with pytest.raises(ValueError, match="holds a copy that was begun with another seed"):
         occlude_dataset(SOURCE, occwalk_root, copy_folder, seed=7, workers=0)

@@ -79,6 +79,9 @@ def test_scores_are_those_of_the_journal(tmp_path):
         '{"frame": "a", "score": 0.5}\n{"frame": "b", "score": null}\n'
     )
     assert read_scores(tmp_path) == {"a": 0.5, "b": None}
+    (tmp_path / "frames.jsonl").write_text("{}\n")
+    with pytest.raises(ValueError, match="is no journal of frames"):
+        read_scores(tmp_path)
     (tmp_path / "frames.jsonl").write_text("{}\nno\n")
     with pytest.raises(ValueError, match=r'frames\.jsonl", line 2'):
         read_scores(tmp_path)
