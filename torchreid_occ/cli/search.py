@@ -266,7 +266,7 @@ def _query(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     if arguments.json:
         write_json(arguments.json, as_json(gallery, query, matches, extractor.provenance))
     if arguments.html:
-        write_page(arguments.html, gallery, query, matches, extractor.provenance)
+        write_page(arguments.html, gallery, query, matches, extractor.provenance, same)
 
 
 def _serve(gallery: "Gallery", arguments: argparse.Namespace) -> None:

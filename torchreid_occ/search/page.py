@@ -28,6 +28,7 @@ def write_page(
     query: SearchQuery,
     matches: Sequence[Match],
     provenance: Provenance,
+    same: Sequence[Match] = (),
 ) -> None:
     """Writes a page with the query beside the tracklets found, nearest first.
 
@@ -37,8 +38,9 @@ def write_page(
         query: The query.
         matches: The matches, nearest first.
         provenance: What the checkpoint was trained on.
+        same: Tracklets left out, as they hold the query's own frames.
     """
-    write_text(path, answer_page(gallery, query, matches, provenance))
+    write_text(path, answer_page(gallery, query, matches, provenance, same))
 
 
 def answer_page(
@@ -46,6 +48,7 @@ def answer_page(
     query: SearchQuery,
     matches: Sequence[Match],
     provenance: Provenance,
+    same: Sequence[Match] = (),
     link: Callable[[RecordedTracklet], str | None] = video_link,
 ) -> str:
     """Returns a page with the query beside the tracklets found, nearest first.
@@ -55,6 +58,7 @@ def answer_page(
         query: The query.
         matches: The matches, nearest first.
         provenance: What the checkpoint was trained on.
+        same: Tracklets left out, as they hold the query's own frames.
         link: Function from a tracklet in its video to the address of that moment, if it has one.
     """
     found = sightings(matches)
@@ -69,6 +73,7 @@ def answer_page(
         timelines=lines,
         longest=clock(longest),
         promise=promise_of(matches),
+        same=same,
         time_span=time_span,
     )
 

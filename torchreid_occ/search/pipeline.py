@@ -1,7 +1,5 @@
 """Indexes and searches by a model: extracts features and passes them to a gallery."""
 
-import filecmp
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,12 +14,12 @@ from torchreid_occ.search.gallery import Gallery
 from torchreid_occ.search.judging import Judge
 from torchreid_occ.search.protocol import Cameras, Match, Searchable
 from torchreid_occ.search.query import SearchQuery
+from torchreid_occ.search.same_frames import KnownFrames
 from torchreid_occ.search.tracklets import GalleryTracklet
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.progress import progress
 
 BATCH = 64  # tracklets extracted and stored at a time
-_SAME = 1e-3  # distance of a tracklet that may hold copies of the query's frames
 
 
 class Indexed(NamedTuple):
@@ -198,7 +196,7 @@ def search_elsewhere(
         ValueError: If the extractor has another checkpoint, or the gallery is empty.
     """
     feature = _feature_of(gallery, extractor, query)
-    known = _KnownFrames(query)
+    known = KnownFrames(query)
     number = top
     while True:
         found = gallery.search(feature, extractor.checkpoint_hash, number, other_than_camera)
@@ -208,31 +206,6 @@ def search_elsewhere(
             left = left[:top]
             return Elsewhere(left if judge is None else judge(feature, left), same)
         number += top + len(same)
-
-
-class _KnownFrames:
-    """Recognises tracklets that hold frames of a query, by their paths or, copied, by content.
-
-    A single image is another's by its path alone: it may be a copy that was made to search with.
-    """
-
-    def __init__(self, query: SearchQuery) -> None:
-        paths = [frame for frame in query.frames if isinstance(frame, (str, os.PathLike))]
-        self._paths = {os.path.realpath(path) for path in paths}
-
-    def hold(self, match: Match) -> bool:
-        frames = match.tracklet.frames
-        if any(os.path.realpath(frame) in self._paths for frame in frames):
-            return True
-        return match.distance < _SAME and len(self._paths) > 1 and self._is_copied(frames[0])
-
-    def _is_copied(self, frame: str) -> bool:
-        try:
-            size = Path(frame).stat().st_size
-            alike = (path for path in self._paths if Path(path).stat().st_size == size)
-            return any(filecmp.cmp(frame, path, shallow=False) for path in alike)
-        except OSError:  # the gallery's frames have moved
-            return False
 
 
 def _feature_of(

@@ -18,6 +18,20 @@ from torchreid_occ.footage.tracks import usable
 from torchreid_occ.footage.video import Video, read_frames, scan_video
 
 
+class Seen(NamedTuple):
+    """Where a query is in a video.
+
+    Attributes:
+        video: The absolute path of the video.
+        frames: Numbers of the frames, from 1.
+        boxes: Left, top, width and height of the person in them, in pixels.
+    """
+
+    video: Path
+    frames: Sequence[int]
+    boxes: Sequence[Sequence[float]]
+
+
 class SearchQuery(NamedTuple):
     """A tracklet to search for.
 
@@ -25,11 +39,13 @@ class SearchQuery(NamedTuple):
         title: Description of the query, for results.
         frames: Frames in temporal order.
         parts: The frames by tracklet, where there are several of one person; else empty.
+        seen: Where it is in a video, if it comes from one.
     """
 
     title: str
     frames: Sequence[Frame]
     parts: Sequence[Sequence[Frame]] = ()
+    seen: Seen | None = None
 
 
 def build_query(
@@ -171,7 +187,7 @@ def track_query(
                 f"of which is in {first} to {last}."
             )
         own = inside
-    return SearchQuery(f"{video}, track {track}, {_frames(own)}", _crops(scan_video(video), own))
+    return _in_video(f"{video}, track {track}, {_frames(own)}", scan_video(video), own)
 
 
 def box_query(video: StrPath, box: Sequence[float], span: tuple[int, int]) -> SearchQuery:
@@ -191,9 +207,8 @@ def box_query(video: StrPath, box: Sequence[float], span: tuple[int, int]) -> Se
     left, top, width, height = box
     corners = left, top, left + width, top + height
     boxes = boxes_from_rows((number, 1, *corners, 1) for number in range(first, last + 1))
-    return SearchQuery(
-        f"{video}, box {shown_box(box)}, {_frames(boxes)}", _crops(scan_video(video), boxes)
-    )
+    title = f"{video}, box {shown_box(box)}, {_frames(boxes)}"
+    return _in_video(title, scan_video(video), boxes)
 
 
 def follow_query(
@@ -236,7 +251,14 @@ def follow_query(
     if span is not None:
         own = own[(own.frame >= first) & (own.frame <= last)]
     title = f"{video}, box {shown_box(box)} of frame {frame}, followed in {_frames(own)}"
-    return SearchQuery(title, _crops(scanned, own))
+    return _in_video(title, scanned, own)
+
+
+def _in_video(title: str, video: Video, boxes: Boxes) -> SearchQuery:
+    left_top, right_low = boxes.corners[:, :2], boxes.corners[:, 2:]
+    sides = np.concatenate([left_top, right_low - left_top], axis=1)
+    seen = Seen(video.path, boxes.frame.tolist(), sides.tolist())
+    return SearchQuery(title, _crops(video, boxes), seen=seen)
 
 
 def _crops(video: Video, boxes: Boxes) -> list[npt.NDArray[np.uint8]]:

@@ -15,7 +15,7 @@ from torchreid_occ.footage.manifest import RecordedTracklet, recorded_tracklet
 from torchreid_occ.footage.video import Video, read_frames, scan_video
 from torchreid_occ.search.answer import time_span
 from torchreid_occ.search.gallery import Gallery
-from torchreid_occ.search.query import SearchQuery, crop, shown_box
+from torchreid_occ.search.query import SearchQuery, Seen, crop, shown_box
 from torchreid_occ.search.tracklets import GalleryTracklet
 
 ON_A_PAGE = 120  # tracklets
@@ -137,7 +137,7 @@ class ServedVideos:
         pixels = self._pixels(video, frame)
         path = self.all[video].path
         title = f"{path.name}, frame {frame}, box {shown_box(box)}"
-        return SearchQuery(title, [crop(pixels, box, path)])
+        return SearchQuery(title, [crop(pixels, box, path)], seen=Seen(path, [frame], [box]))
 
     def link(self, where: RecordedTracklet) -> str | None:
         """Returns the address at which the page shows a tracklet's frame.

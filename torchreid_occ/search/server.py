@@ -211,7 +211,8 @@ class _Searcher:
         gallery = self.gallery()
         judge = judge_of(gallery)
         found = search_elsewhere(gallery, self._extractor, query, top, cameras, judge)
-        return answer_page(gallery, query, found.matches, self._extractor.provenance, link)
+        about = self._extractor.provenance
+        return answer_page(gallery, query, found.matches, about, found.same, link)
 
 
 def _query(form: Any, upload: Any, gallery: Gallery, videos: ServedVideos) -> SearchQuery:

@@ -33,12 +33,17 @@ def sightings(matches: Sequence[Match]) -> list[Sighting]:
         matches: The matches, nearest first.
     """
     return [
-        Sighting(rank, match, state_of(match.tracklet), _where(Path(match.tracklet.frames[0])))
+        Sighting(rank, match, state_of(match.tracklet), moment_of(Path(match.tracklet.frames[0])))
         for rank, match in enumerate(matches, start=1)
     ]
 
 
-def _where(frame: Path) -> RecordedTracklet | None:
+def moment_of(frame: Path) -> RecordedTracklet | None:
+    """Returns where a tracklet is in its video; None, with a warning, if its manifest is damaged.
+
+    Args:
+        frame: A frame of the tracklet.
+    """
     try:
         return recorded_tracklet(frame.parent)
     except ValueError as error:  # the answer itself does not need it

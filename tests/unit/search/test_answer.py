@@ -16,7 +16,8 @@ from torchreid_occ.search.answer import as_csv, as_json, as_lines, as_table
 from torchreid_occ.search.contents import recorded
 from torchreid_occ.search.moments import moment_picture, timelines, video_link
 from torchreid_occ.search.page import write_page
-from torchreid_occ.search.query import SearchQuery
+from torchreid_occ.search.query import SearchQuery, Seen
+from torchreid_occ.search.same_frames import KnownFrames
 from torchreid_occ.search.sightings import sightings
 
 PROVENANCE = Provenance(
@@ -114,6 +115,23 @@ def test_json_has_the_moment_in_the_video(gallery, seen, tmp_path):
     assert moment["frames"] == [*range(2, 31)] and len(first["frames"]) == 29
     assert moment["boxes"][3] == [*corners(1, 5)[:2], 16, 40]
     assert moment["seconds"][3] == pytest.approx(4 / FPS)
+
+
+def test_the_person_in_a_box_of_the_video_is_recognised(seen, tmp_path):
+    def held(frames, boxes, video=tmp_path / "a gate.avi"):
+        query = SearchQuery("q", [np.zeros((8, 4, 3), np.uint8)], seen=Seen(video, frames, boxes))
+        return [KnownFrames(query).hold(match) for match in seen]
+
+    def box(person, frame, moved=0):
+        left, top, *_ = corners(person, frame)
+        return [left + moved, top, 16, 40]
+
+    assert held([9], [box(1, 9)]) == [True, False]
+    assert held([9, 10, 11], [box(2, n, moved=3) for n in (9, 10, 11)]) == [False, True]
+    assert held([9], [box(1, 9, moved=9)]) == [False, False]  # a third is shared
+    assert held([9, 10, 11], [box(1, 9), box(2, 10), box(2, 11)]) == [False, True]
+    assert held([1, 40], [box(1, 1), box(1, 9)]) == [False, False]  # other frames
+    assert held([9], [box(1, 9)], tmp_path / "other.avi") == [False, False]
 
 
 def test_csv_has_a_row_for_each_frame(seen, matches, tmp_path):

@@ -65,6 +65,7 @@ def test_a_picked_tracklet_is_searched_for_and_left_out(client):
     answer = search(client, tracklet=1)
     assert answer.status_code == 200
     assert names(answer) == ["gallery/gate_0002/3_gate_0002"]
+    assert "own frames: gallery/gate_0001/3_gate_0001." in answer.text
     assert "a gate.avi</a>, frames 2 to 30" in answer.text
     assert 'href="/?video=0&amp;frame=16#frame" target="_top"' in answer.text
     assert "file:" not in answer.text
@@ -72,9 +73,12 @@ def test_a_picked_tracklet_is_searched_for_and_left_out(client):
 
 @pytest.mark.parametrize("person", [1, 2])
 def test_a_box_in_a_frame_finds_its_person(client, person):
-    answer = search(client, video=0, frame=9, **box_of(person, 9), top=1)
+    # Of frame 1, as that person's own tracklet would be left out in the frames that it has.
+    answer = search(client, video=0, frame=1, **box_of(person, 1), top=1)
     assert names(answer) == [f"gallery/gate_000{person}/3_gate_000{person}"]
-    assert "a gate.avi, frame 9, box" in answer.text
+    elsewhere = search(client, video=0, frame=9, **box_of(person, 9), top=1)
+    assert names(elsewhere) == [f"gallery/gate_000{3 - person}/3_gate_000{3 - person}"]
+    assert "a gate.avi, frame 1, box" in answer.text
 
 
 def test_a_picture_is_searched_for_whole_or_in_a_box(client):
