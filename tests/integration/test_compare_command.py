@@ -4,6 +4,8 @@ import pytest
 from commands import run_command
 from support import TINY
 
+from torchreid_occ.utils.files import file_hash
+
 pytestmark = pytest.mark.slow
 
 BASE = {
@@ -99,6 +101,19 @@ def test_tables_hold_what_the_runs_gave(compared):
     assert all(one["frames_per_second"] > 0 for one in made["rows"])
     for name in ("table.csv", "cmc.png", "cost.png", "labels.png"):
         assert (folder / "runs" / name).stat().st_size > 100
+
+
+def test_results_name_the_weights_that_a_run_started_from(compared):
+    folder, *_ = compared
+    weights = folder / "first" / "people" / "model" / "model.pth.tar-1"
+    for row in ("ours", "torchreid"):
+        path = folder / "runs" / row / "seed_3" / "results.json"
+        assert json.loads(path.read_text())["initial_weights"] == {
+            "source": "file",
+            "name": str(weights),
+            "version": None,
+            "sha256": file_hash(weights),
+        }
 
 
 def test_finished_runs_are_read_and_changed_ones_refused(compared):

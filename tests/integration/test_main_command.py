@@ -29,6 +29,7 @@ def test_a_run_leaves_all_that_its_numbers_can_be_traced_by(finished):
         assert 0 < result["mAP"] <= 1
         assert list(result["cmc"]) == ["1", "5", "10", "20"]
     assert results["pretrained"] is False
+    assert results["initial_weights"] is None
     assert results["seed"] == 1
     assert results["seconds"] > results["training_seconds"] > 0
     assert results["inference"]["frames"] > 0

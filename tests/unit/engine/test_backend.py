@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from torchreid_occ.config import load_config
-from torchreid_occ.engine.backend import results_by_target
+from torchreid_occ.engine.backend import BuiltModel, results_by_target
 from torchreid_occ.engine.clip_backend import ClipBackend
 from torchreid_occ.engine.torchreid_backend import TorchreidBackend
 from torchreid_occ.models import WeightsUnavailable
@@ -116,3 +116,10 @@ def test_results_without_a_selected_checkpoint_are_those_of_the_last():
     assert found["a"] == {"last": {"mAP": 0.5}, "selected": {"mAP": 0.5}}
     found = results_by_target({"last": last, "selected": selected})
     assert found["b"] == {"last": {"mAP": 0.2}, "selected": {"mAP": 0.1}}
+
+
+def test_torchreids_models_say_that_torchreid_read_their_weights():
+    backend = backend_of(load_config(None, TORCHREID))
+    layer = nn.Linear(1, 1)
+    assert backend.origin_of(BuiltModel(layer, True)) == ("torchreid", "resnet18", None, None)
+    assert backend.origin_of(BuiltModel(layer, False)) is None
