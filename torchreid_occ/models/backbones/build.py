@@ -81,7 +81,7 @@ def _take_published(module: nn.Module, network: Network, found: Published) -> No
     own = module.state_dict()
     # Old files lack the counts of batches, which no layer here reads.
     counts = {name: own[name] for name in own if name.endswith("num_batches_tracked")}
-    theirs = network.renamed(found.weights)
+    theirs = found.weights if network.renamed is None else network.renamed(found.weights)
     weights = {name: tensor for name, tensor in theirs.items() if name in own}
     take_weights(module, {**counts, **weights}, found.origin.name)
 

@@ -22,7 +22,8 @@ class Network:
         channels: Output channels of each stage.
         strides: Down-sampling of each stage's output against the input.
         sources: Where it has published weights; the first that is there is taken.
-        renamed: Turns published weights into the network's; weights of other parts are ignored.
+        renamed: Turns published weights into the network's, None where they have its names; weights
+            of other parts are ignored.
         remove_last_stride: Sets the last stage's stride to 1; None where that can't be.
         mean: Mean of each channel that the weights expect.
         std: Standard deviation of each channel that the weights expect.
@@ -33,7 +34,7 @@ class Network:
     channels: tuple[int, ...]
     strides: tuple[int, ...] = (4, 8, 16, 32)
     sources: Sources = field(default_factory=dict)
-    renamed: Callable[[Weights], Weights] = dict
+    renamed: Callable[[Weights], Weights] | None = None
     remove_last_stride: Callable[[nn.Module], None] | None = None
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
