@@ -32,6 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--csv", type=Path, metavar="FILE", help="a row for each tracklet")
     parser.add_argument("--json", type=Path, metavar="FILE", help="people and decisions")
     parser.add_argument("--mot", type=Path, metavar="FOLDER", help="MOT text of each recording")
+    parser.add_argument(
+        "--evaluate", type=Path, metavar="FILE",
+        help="ground truth of the recording, if --mot writes only one",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -40,6 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
     Args:
         arguments: The parsed command line.
     """
+    from torchreid_occ.footage.evaluating import evaluate_tracks
     from torchreid_occ.identities import correct, update_identities
     from torchreid_occ.identities.exporting import as_csv, as_json, write_mot
     from torchreid_occ.identities.page import write_page
@@ -55,6 +60,10 @@ def run(arguments: argparse.Namespace) -> None:
             f"{gallery.place} carries no calibration: `torchreid-occ calibrate` makes one beside "
             "the checkpoint."
         )
+    if arguments.evaluate is not None and not (arguments.mot and arguments.evaluate.is_file()):
+        raise ValueError(
+            f"The ground truth {arguments.evaluate} must be there, and a folder for MOT text named."
+        )
     travel = None if arguments.travel_times is None else read_travel(arguments.travel_times)
     correct(gallery, arguments.merge, arguments.split, arguments.forget)
     found = update_identities(gallery, calibration, travel)
@@ -69,6 +78,13 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         write_json(arguments.json, as_json(found))
     if arguments.mot:
-        print("\n".join(str(path) for path in write_mot(found, arguments.mot)))
+        written = write_mot(found, arguments.mot)
+        print("\n".join(map(str, written)))
+        if arguments.evaluate is not None:
+            if len(written) > 1:
+                raise ValueError(
+                    f"The ground truth is of one recording, but there are {len(written)}."
+                )
+            print(f"{evaluate_tracks(written[0], arguments.evaluate)} in {arguments.evaluate}.")
     if arguments.html:
         write_page(arguments.html, gallery, found)

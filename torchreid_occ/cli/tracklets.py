@@ -37,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-score", type=float, help="of a detection that starts a track (0.7; hog: 1.5)"
     )
+    parser.add_argument(
+        "--evaluate", type=Path, metavar="FILE", help="ground truth to compare the tracks with"
+    )
     for name, (kind, default, text) in OPTIONS.items():
         parser.add_argument(
             f"--{name.replace('_', '-')}", type=kind, default=default, help=f"{text} (%(default)s)"
@@ -51,9 +54,11 @@ def run(arguments: argparse.Namespace) -> None:
     """
     from torchreid_occ.footage import BoxSource, TrackletOptions, add_recording
     from torchreid_occ.footage.manifest import RECORDINGS
-    from torchreid_occ.footage.recording import SHEET
+    from torchreid_occ.footage.recording import SHEET, TRACKS
 
     given = vars(arguments)
+    if arguments.evaluate is not None and not arguments.evaluate.is_file():
+        raise FileNotFoundError(f"There is no ground truth {arguments.evaluate}.")
     options = TrackletOptions(**{field: given[field] for field in TrackletOptions._fields})
     source = BoxSource(**{field: given[field] for field in BoxSource._fields})
     before = {*(arguments.out / RECORDINGS).glob("*.json")}
@@ -66,6 +71,15 @@ def run(arguments: argparse.Namespace) -> None:
         f"{arguments.out} has {len(lengths)} tracklets{sizes} from the {made['frames']} "
         f"frames of {arguments.video}."
     )
+    if arguments.evaluate is not None:
+        _evaluate(arguments.out / RECORDINGS / f"{made.get('name')}.{TRACKS}", arguments.evaluate)
     sheet = arguments.out / RECORDINGS / f"{made.get('name')}.{SHEET}"
     if sheet.exists():  # versions before 0.2 wrote none
         print(f"Look through {sheet}, which marks tracklets to doubt.")
+
+
+def _evaluate(tracks: Path, truth: Path) -> None:
+    """Prints the scores of tracks."""
+    from torchreid_occ.footage.evaluating import evaluate_tracks
+
+    print(f"{evaluate_tracks(tracks, truth)} in {truth}.")

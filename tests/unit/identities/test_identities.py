@@ -173,3 +173,10 @@ def test_people_of_recordings_as_mot_text(tmp_path, calibration, capsys):
         ["4", "2", "5.00", "6.00", "7.00", "8.00"],
     ]
     assert "2 people in 2 tracklets" in capsys.readouterr().out
+    truth = tmp_path / "gt.txt"
+    truth.write_text("3,7,1,2,3,4,1\n4,7,5,6,7,8,1\n")
+    words = ["identities", str(made.folder), "--mot", str(tmp_path / "mot")]
+    main([*words, "--evaluate", str(truth)])
+    assert "IDF1 66.7%  MOTA 0.0%" in capsys.readouterr().out  # 2 of 4 boxes are right, 2 false
+    with pytest.raises(SystemExit, match="must be there"):
+        main([*words, "--evaluate", str(tmp_path / "none.txt")])
