@@ -44,7 +44,7 @@ def test_every_module_and_every_file_is_in_it(wheel):
     wanted |= {f"torchreid_occ/{name}" for name in below("configs", "*.yaml")}
     wanted |= below("torchreid_occ/ops/csrc", "*") | below("torchreid_occ/report/templates", "*")
     wanted |= below("torchreid_occ/search", "*.html") | below("torchreid_occ/search", "*.js")
-    wanted |= {"torchreid_occ/footage/sheet.html"}
+    wanted |= {f"torchreid_occ/{page}.html" for page in ("footage/sheet", "identities/page")}
     assert names == wanted
 
 
