@@ -36,6 +36,7 @@ from torchreid_occ.data.supervision import Supervision
 from torchreid_occ.embedders.onnx_file import load_onnx
 from torchreid_occ.footage.boxes import read_mot
 from torchreid_occ.models import build_model
+from torchreid_occ.occlusion.dataset import OccludedGroundTruth
 from torchreid_occ.runs.builders import build_test_transform, load_trained_model
 from torchreid_occ.runs.folder import read_results
 from torchreid_occ.utils.checkpoint import load_checkpoint, load_weights
@@ -135,6 +136,18 @@ def _read_manifest(path):
     for subset in SUBSETS:
         for paths, *_ in getattr(copy, subset):
             assert paths and all(Path(frame).is_file() for frame in paths)
+
+
+def _occlusion_records():
+    frames = {"1": {"file": "00001_a.png", "share": 0.4, "occluders": ["test van"]}}
+    return inputs.json_files([{"query": {"0": {"sha256": "ab", "frames": frames}}, "train": {}}])
+
+
+def _read_occlusion_records(path):
+    frame = str(path.parent / "query/00000/00001_a.png")
+    truth = OccludedGroundTruth(path.parent, SOURCE, [[frame]], None, None)
+    assert 0 <= truth.query_labels()[0] <= 10
+    assert all(isinstance(name, str) for name in truth.occluders(frame))
 
 
 def _configs():
@@ -315,6 +328,9 @@ READERS = {
     "key points": Reader("keypoints.json", _keypoints, _read_keypoints),
     "splits": Reader("splits.json", _splits, _read_splits),
     "results": Reader("results.json", _results, _read_results),
+    "records of occluded copies": Reader(
+        "occlusion.json", _occlusion_records, _read_occlusion_records
+    ),
     "manifests": Reader(
         "manifest.json", lambda: inputs.json_files([_manifest()]), _read_manifest, _write_source
     ),

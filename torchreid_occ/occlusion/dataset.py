@@ -47,8 +47,8 @@ class OccludedGroundTruth(GroundTruth):
         try:
             return {
                 str(self._folder / subset / f"{int(index):05d}" / frame["file"]): (
-                    float(frame["share"]),
-                    [*frame["occluders"]],
+                    _checked_share(frame["share"]),
+                    [*map(str, frame["occluders"])],
                 )
                 for subset, found in records.items()
                 for index, record in found.items()
@@ -78,6 +78,12 @@ class OccludedGroundTruth(GroundTruth):
     def whole(self) -> Supervision:
         """Returns key points and the masks of the whole persons, of every frame."""
         return self._whole
+
+
+def _checked_share(share: Any) -> float:
+    if not 0 <= float(share) <= 1:  # not a number is neither
+        raise ValueError(f"a share is {share}")
+    return float(share)
 
 
 @register_dataset("occluded")

@@ -214,7 +214,14 @@ def test_a_copy_is_refused_when_its_source_has_changed(
         load_dataset("occluded", occwalk_root, options={"path": tmp_path})
 
 
-@pytest.mark.parametrize("content", ["[]", '{"query": {"0": {}}}', '{"query": {"x": 1}}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        '{"query": {"0": {}}}',
+        '{"query": {"0": {"frames": {"1": {"file": "a", "share": 7, "occluders": []}}}}}',
+    ],
+)
 def test_damaged_records_are_named(occwalk_root, copy_folder, tmp_path, content):
     whole = json.loads((copy_folder / "manifest.json").read_text())
     manifest = {**whole, "frames": {subset: {} for subset in whole["frames"]}}
