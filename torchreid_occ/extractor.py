@@ -36,6 +36,7 @@ class TrackletExtractor:
 
     Attributes:
         checkpoint: The file of the checkpoint.
+        config: The configuration by which frames are read and features computed; a run's own.
         feature_dim: Length of a feature.
         checkpoint_hash: SHA-256 of the checkpoint: compare features of the same checkpoint only.
         provenance: What the checkpoint was trained on and how well it did.
@@ -71,14 +72,14 @@ class TrackletExtractor:
             "data": {"workers": workers},
             "test": {"batch_size": batch_size, "precision": precision},
         }
-        self._config = merged(plain(config), [_without_none(given)], "TrackletExtractor")
-        self._use_gpu, test = uses_gpu(self._config), self._config.test
+        self.config = merged(plain(config), [_without_none(given)], "TrackletExtractor")
+        self._use_gpu, test = uses_gpu(self.config), self.config.test
         if self._use_gpu:
             model = model.cuda()
         self._features_of = TrackletFeatures(
             model, self._use_gpu, test.flip, test.precision, test.compile
         )
-        self._transform = builders.build_test_transform(self._config)
+        self._transform = builders.build_test_transform(self.config)
         self.feature_dim = model.feature_dim
 
     def __call__(self, tracklets: Sequence[FrameSource]) -> Tensor:
@@ -105,9 +106,9 @@ class TrackletExtractor:
                 "[tracklet]."
             )
         sequences = [_checked(index, tracklet) for index, tracklet in enumerate(tracklets)]
-        clips = ConsecutiveClips(sequences, self._config.video.test_clip_len, self._transform)
+        clips = ConsecutiveClips(sequences, self.config.video.test_clip_len, self._transform)
         loader = every_frame_loader(
-            clips, self._config.test.batch_size, self._config.data.workers, self._use_gpu
+            clips, self.config.test.batch_size, self.config.data.workers, self._use_gpu
         )
         features: Tensor = self._features_of(loader, "features")
         return features

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from yacs.config import CfgNode
 
 from torchreid_occ._types import Item, StrPath
 from torchreid_occ.calibration.calibration import (
@@ -25,6 +26,7 @@ from torchreid_occ.extractor import TrackletExtractor
 from torchreid_occ.utils.progress import progress
 
 COHORT = 1000  # tracklets of other people
+_CLEAN = ".clean"  # ends the name of a dataset's twin without occluders: the same people
 _BATCH = 64  # tracklets extracted at a time
 
 
@@ -52,7 +54,7 @@ def calibrate(
 
     Raises:
         FileNotFoundError: If the checkpoint or the dataset is not there.
-        ValueError: If there are too few identities.
+        ValueError: If there are too few identities, or the checkpoint was trained on them.
         ImportError: If scikit-learn is not installed.
     """
     loaded = load_dataset(dataset, root, split_id)
@@ -61,6 +63,7 @@ def calibrate(
     truth = ground_truth_of(loaded)
     labels = None if truth is None else truth.query_labels()
     extractor = TrackletExtractor(checkpoint)
+    _check_unseen(extractor.config.data, dataset, split_id)
     query, gallery = (_extracted(extractor, listed[part]) for part in ("query", "gallery"))
     chosen = np.random.default_rng(0).permutation(len(listed["train"]))[:COHORT]
     if len(chosen):
@@ -90,6 +93,18 @@ def _check_people(listed: dict[str, list[Item]]) -> None:
     mates = (q_pids[:, None] == g_pids) & (q_camids[:, None] != g_camids)
     # Without training people, half of the people serve as the cohort.
     check_people(q_pids[mates.any(axis=1)], MIN_IDENTITIES * (1 if listed["train"] else 2))
+
+
+def _check_unseen(trained: CfgNode, dataset: str, split_id: int) -> None:
+    """Refuses queries and a gallery that a run was trained on, too (`data.combineall`)."""
+    sources = {name.removesuffix(_CLEAN) for name in trained.sources}
+    same = dataset.removesuffix(_CLEAN) in sources and trained.split_id == split_id
+    if trained.combineall and same:
+        raise ValueError(
+            f"The checkpoint was trained on the queries and the gallery of {dataset} itself "
+            "(data.combineall), so their distances say nothing about other people: calibrate on "
+            "another dataset or split."
+        )
 
 
 def _extracted(extractor: TrackletExtractor, items: list[Item]) -> LabelledFeatures:

@@ -5,15 +5,18 @@ from PIL import Image
 
 from torchreid_occ.calibration import calibrate, load_calibration, pipeline
 from torchreid_occ.cli.command import main
+from torchreid_occ.config import load_config
 
 
 class Colours:
     """Stands for a model: the feature of a tracklet is the mean of its pixels."""
 
     checkpoint_hash = "abc"
+    settings = ()
 
     def __init__(self, checkpoint):
         self.checkpoint = checkpoint
+        self.config = load_config(None, self.settings)
 
     def __call__(self, tracklets):
         means = [
@@ -66,6 +69,15 @@ def test_too_few_people_are_told_before_features_are_extracted(folder, monkeypat
     monkeypatch.setattr(pipeline, "MIN_IDENTITIES", 50)
     with pytest.raises(ValueError, match=r"44 people .* takes 50"):
         calibrate(folder / "model.pth", "tracklet_folder", folder / "data")
+
+
+def test_people_whom_the_run_was_trained_on_are_refused(folder, monkeypatch):
+    trained = ["data.sources", "['tracklet_folder']", "data.combineall", "True"]
+    monkeypatch.setattr(Colours, "settings", trained)
+    with pytest.raises(ValueError, match="trained on the queries and the gallery of tracklet_fold"):
+        calibrate(folder / "model.pth", "tracklet_folder", folder / "data")
+    monkeypatch.setattr(Colours, "settings", [*trained, "data.split_id", "3"])
+    assert calibrate(folder / "model.pth", "tracklet_folder", folder / "data").join.any()
 
 
 def test_the_command_prints_what_was_measured(folder, monkeypatch, capsys):
