@@ -84,8 +84,6 @@ class _Needs:
         names.add(name)
         imported_from = self.modules.setdefault(module, [])
         source = read_module(module)
-        if name not in source.definitions:
-            raise ValueError(f"{name} is not defined in {module}, from which it is imported.")
         statement = source.definitions[name]
         _check_inner_imports(f"{name} in {module}", statement)
         read = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
@@ -98,8 +96,9 @@ class _Needs:
             elif origin and origin.startswith(PACKAGE):
                 if original is None or original != used:
                     raise ValueError(f"{original} in {origin} is called {used} in {module}.")
-                imported_from.append(origin)
-                self.add(origin, original)
+                home = _defining_module(origin, original)
+                imported_from.append(home)
+                self.add(home, original)
             elif origin:
                 self.imports.add((origin, original, used))
 
@@ -115,6 +114,17 @@ class _Needs:
         twice = sorted(name for name, count in Counter(given).items() if count > 1)
         if twice:
             raise ValueError(f"In one file, {twice} would be two things each: rename one of them.")
+
+
+def _defining_module(module: str, name: str) -> str:
+    """Returns the module that defines a name; packages import names that others define."""
+    source = read_module(module)
+    if name in source.definitions:
+        return module
+    origin, original = source.imports.get(name, (None, None))
+    if origin is None or original != name:
+        raise ValueError(f"{name} is not defined in {module}, from which it is imported.")
+    return _defining_module(origin, name)
 
 
 def _check_inner_imports(where: str, statement: ast.stmt) -> None:

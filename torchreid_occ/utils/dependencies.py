@@ -1,7 +1,7 @@
 """Import errors of other libraries, explained in one line that says what to install."""
 
-import importlib
 import importlib.metadata
+from importlib import import_module
 from types import ModuleType
 
 
@@ -45,7 +45,7 @@ def import_optional(*packages: str, extra: str) -> list[ModuleType]:
         ImportError: If one is not installed; says what to install.
     """
     try:
-        return [importlib.import_module(package) for package in packages]
+        return [import_module(package) for package in packages]
     except ModuleNotFoundError as error:
         if error.name not in packages:
             raise

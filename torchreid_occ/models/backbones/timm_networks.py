@@ -14,8 +14,8 @@ from torchreid_occ.utils.dependencies import import_optional
 from torchreid_occ.utils.files import file_hash
 from torchreid_occ.utils.weights import LOADING_ERRORS, WeightsUnavailable
 
-PREFIX = "timm/"
-STAGES = 4
+TIMM = "timm/"
+TIMM_STAGES = 4
 _FILES = ("model.safetensors", "pytorch_model.bin")  # names of weights on the hub
 
 
@@ -35,22 +35,22 @@ def timm_network(name: str) -> Network:
     (timm,) = import_optional("timm", extra="timm")
     if not timm.is_model(name):
         near = timm.list_models(f"*{name.partition('.')[0]}*")[:5]
-        raise ValueError(f"Received backbone {PREFIX}{name}, but timm has no such network: {near}")
+        raise ValueError(f"Received backbone {TIMM}{name}, but timm has no such network: {near}")
     with torch.device("meta"):
-        features = _features(name, False)
+        features = _features_of(name, False)
     info, config = features.feature_info, timm.get_pretrained_cfg(name)
     return Network(
-        build=lambda drawn: _cut(_features(name, False))[0],
-        stages=_cut(features)[1],
-        channels=tuple(info.channels()[-STAGES:]),
-        strides=tuple(info.reduction()[-STAGES:]),
-        sources={"timm": lambda: _published(name)},
+        build=lambda drawn: _stages_of(_features_of(name, False))[0],
+        stages=_stages_of(features)[1],
+        channels=tuple(info.channels()[-TIMM_STAGES:]),
+        strides=tuple(info.reduction()[-TIMM_STAGES:]),
+        sources={"timm": lambda: _published_by_timm(name)},
         mean=IMAGENET_MEAN if config is None else tuple(config.mean),
         std=IMAGENET_STD if config is None else tuple(config.std),
     )
 
 
-def _features(name: str, pretrained: bool) -> Any:
+def _features_of(name: str, pretrained: bool) -> Any:
     """Builds a network as timm's sequence of layers with the names of those behind stages."""
     from timm import create_model, model_entrypoint
     from timm.models._features import FeatureDictNet, FeatureListNet
@@ -64,21 +64,21 @@ def _features(name: str, pretrained: bool) -> Any:
     try:
         network = create_model(name, **options)
     except (AssertionError, AttributeError, RuntimeError) as error:
-        raise ValueError(f"Received backbone {PREFIX}{name}, but timm says: {error}") from error
+        raise ValueError(f"Received backbone {TIMM}{name}, but timm says: {error}") from error
     if isinstance(network, (EfficientNetFeatures, MobileNetV3Features)):
         indices = range(len(network.feature_info.channels()))
         network = FeatureListNet(network, tuple(indices), flatten_sequential=True)
-    if not isinstance(network, FeatureDictNet) or len(network.return_layers) < STAGES:
+    if not isinstance(network, FeatureDictNet) or len(network.return_layers) < TIMM_STAGES:
         raise ValueError(
-            f"Received backbone {PREFIX}{name}, but expected a network that is a sequence of "
-            f"{STAGES} stages: a vision transformer, for example, has one map size"
+            f"Received backbone {TIMM}{name}, but expected a network that is a sequence of "
+            f"{TIMM_STAGES} stages: a vision transformer, for example, has one map size"
         )
     return network
 
 
-def _cut(features: Any) -> tuple[nn.ModuleDict, tuple[tuple[str, ...], ...]]:
+def _stages_of(features: Any) -> tuple[nn.ModuleDict, tuple[tuple[str, ...], ...]]:
     """Returns the layers, and their names by stage; maps behind stages have channels first."""
-    ends = [*features.return_layers][-STAGES:]
+    ends = [*features.return_layers][-TIMM_STAGES:]
     turned = features.output_fmt.name == "NHWC"
     layers: dict[str, nn.Module] = {}
     stages: list[tuple[str, ...]] = []
@@ -100,7 +100,7 @@ def _cut(features: Any) -> tuple[nn.ModuleDict, tuple[tuple[str, ...], ...]]:
     return nn.ModuleDict(layers), tuple(stages)
 
 
-def _published(name: str) -> Published:
+def _published_by_timm(name: str) -> Published:
     """Reads the weights of a network that timm downloads from its hub, or has downloaded."""
     from huggingface_hub import try_to_load_from_cache
     from timm import get_pretrained_cfg
@@ -110,7 +110,7 @@ def _published(name: str) -> Published:
     if not hub:
         raise WeightsUnavailable(f"timm has no weights of {name} on its hub.")
     try:
-        weights = _cut(_features(name, True))[0].state_dict()
+        weights = _stages_of(_features_of(name, True))[0].state_dict()
     except LOADING_ERRORS as error:
         raise WeightsUnavailable(
             f"Weights {hub} could not be loaded ({type(error).__name__}: {error}). Without "

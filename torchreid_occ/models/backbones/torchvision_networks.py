@@ -44,7 +44,7 @@ def load_auxiliary_weights(head: InceptionAux) -> None:
         WeightsUnavailable: If the weights can neither be read nor downloaded.
     """
     prefix = "AuxLogits."
-    published = NETWORKS["inception_v3"].sources["torchvision"]()
+    published = TORCHVISION_NETWORKS["inception_v3"].sources["torchvision"]()
     weights = {
         key.removeprefix(prefix): value
         for key, value in published.weights.items()
@@ -60,7 +60,7 @@ def _resnet(name: str, channels: tuple[int, ...]) -> Network:
         stages=_RESNET_STAGES,
         channels=channels,
         sources={"torchvision": torchvision_source(name)},
-        remove_last_stride=_remove_last_stride,
+        remove_last_stride=_keep_resnet_size,
     )
 
 
@@ -104,7 +104,7 @@ def _narrow_resnet18(channels: Sequence[int]) -> nn.Module:
     return network
 
 
-def _remove_last_stride(network: nn.Module) -> None:
+def _keep_resnet_size(network: nn.Module) -> None:
     """Sets the stride of the first block of a ResNet's last stage to 1."""
     for name in ("conv1", "conv2", "downsample.0"):
         convolution = network.get_submodule(f"layer4.0.{name}")
@@ -113,12 +113,12 @@ def _remove_last_stride(network: nn.Module) -> None:
 
 
 _HALF_WIDTH = (32, 64, 128, 256)
-NETWORKS = {
+TORCHVISION_NETWORKS = {
     "resnet18_x0_5": Network(
         build=lambda drawn: _narrow_resnet18(_HALF_WIDTH),
         stages=_RESNET_STAGES,
         channels=_HALF_WIDTH,
-        remove_last_stride=_remove_last_stride,
+        remove_last_stride=_keep_resnet_size,
     ),
     "resnet18": _resnet("resnet18", (64, 128, 256, 512)),
     "resnet34": _resnet("resnet34", (64, 128, 256, 512)),

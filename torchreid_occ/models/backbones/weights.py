@@ -1,8 +1,8 @@
 """Published weights of image networks: where they may come from, and which were taken."""
 
 import importlib.metadata
-import importlib.util
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -90,7 +90,7 @@ def package_source(package: str, file: str) -> Callable[[], Published]:
     """
 
     def read() -> Published:
-        module = importlib.util.find_spec(package.replace("-", "_"))
+        module = find_spec(package.replace("-", "_"))
         if module is None or module.origin is None:
             raise WeightsUnavailable(
                 f"The package {package}, which carries ImageNet weights, is not installed: "

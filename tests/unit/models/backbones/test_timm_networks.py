@@ -75,7 +75,7 @@ def test_weights_that_cannot_be_downloaded_are_unavailable(monkeypatch):
     with pytest.raises(
         WeightsUnavailable, match=r"timm/convnext_atto\.d2_in1k could not be loaded"
     ):
-        timm_networks._published("convnext_atto")
+        timm_networks._published_by_timm("convnext_atto")
 
 
 @pytest.mark.parametrize(
