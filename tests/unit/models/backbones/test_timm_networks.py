@@ -71,7 +71,7 @@ def test_weights_that_cannot_be_downloaded_are_unavailable(monkeypatch):
     def refuse(name, pretrained):
         raise OSError("no network")
 
-    monkeypatch.setattr(timm_networks, "_features", refuse)
+    monkeypatch.setattr(timm_networks, "_features_of", refuse)
     with pytest.raises(
         WeightsUnavailable, match=r"timm/convnext_atto\.d2_in1k could not be loaded"
     ):
