@@ -31,7 +31,7 @@ class Hidden(NamedTuple):
 
     @property
     def pool(self) -> str:
-        """The pool of occluders: 'train' for training tracklets, 'test' for the others."""
+        """Which occluders may hide the person, 'train' or 'test'."""
         return "train" if self.subset == "train" else "test"
 
 
