@@ -60,7 +60,7 @@ def test_clip_models_run_behind_a_network_of_timm(name):
 def test_weights_that_timm_downloads_are_taken(monkeypatch):
     state = timm_networks.timm_network("convnext_atto").build(True).state_dict()
     published = Published(state, Origin("timm", "timm/convnext_atto.d2_in1k", None, None))
-    monkeypatch.setattr(timm_networks, "_published", lambda name: published)
+    monkeypatch.setattr(timm_networks, "_published_by_timm", lambda name: published)
     trunk = build_backbone("timm/convnext_atto", pretrained="timm")
     assert trunk.origin is published.origin
     weight = trunk.stages[3].stages_3.blocks[0].mlp.fc1.weight
