@@ -10,7 +10,7 @@ from torchreid_occ.config import merged, plain
 from torchreid_occ.data.clips import ConsecutiveClips
 from torchreid_occ.data.frames import Frames, FrameSource, frames_of
 from torchreid_occ.data.loaders import every_frame_loader
-from torchreid_occ.embedders import load_embedder
+from torchreid_occ.embedders import check_pretrained, load_embedder
 from torchreid_occ.engine.backend import use_gpu as uses_gpu
 from torchreid_occ.engine.extraction import TrackletFeatures
 from torchreid_occ.runs import builders
@@ -27,7 +27,8 @@ class TrackletExtractor:
     Args:
         checkpoint: A checkpoint of a run, which holds the run's configuration; the name of one of
             torchreid's published weights (`torchreid_occ.embedders.PUBLISHED`), downloaded on first
-            use; or an ONNX file, see docs/extraction.md.
+            use; a folder with safetensors, see `from_pretrained`; or an ONNX file, see
+            docs/extraction.md.
         use_gpu: Use a GPU if there is one. This and the next arguments are those of the
             configuration if None.
         batch_size: Clips of full length whose frames make one batch.
@@ -81,6 +82,22 @@ class TrackletExtractor:
         )
         self._transform = builders.build_test_transform(self.config)
         self.feature_dim = model.feature_dim
+
+    @classmethod
+    def from_pretrained(cls, folder: StrPath, **options: Any) -> "TrackletExtractor":
+        """Loads the model of a folder that `torchreid_occ.embedders.save_pretrained` wrote.
+
+        Args:
+            folder: The folder, with `model.safetensors` and `config.json`.
+            **options: Those of `TrackletExtractor`.
+
+        Raises:
+            FileNotFoundError: If the folder holds no model.
+            ImportError: If safetensors is not installed.
+            ValueError: If a file is damaged.
+        """
+        check_pretrained(folder)
+        return cls(folder, **options)
 
     def __call__(self, tracklets: Sequence[FrameSource]) -> Tensor:
         """Extracts the features of tracklets.

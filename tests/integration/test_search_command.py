@@ -139,7 +139,7 @@ def test_a_gallery_in_postgresql_is_used_alike(
     on_disk = ("index", tmp_path / "g", people, "--checkpoint", checkpoint)
     search(*on_disk)
     query = ("--tracklet", people / "cam1" / "person002", "--other-than-camera", 1)
-    files = ("--json", "a.json", "--html", "a.html", "--csv", "a.csv")
+    files = ("--json", "a.json", "--html", "a.html", "--csv", "a.csv", "--parquet", "a.parquet")
     outputs += [search("query", secret, *query, *files)]
     assert outputs[1] == search("query", tmp_path / "g", *query)
     assert search("list", secret) == search("list", tmp_path / "g")
@@ -154,7 +154,7 @@ def test_a_gallery_in_postgresql_is_used_alike(
     assert "There never were tracklets [99]" in outputs[6]
     assert shown in (tmp_path / "a.json").read_text(encoding="utf-8")
     files = [path.read_bytes() for path in tmp_path.glob("a.*")]
-    assert len(files) == 3 and not any(b"geheim" in content for content in files)
+    assert len(files) == 5 and not any(b"geheim" in content for content in files)
     assert not any("geheim" in output for output in outputs)
 
 

@@ -56,8 +56,8 @@ def test_the_command_and_the_version_are_in_it(wheel):
     assert "\nName: torchreid-occ\n" in metadata
     extras = re.findall(r"^Provides-Extra: (.*)$", metadata, re.M)
     assert extras == [
-        "export", "annotate", "footage", "search", "calibration", "qdrant", "timm", "postgres",
-        "weights", "serve", "docs", "dev",
+        "export", "annotate", "footage", "search", "calibration", "qdrant", "timm",
+        "interchange", "postgres", "weights", "serve", "docs", "dev",
     ]  # fmt: skip
 
 

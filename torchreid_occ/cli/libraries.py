@@ -23,6 +23,7 @@ EXTRAS = {
     "qdrant": ("qdrant_client",),
     "serve": ("flask", "waitress"),
     "postgres": ("psycopg", "pgvector"),
+    "interchange": ("pyarrow", "safetensors"),
 }
 # Torchvision's weights: the enumeration, and what they are for.
 WEIGHTS = {

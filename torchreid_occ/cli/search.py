@@ -11,6 +11,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from torchreid_occ.cli.search_export import add_export, export_gallery
+
 if TYPE_CHECKING:
     from torchreid_occ.search import Gallery, Match
     from torchreid_occ.search.pipeline import Indexed
@@ -52,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="address to listen on (%(default)s, which only this machine reaches)",
     )  # fmt: skip
     serve.add_argument("--port", type=int, default=8008, metavar="N", help="(%(default)s)")
+    add_export(command("export", "Writes the tracklets for other tools."))
     push = command("push", "Updates a collection of a Qdrant server to what the gallery holds.")
     push.add_argument("url", help="such as http://localhost:6333")
     push.add_argument("--collection", default="tracklets", metavar="NAME")
@@ -118,6 +121,9 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the answer there, too")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="likewise, a row for each frame")
+    parser.add_argument(
+        "--parquet", type=Path, metavar="FILE", help="likewise, a row for each match"
+    )
     parser.add_argument("--html", type=Path, metavar="FILE", help="and as a page with the frames")
 
 
@@ -151,7 +157,7 @@ def run(arguments: argparse.Namespace) -> None:
         return
     action = {
         "query": _query, "serve": _serve, "remove": _remove, "erase": _erase, "retain": _retain,
-        "list": _list, "info": _info, "push": _push,
+        "list": _list, "info": _info, "push": _push, "export": export_gallery,
     }  # fmt: skip
     action[arguments.command](Gallery(arguments.gallery), arguments)
 
@@ -219,6 +225,7 @@ def _query(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     from torchreid_occ.search.contents import State
     from torchreid_occ.search.judging import judge_of
     from torchreid_occ.search.page import write_page
+    from torchreid_occ.search.parquet import write_answer_table
     from torchreid_occ.search.pipeline import checkpoint_for, search_elsewhere, search_for
     from torchreid_occ.search.query import build_query
     from torchreid_occ.search.sightings import sightings
@@ -263,6 +270,8 @@ def _query(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     if arguments.csv:
         write_text(arguments.csv, as_csv(matches))
     print(f"\n{extractor.provenance}")
+    if arguments.parquet:
+        write_answer_table(arguments.parquet, matches, gallery.checkpoint_hash)
     if arguments.json:
         write_json(arguments.json, as_json(gallery, query, matches, extractor.provenance))
     if arguments.html:

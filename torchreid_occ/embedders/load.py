@@ -9,6 +9,7 @@ from yacs.config import CfgNode
 from torchreid_occ._types import StrPath
 from torchreid_occ.config import config_of
 from torchreid_occ.embedders.onnx_file import load_onnx
+from torchreid_occ.embedders.pretrained import is_pretrained, load_pretrained
 from torchreid_occ.embedders.provenance import Provenance, describe_run
 from torchreid_occ.embedders.published import (
     HEIGHT,
@@ -49,7 +50,8 @@ def load_embedder(checkpoint: StrPath) -> Embedder:
 
     Args:
         checkpoint: A checkpoint of a run, the name of one of torchreid's published weights, their
-            file under that name (`osnet_x1_0_msmt17.pth`), or an ONNX file.
+            file under that name (`osnet_x1_0_msmt17.pth`), a folder with safetensors, or an ONNX
+            file.
 
     Raises:
         FileNotFoundError: If there is neither such a file nor such a name.
@@ -65,6 +67,9 @@ def load_embedder(checkpoint: StrPath) -> Embedder:
         model, provenance = load_published(path)
         config = config_of({"data": {"height": HEIGHT, "width": WIDTH}})
         return Embedder(path, model, config, file_hash(path), provenance)
+    if is_pretrained(path):
+        (own, settings, _), sha256, described = load_pretrained(path)
+        return Embedder(path, own, settings, sha256, described)
     if is_onnx(path):
         return Embedder(path, *load_onnx(path))
     trained, config, num_people = load_trained_model(path)
@@ -102,5 +107,5 @@ def check_embedder(checkpoint: StrPath) -> None:
             f"There is no checkpoint {checkpoint}, and no published weights of that name, as "
             f"{', '.join(near)} are."
         )
-    if not (path.is_file() and is_onnx(path)):
+    if not is_pretrained(path) and not (path.is_file() and is_onnx(path)):
         check_checkpoint(path)

@@ -1,6 +1,7 @@
 """Builds what a configuration or a checkpoint names."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from yacs.config import CfgNode
 
@@ -53,12 +54,26 @@ def load_trained_model(path: StrPath) -> TrainedModel:
         ValueError: If the checkpoint does not name the model it holds, or holds another.
     """
     state = load_checkpoint(path, needed=("config", "num_classes", "state_dict"))
-    config = config_of(state["config"], origin=str(path))
+    return trained_model_of(state, str(path))
+
+
+def trained_model_of(state: Mapping[str, Any], origin: str) -> TrainedModel:
+    """Builds the model of a checkpoint's content.
+
+    Args:
+        state: Its `config`, `num_classes` and `state_dict`.
+        origin: Where it comes from, for errors.
+
+    Raises:
+        KeyError: If its configuration has a key that does not exist.
+        ValueError: If it holds another model than it names.
+    """
+    config = config_of(state["config"], origin=origin)
     try:
         model = new_clip_model(config, state["num_classes"])
         model.load_state_dict(state["state_dict"])
     except Exception as error:  # a builder may raise anything for options of another model
-        raise ValueError(f"{path} does not hold the model it says it does: {error}") from error
+        raise ValueError(f"{origin} does not hold the model it says it does: {error}") from error
     lay_out_channels_last(model)
     return TrainedModel(model.eval(), config, state["num_classes"])
 
