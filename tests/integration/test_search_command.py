@@ -143,6 +143,9 @@ def test_a_gallery_in_postgresql_is_used_alike(
     outputs += [search("query", secret, *query, *files)]
     assert outputs[1] == search("query", tmp_path / "g", *query)
     assert search("list", secret) == search("list", tmp_path / "g")
+    export = ("export", secret, "--format", "parquet", "--out", "a.gallery.parquet")
+    assert search(*export) == "a.gallery.parquet: 8 tracklets\n"
+    assert "was cut out of a video" in search("export", secret, "--format", "cvat", "--out", "x")
     outputs += [
         search("info", secret),
         search("retain", secret, "30d"),
@@ -155,6 +158,10 @@ def test_a_gallery_in_postgresql_is_used_alike(
     assert shown in (tmp_path / "a.json").read_text(encoding="utf-8")
     files = [path.read_bytes() for path in tmp_path.glob("a.*")]
     assert len(files) == 5 and not any(b"geheim" in content for content in files)
+    with pytest.raises(SystemExit) as refused:
+        main(["identities", secret])
+    outputs += [refused.value.code]
+    assert "carries no calibration" in outputs[-1]
     assert not any("geheim" in output for output in outputs)
 
 

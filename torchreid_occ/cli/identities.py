@@ -11,6 +11,8 @@ kept in the gallery's folder, and people keep their numbers when tracklets are a
 import argparse
 from pathlib import Path
 
+from torchreid_occ.cli.parser import gallery_place
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options.
@@ -18,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: The parser to fill.
     """
-    parser.add_argument("gallery", type=Path, help="folder of the gallery")
+    parser.add_argument("gallery", type=gallery_place, help="folder of the gallery")
     for name, text in (
         ("merge", "the tracklets with these ids are one person"),
         ("split", "they are two people"),

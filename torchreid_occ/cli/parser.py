@@ -4,6 +4,7 @@ import argparse
 import difflib
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 
@@ -62,3 +63,12 @@ def suggestions(message: str, words: list[str], options: list[str]) -> str:
         unknown = [word for word in given if not any(o.startswith(word) for o in options)]
         near = [n for word in unknown for n in difflib.get_close_matches(word, options, n=1)]
     return f"; did you mean {' and '.join(near)}?" if near else ""
+
+
+def gallery_place(text: str) -> Path | str:
+    """Returns the place of a gallery, as `torchreid_occ.search.Gallery` takes it.
+
+    Args:
+        text: A folder, or an address such as ``postgresql://user@host/database``.
+    """
+    return text if "://" in text else Path(text)

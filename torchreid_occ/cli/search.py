@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from torchreid_occ.cli.parser import gallery_place
 from torchreid_occ.cli.search_export import add_export, export_gallery
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument(
-        "gallery", type=_place, help="its folder, or postgresql://user@host/database[#name]"
+        "gallery", type=gallery_place, help="its folder, or postgresql://user@host/database[#name]"
     )
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
@@ -58,11 +59,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     push = command("push", "Updates a collection of a Qdrant server to what the gallery holds.")
     push.add_argument("url", help="such as http://localhost:6333")
     push.add_argument("--collection", default="tracklets", metavar="NAME")
-
-
-def _place(text: str) -> Path | str:
-    """Returns the place of a gallery, as `Gallery` takes it."""
-    return text if "://" in text else Path(text)
 
 
 def _add_index(parser: argparse.ArgumentParser) -> None:

@@ -4,9 +4,7 @@
 change. Corrections are stored before people are found with them.
 """
 
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +13,10 @@ from torchreid_occ.identities.corrections import Corrections, Pair
 from torchreid_occ.identities.finding import Identities, find_identities
 from torchreid_occ.identities.times import Travel
 from torchreid_occ.search import Gallery
+from torchreid_occ.search.people_file import FILE, locked_folder
 from torchreid_occ.utils.documents import read_json
 from torchreid_occ.utils.files import write_json
-from torchreid_occ.utils.locks import wait_for_lock
 
-FILE = "identities.json"
 FORMAT = 1
 
 
@@ -53,7 +50,7 @@ def correct(
             "was changed."
         )
     one, two, gone = ([(known[a].name, known[b].name) for a, b in part] for part in parts)
-    with _locked(gallery):
+    with locked_folder(_folder(gallery)):
         content = _read(gallery)
         found = _corrections(content).without(gone).with_(one, two)
         if any(parts):
@@ -74,7 +71,7 @@ def update_identities(
     Raises:
         ValueError: As of `find_identities`, or if the file of an earlier run is damaged.
     """
-    with _locked(gallery):
+    with locked_folder(_folder(gallery)):
         content = _read(gallery)
         former = {int(number): names for number, names in content["people"].items()}
         corrections = _corrections(content)
@@ -120,17 +117,6 @@ def _read(gallery: Gallery) -> dict[str, Any]:
 def _write(gallery: Gallery, people: Mapping[str, list[str]], corrections: Corrections) -> None:
     content = {"format": FORMAT, "people": people, **corrections._asdict()}
     write_json(_folder(gallery) / FILE, content)
-
-
-@contextmanager
-def _locked(gallery: Gallery) -> Iterator[None]:
-    """Lets one process at a time change the file."""
-    handle = os.open(_folder(gallery), os.O_RDONLY)
-    try:
-        wait_for_lock(handle)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _folder(gallery: Gallery) -> Path:

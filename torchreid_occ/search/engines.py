@@ -38,6 +38,8 @@ def open_engine(place: StrPath, about: dict[str, Any] | None = None) -> tuple[st
         address = PostgresAddress(str(place))
         in_database = PostgresStore(address, about)
         return str(address), in_database, PostgresIndex(in_database)
+    if str(place).startswith(("postgresql:", "postgres:")):  # as a path it has lost a slash
+        raise ValueError("The address of a gallery in PostgreSQL is text, not a path.")
     folder = Path(place).expanduser()
     if about is None and not (folder / FILE).is_file():
         raise FileNotFoundError(

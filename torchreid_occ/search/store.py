@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ.search.audit import AUDIT, append_audit
+from torchreid_occ.search.people_file import drop_names
 from torchreid_occ.search.stored_frames import frames_text, tracklet_of_row
 from torchreid_occ.search.tracklets import GalleryTracklet
 
@@ -177,11 +178,12 @@ class TrackletStore:
         append_audit(self._path.parent / AUDIT, entry)
 
     def scrub(self) -> None:
-        """Rewrites the file without anything of removed tracklets, not only marked as free.
+        """Rewrites the files without anything of removed tracklets, not only marked as free.
 
         Raises:
             OSError: If the disk is full, or another process reads for longer than `TIMEOUT`.
         """
+        drop_names(self._path.parent, lambda names: [o.name for o in self.find(names).values()])
         self._rows("VACUUM")
         ((busy, *_),) = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
         if busy:

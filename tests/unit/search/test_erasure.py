@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 
+from torchreid_occ.identities import correct
 from torchreid_occ.search import KINDS, Gallery, GalleryTracklet
 from torchreid_occ.search.audit import AUDIT
 from torchreid_occ.search.erasure import choose, erase
@@ -80,6 +81,25 @@ def test_what_earlier_removals_left_goes_as_well(tmp_path):
     assert len(holding(tmp_path, 7)) == 3 and len(holding(tmp_path, 40)) == 1
     assert gallery.erase([8], "id") == 0
     assert holding(tmp_path, 7) == holding(tmp_path, 40) == set()
+
+
+def test_people_and_corrections_forget_names(tmp_path):
+    gallery = fill(tmp_path)
+    names = [tracklet(number).name for number in range(COUNT)]
+    people = {"1": names[:8], "2": [names[8]], "3": names[9:]}
+    content = {"format": 1, "people": people, "merged": [names[3:5], names[7:9]], "split": []}
+    (tmp_path / "identities.json").write_text(json.dumps(content), encoding="utf-8")
+    gallery.remove([9])  # its name is only in the file of people
+    assert "identities.json" in holding(tmp_path, 8)
+    gallery.erase([8], "id")
+    assert holding(tmp_path, 7) == holding(tmp_path, 8) == set()
+    left = json.loads((tmp_path / "identities.json").read_text(encoding="utf-8"))
+    assert left["people"] == {"1": names[:7], "3": names[9:]}
+    assert (left["format"], left["merged"], left["split"]) == (1, [names[3:5]], [])
+    assert correct(gallery).merged == (tuple(names[3:5]),)  # still read
+    (tmp_path / "identities.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"identities.json is damaged"):
+        gallery.erase([1], "id")
 
 
 def test_removal_alone_overwrites_the_rows(tmp_path):

@@ -191,6 +191,12 @@ def test_a_wrong_address_is_refused_and_not_repeated(url, fault):
     assert not re.search("ge.?heim", f"{refused.value}{refused.value.__cause__}")
 
 
+def test_an_address_as_a_path_is_refused_and_not_repeated():
+    with pytest.raises(ValueError, match="is text, not a path") as refused:
+        Gallery(Path("postgresql://u:geheim@host/db"))
+    assert "geheim" not in str(refused.value)
+
+
 def test_an_address_is_shown_without_the_password():
     address = PostgresAddress("postgresql://anna:ge%40heim@host:5433/db#cams")
     assert address.parameters["password"] == "ge@heim"
