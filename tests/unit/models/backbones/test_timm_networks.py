@@ -48,7 +48,7 @@ def test_maps_of_networks_with_channels_last_are_turned():
 
 @pytest.mark.parametrize("name", ["qan", "rfcnet", "vrstc", "rru_stim", "trl_st2n"])
 def test_clip_models_run_behind_a_network_of_timm(name):
-    options = {"rru_stim": {"auxiliary": "none"}, "trl_st2n": {}}
+    options = {"rru_stim": {"auxiliary": "none"}, "trl_st2n": {"hidden": 8}}
     own = options.get(name, {"last_stride": 2})
     model = build_model(name, 3, height=64, width=32, backbone="timm/convnext_atto", **own)
     outputs = model.train()(torch.rand(2, 2, 3, 64, 32))
