@@ -147,5 +147,7 @@ def test_checkpoints_are_unpickled_in_one_place_with_weights_only():
         for file in (REPOSITORY / folder).rglob("*.py"):
             text = file.read_text(encoding="utf-8")
             assert "torch.load(" not in text or file.name == "safe_loading.py"
-            assert not re.search(r"pickle\.loads?\(|allow_pickle(?!=False)|weights_only=False", text), file
+            assert not re.search(
+                r"pickle\.loads?\(|allow_pickle(?!=False)|weights_only=False", text
+            ), file
             assert "get_state_dict(" not in text or "weights_only=True" in text, file
