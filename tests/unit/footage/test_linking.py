@@ -1,5 +1,3 @@
-import importlib
-
 import numpy as np
 import pytest
 from small_videos import FPS, FRAMES, SIZE, mot_lines
@@ -7,6 +5,7 @@ from small_videos import FPS, FRAMES, SIZE, mot_lines
 from torchreid_occ.footage.boxes import read_mot
 from torchreid_occ.footage.linking import link
 from torchreid_occ.footage.video import Video
+from torchreid_occ.utils import dependencies
 
 VIDEO = Video("gate.avi", np.arange(FRAMES) / FPS, SIZE, FRAMES)
 WHOLE = [*range(2, FRAMES + 1)]  # a track begins with its second detection
@@ -124,6 +123,6 @@ def test_a_missing_library_is_named(tmp_path, monkeypatch):
     def without(name):
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
-    monkeypatch.setattr(importlib, "import_module", without)
+    monkeypatch.setattr(dependencies, "import_module", without)
     with pytest.raises(ImportError, match=r"'trackers'.* `pip install torchreid-occ\[footage\]`"):
         link(boxes_of(tmp_path, mot_lines()), VIDEO, 0.7, 1.0)
