@@ -89,7 +89,7 @@ class HogDetector:
                 "modules. `pip install --no-deps opencv-contrib-python==VERSION`, with the version "
                 "that `pip show opencv-python` names, adds them."
             )
-        self._hog = cv2.HOGDescriptor()
+        self._hog: Any = cv2.HOGDescriptor()  # its types differ between OpenCV's wheels
         self._hog.setSVMDetector(cv2.HOGDescriptor.getDefaultPeopleDetector())
         self._scale = max(1.0, self._PERSON_HEIGHT / min_height) if min_height else 1.0
 
