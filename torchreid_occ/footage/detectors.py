@@ -90,7 +90,8 @@ class HogDetector:
                 "that `pip show opencv-python` names, adds them."
             )
         self._hog: Any = cv2.HOGDescriptor()  # its types differ between OpenCV's wheels
-        self._hog.setSVMDetector(cv2.HOGDescriptor.getDefaultPeopleDetector())
+        weights = np.asarray(cv2.HOGDescriptor.getDefaultPeopleDetector(), np.float32)
+        self._hog.setSVMDetector(weights)
         self._scale = max(1.0, self._PERSON_HEIGHT / min_height) if min_height else 1.0
 
     def __call__(
