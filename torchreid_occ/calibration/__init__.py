@@ -2,8 +2,10 @@
 
 from torchreid_occ.calibration.calibration import (
     Calibration,
+    calibration_bytes,
     calibration_path,
     load_calibration,
+    read_calibration,
     save_calibration,
 )
 from torchreid_occ.calibration.fitting import LabelledFeatures, fit_calibration
@@ -13,8 +15,10 @@ __all__ = [
     "Calibration",
     "LabelledFeatures",
     "calibrate",
+    "calibration_bytes",
     "calibration_path",
     "fit_calibration",
     "load_calibration",
+    "read_calibration",
     "save_calibration",
 ]

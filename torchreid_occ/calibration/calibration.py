@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ Floats = npt.NDArray[np.floating[Any]]
 SUFFIX = ".calibration.npz"  # after the name of the checkpoint
 FORMAT = 1
 SAME, DIFFERENT, UNKNOWN = "same", "different", "cannot tell"
+SAME_FRAMES = 1e-3  # cosine distance of one tracklet's features, however they were extracted
 PRESENT = 0.5  # share of the people searched for that are taken to be in the gallery
 
 
@@ -80,6 +82,29 @@ class Calibration:
                 f"The calibration is of checkpoint {self.checkpoint_hash}, but the features are of "
                 f"{checkpoint_hash}: calibrate that one, too."
             )
+
+    def without(self, features: Floats) -> "Calibration | None":
+        """Returns the calibration without some tracklets in its cohort; None if none is left.
+
+        Args:
+            features: Features of the tracklets, of any norm. Shape: ``(N, D)``.
+        """
+        gone = (self.cohort @ unit(features).T >= 1 - SAME_FRAMES).any(axis=1)
+        if gone.all():
+            return None
+        return replace(self, cohort=self.cohort[~gone]) if gone.any() else self
+
+    def differs_from(self, other: "Calibration") -> bool:
+        """Returns whether another calibration was fitted differently; their cohorts may differ.
+
+        Args:
+            other: The other one.
+        """
+        return (self.checkpoint_hash, self.about) != (other.checkpoint_hash, other.about) or any(
+            not np.array_equal(getattr(self, name), getattr(other, name))
+            for name in _ARRAYS
+            if name != "cohort"
+        )
 
     def scores(self, query: Floats, gallery: Floats) -> Floats:
         """Returns scores of pairs: the higher, the more probably both are one person.
@@ -205,6 +230,16 @@ def save_calibration(calibration: Calibration, path: StrPath) -> None:
         calibration: The calibration.
         path: The file.
     """
+    with replacing(path) as file:
+        file.write(calibration_bytes(calibration))
+
+
+def calibration_bytes(calibration: Calibration) -> bytes:
+    """Returns the content of a calibration's file.
+
+    Args:
+        calibration: The calibration.
+    """
     arrays = {name: getattr(calibration, name) for name in _ARRAYS}
     facts = {
         "format": FORMAT,
@@ -212,8 +247,9 @@ def save_calibration(calibration: Calibration, path: StrPath) -> None:
         "about": calibration.about,
     }
     arrays["cohort"] = calibration.cohort.astype(np.float16)
-    with replacing(path) as file:
-        np.savez(file, allow_pickle=False, facts=np.array(json.dumps(facts)), **arrays)
+    content = BytesIO()
+    np.savez(content, allow_pickle=False, facts=np.array(json.dumps(facts)), **arrays)
+    return content.getvalue()
 
 
 def load_calibration(path: StrPath) -> Calibration:
@@ -227,7 +263,24 @@ def load_calibration(path: StrPath) -> Calibration:
         ValueError: If it is damaged or no calibration.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        content = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no calibration {path}.") from None
+    return read_calibration(content, str(path))
+
+
+def read_calibration(content: bytes, place: str) -> Calibration:
+    """Reads a calibration from the content of its file.
+
+    Args:
+        content: What `calibration_bytes` returned.
+        place: Where it was found, for errors.
+
+    Raises:
+        ValueError: If it is damaged or no calibration.
+    """
+    try:
+        with np.load(BytesIO(content), allow_pickle=False) as stored:
             facts = json.loads(str(stored["facts"]))
             arrays = {name: stored[name] for name in _ARRAYS}
         if facts["format"] != FORMAT:
@@ -235,10 +288,8 @@ def load_calibration(path: StrPath) -> Calibration:
         arrays["cohort"] = unit(arrays["cohort"].astype(np.float32))
         found = Calibration(facts["checkpoint_hash"], facts["about"], **arrays)
         _check_shapes(found)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"There is no calibration {path}.") from None
     except Exception as error:  # zipfile, NumPy and JSON have many kinds for damaged files
-        raise ValueError(f"{path} is damaged or no calibration: {error}.") from error
+        raise ValueError(f"{place} is damaged or no calibration: {error}.") from error
     return found
 
 

@@ -1,11 +1,10 @@
-"""Keeps the people of a gallery and their corrections in a file of its folder.
+"""Keeps the people of a gallery and their corrections in a document of it, ``identities.json``.
 
-``identities.json`` is replaced as a whole, so that a kill at any point leaves it before or after a
-change. Corrections are stored before people are found with them.
+It is replaced as a whole, so that a kill at any point leaves it before or after a change.
+Corrections are stored before people are found with them.
 """
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from torchreid_occ.calibration import Calibration
@@ -13,9 +12,9 @@ from torchreid_occ.identities.corrections import Corrections, Pair
 from torchreid_occ.identities.finding import Identities, find_identities
 from torchreid_occ.identities.times import Travel
 from torchreid_occ.search import Gallery
-from torchreid_occ.search.people_file import FILE, locked_folder
-from torchreid_occ.utils.documents import read_json
-from torchreid_occ.utils.files import write_json
+from torchreid_occ.search.documents import IDENTITIES
+from torchreid_occ.utils.documents import parse_json
+from torchreid_occ.utils.files import json_bytes
 
 FORMAT = 1
 
@@ -50,7 +49,7 @@ def correct(
             "was changed."
         )
     one, two, gone = ([(known[a].name, known[b].name) for a, b in part] for part in parts)
-    with locked_folder(_folder(gallery)):
+    with gallery.documents.locked():
         content = _read(gallery)
         found = _corrections(content).without(gone).with_(one, two)
         if any(parts):
@@ -69,9 +68,9 @@ def update_identities(
         travel: Travel times between cameras.
 
     Raises:
-        ValueError: As of `find_identities`, or if the file of an earlier run is damaged.
+        ValueError: As of `find_identities`, or if what an earlier run stored is damaged.
     """
-    with locked_folder(_folder(gallery)):
+    with gallery.documents.locked():
         content = _read(gallery)
         former = {int(number): names for number, names in content["people"].items()}
         corrections = _corrections(content)
@@ -96,10 +95,11 @@ def _pairs(listed: Iterable[Iterable[str]]) -> tuple[Pair, ...]:
 
 
 def _read(gallery: Gallery) -> dict[str, Any]:
-    path = _folder(gallery) / FILE
-    if not path.is_file():
+    stored = gallery.documents.read(IDENTITIES)
+    if stored is None:
         return {"people": {}, "merged": [], "split": []}
-    content = read_json(path)
+    place = gallery.documents.place_of(IDENTITIES)
+    content = parse_json(stored, place)
     try:
         if content["format"] != FORMAT:
             raise ValueError(f"its format is {content['format']}, but expected {FORMAT}")
@@ -108,7 +108,7 @@ def _read(gallery: Gallery) -> dict[str, Any]:
             int(number), list(names)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(
-            f"{path} is damaged ({error!r}): restore a copy, or remove it to begin anew without "
+            f"{place} is damaged ({error!r}): restore a copy, or remove it to begin anew without "
             "the corrections."
         ) from error
     return dict(content)
@@ -116,13 +116,4 @@ def _read(gallery: Gallery) -> dict[str, Any]:
 
 def _write(gallery: Gallery, people: Mapping[str, list[str]], corrections: Corrections) -> None:
     content = {"format": FORMAT, "people": people, **corrections._asdict()}
-    write_json(_folder(gallery) / FILE, content)
-
-
-def _folder(gallery: Gallery) -> Path:
-    if gallery.folder is None:
-        raise ValueError(
-            f"People are kept in the folder of a gallery, and {gallery.place} has none: index the "
-            "tracklets into a folder."
-        )
-    return gallery.folder
+    gallery.documents.write(IDENTITIES, json_bytes(content))

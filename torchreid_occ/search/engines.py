@@ -1,10 +1,10 @@
 """Engines that keep galleries: SQLite with FAISS in a folder, or PostgreSQL with pgvector."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from torchreid_occ._types import StrPath
+from torchreid_occ.search.documents import FolderDocuments, PostgresDocuments
 from torchreid_occ.search.postgres import PostgresStore
 from torchreid_occ.search.postgres_address import PostgresAddress, is_postgres_address
 from torchreid_occ.search.postgres_index import PostgresIndex
@@ -17,9 +17,12 @@ FILE = "gallery.sqlite"
 # They offer the same methods to a gallery.
 Store: TypeAlias = TrackletStore | PostgresStore
 Index: TypeAlias = StoredIndex | PostgresIndex
+Documents: TypeAlias = FolderDocuments | PostgresDocuments
 
 
-def open_engine(place: StrPath, about: dict[str, Any] | None = None) -> tuple[str, Store, Index]:
+def open_engine(
+    place: StrPath, about: dict[str, Any] | None = None
+) -> tuple[str, Store, Index, Documents]:
     """Opens the engine of a gallery.
 
     Args:
@@ -27,7 +30,8 @@ def open_engine(place: StrPath, about: dict[str, Any] | None = None) -> tuple[st
         about: Values about a new gallery, which is created if there is none; None to open one.
 
     Returns:
-        The folder or the address, without a password; the tracklets; and the search in them.
+        The folder or the address, without a password; the tracklets; the search in them; and what
+        else the gallery keeps.
 
     Raises:
         FileNotFoundError: If there is no gallery.
@@ -37,7 +41,8 @@ def open_engine(place: StrPath, about: dict[str, Any] | None = None) -> tuple[st
     if is_postgres_address(place):
         address = PostgresAddress(str(place))
         in_database = PostgresStore(address, about)
-        return str(address), in_database, PostgresIndex(in_database)
+        documents = PostgresDocuments(in_database.connection)
+        return str(address), in_database, PostgresIndex(in_database), documents
     if str(place).startswith(("postgresql:", "postgres:")):  # as a path it has lost a slash
         raise ValueError("The address of a gallery in PostgreSQL is text, not a path.")
     folder = Path(place).expanduser()
@@ -46,22 +51,21 @@ def open_engine(place: StrPath, about: dict[str, Any] | None = None) -> tuple[st
             f"There is no gallery in {folder}: `torchreid-occ search index` makes one."
         )
     store = TrackletStore(folder / FILE, about)
-    return str(folder), store, StoredIndex(store, folder, store.about("feature_dim"))
+    index = StoredIndex(store, folder, store.about("feature_dim"))
+    return str(folder), store, index, FolderDocuments(folder)
 
 
-def begin_erasure(store: Store, ids: Iterable[int]) -> int:
-    """Removes tracklets in the caller's transaction; `scrub` is to follow.
+def begin_erasure(store: Store, removed: int) -> int:
+    """Notes in the caller's transaction that tracklets were removed; `scrub` is to follow.
 
     Args:
         store: The store.
-        ids: Ids of the tracklets; unknown ids are ignored.
+        removed: Number of the tracklets.
 
     Returns:
         The number removed, with those of erasures that were interrupted.
     """
-    held = store.get(ids)
-    store.remove(held)
-    erased: int = (store.about("erasing") or 0) + len(held)
+    erased: int = (store.about("erasing") or 0) + removed
     # Indices of before are not used any more.
     erasures = (store.about("erasures") or 0) + 1
     store.set_about(erasing=erased, erasures=erasures, index_file=None)

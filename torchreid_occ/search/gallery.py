@@ -1,9 +1,8 @@
 """A gallery: tracklets that are found by their features, on disk or in a database.
 
-In a folder, SQLite holds names, frames and features (:mod:`torchreid_occ.search.store`), and FAISS
-searches them (:mod:`torchreid_occ.search.stored_index`). In a database, PostgreSQL with pgvector
-does both (:mod:`torchreid_occ.search.postgres`). Each change is one transaction: nothing needs
-repair after a kill, and searching needs no write access.
+In a folder, SQLite holds names, frames and features, and FAISS searches them. In a database,
+PostgreSQL with pgvector does both. :mod:`torchreid_occ.search.engines` opens either. Each change is
+one transaction: nothing needs repair after a kill, and searching needs no write access.
 """
 
 from collections import Counter
@@ -31,6 +30,7 @@ from torchreid_occ.search.protocol import (
     check_same_model,
     name_taken,
 )
+from torchreid_occ.search.traces import drop_features, drop_names
 from torchreid_occ.search.tracklets import GalleryTracklet
 from torchreid_occ.utils.checks import check_choice
 
@@ -41,11 +41,11 @@ class Gallery:
     Several processes may use a gallery at once; each sees the changes of the others.
 
     Args:
-        place: Folder of a gallery, see `create`, or the address of one in PostgreSQL, such as
-            ``postgresql://user@host/database``, see `PostgresAddress`.
+        place: Folder of a gallery, see `create`, or the address of one, see `PostgresAddress`.
 
     Attributes:
         address: The folder or the address, without a password.
+        documents: What the gallery keeps besides its tracklets, such as a calibration.
         checkpoint_hash: ``TrackletExtractor.checkpoint_hash`` of the features.
         feature_dim: Length of a feature.
         uuid: Unique id of the gallery.
@@ -57,7 +57,7 @@ class Gallery:
     """
 
     def __init__(self, place: StrPath) -> None:
-        self.address, self._store, self._index = open_engine(place)
+        self.address, self._store, self._index, self.documents = open_engine(place)
         self.checkpoint_hash: str = self._store.about("checkpoint_hash")
         self.feature_dim: int = self._store.about("feature_dim")
         self.uuid: str = self._store.about("uuid")
@@ -124,14 +124,11 @@ class Gallery:
         return len(self._store)
 
     def check_model(self, checkpoint_hash: str, feature_dim: int) -> None:
-        """Checks that features are comparable with the stored ones.
+        """Checks that features are comparable with the stored ones, see `Searchable.check_model`.
 
         Args:
             checkpoint_hash: Hash of the checkpoint that the features come from.
             feature_dim: Length of a feature.
-
-        Raises:
-            ValueError: If the stored features come from another checkpoint; names both.
         """
         stored = self.checkpoint_hash, self.feature_dim
         check_same_model((checkpoint_hash, feature_dim), stored, self.place)
@@ -213,7 +210,7 @@ class Gallery:
         self.check_model(checkpoint_hash, features.shape[-1])
         check_finite(features)
         with self._store.transaction():
-            self._store.remove(in_place_of)
+            self._withdraw(list(in_place_of))
             ids = self.ids_of(tracklets)
             new = [place for place, number in enumerate(ids) if number is None]
             added = iter(self._store.add([tracklets[place] for place in new], features[new]))
@@ -231,7 +228,7 @@ class Gallery:
         ids = list(ids)
         with self._store.transaction():
             check_held(ids, self._store.get(ids), self.place)
-            self._store.remove(ids)
+            self._withdraw(ids)
 
     def get(self, ids: Iterable[int]) -> dict[int, GalleryTracklet]:
         """Returns the tracklets of some ids by id, without those that are not in the gallery.
@@ -242,7 +239,7 @@ class Gallery:
         return self._store.get(ids)
 
     def erase(self, ids: Iterable[int], chosen_by: str, frames: int = 0) -> int:
-        """Removes tracklets so that no file of the gallery holds anything of them.
+        """Removes tracklets so that no file or table of the gallery holds anything of them.
 
         Neither of what `remove` and killed processes left of others. The audit says who erased how
         many, and when. After an error or a kill, repeat the call: removed ids are allowed.
@@ -253,7 +250,7 @@ class Gallery:
             frames: Number of frames that were deleted, for the audit.
 
         Returns:
-            The number of tracklets removed, with those of a call that was interrupted.
+            The number removed, with those of a call that was interrupted.
 
         Raises:
             KeyError: If an id was never in the gallery; nothing is erased then.
@@ -262,13 +259,21 @@ class Gallery:
         ids = list(ids)
         with self._store.transaction():
             check_given(ids, self._store.last_id(), self.place)
-            erased = begin_erasure(self._store, ids)
+            erased = begin_erasure(self._store, self._withdraw(ids))
         self._index.discard()
+        drop_names(self.documents, lambda names: [o.name for o in self._store.find(names).values()])
         self._store.scrub()
         self._store.audit(audit_entry(chosen_by, erased, frames))
         self._store.set_about(erasing=None)
         self.save_index()
         return erased
+
+    def _withdraw(self, ids: Sequence[int]) -> int:
+        """Removes tracklets, also from the calibration, and returns how many there were."""
+        features = self._store.features_of(ids).values() if ids else ()
+        drop_features(self.documents, self.checkpoint_hash, self.checkpoint, features)
+        self._store.remove(ids)
+        return len(features)
 
     @property
     def retention(self) -> float | None:
@@ -318,7 +323,7 @@ class Gallery:
         top: int = 10,
         other_than_camera: Cameras = None,
     ) -> list[Match]:
-        """Finds the tracklets nearest by cosine distance.
+        """Finds the tracklets nearest by cosine distance, see `Searchable.search`.
 
         Args:
             feature: Feature of the query.
@@ -328,9 +333,6 @@ class Gallery:
 
         Shape:
             feature: ``(D,)``.
-
-        Raises:
-            ValueError: If the feature is of another model or not finite, or `top` is less than 1.
         """
         feature = np.asarray(feature)
         self.check_model(checkpoint_hash, len(feature))

@@ -9,14 +9,15 @@ import numpy.typing as npt
 from torchreid_occ._types import StrPath
 from torchreid_occ.calibration import (
     Calibration,
+    calibration_bytes,
     calibration_path,
     load_calibration,
-    save_calibration,
+    read_calibration,
 )
+from torchreid_occ.search.documents import CALIBRATION
 from torchreid_occ.search.gallery import Gallery
 from torchreid_occ.search.protocol import Judgement, Match
 
-CALIBRATION = "calibration.npz"  # in a gallery's folder
 FALSE_MATCHES, MISSED_MATCHES = 0.01, 0.05
 
 
@@ -76,9 +77,9 @@ class Judge:
 
 
 def carry_calibration(gallery: Gallery, checkpoint: StrPath) -> bool:
-    """Copies the calibration beside a checkpoint into a gallery's folder, if there is one.
+    """Copies the calibration beside a checkpoint into a gallery, if there is one.
 
-    A gallery in a database carries none: that beside the checkpoint is used.
+    One that the gallery carries already stays as it is: erasures may have shortened its cohort.
 
     Args:
         gallery: The gallery.
@@ -88,11 +89,14 @@ def carry_calibration(gallery: Gallery, checkpoint: StrPath) -> bool:
         ValueError: If the calibration is damaged or of another checkpoint.
     """
     path = calibration_path(checkpoint)
-    if not path.is_file() or gallery.folder is None:
+    if not path.is_file():
         return False
     calibration = load_calibration(path)
     calibration.check_model(gallery.checkpoint_hash)
-    save_calibration(calibration, gallery.folder / CALIBRATION)
+    with gallery.documents.locked():
+        carried = _carried(gallery)
+        if carried is None or carried.differs_from(calibration):
+            gallery.documents.write(CALIBRATION, calibration_bytes(calibration))
     return True
 
 
@@ -106,14 +110,18 @@ def find_calibration(gallery: Gallery, checkpoint: StrPath | None = None) -> Cal
     Raises:
         ValueError: If the calibration is damaged or of another checkpoint.
     """
-    paths = [] if gallery.folder is None else [gallery.folder / CALIBRATION]
-    paths += [] if checkpoint is None else [calibration_path(checkpoint)]
-    found = next((path for path in paths if path.is_file()), None)
-    if found is None:
-        return None
-    calibration = load_calibration(found)
-    calibration.check_model(gallery.checkpoint_hash)
+    calibration = _carried(gallery)
+    if calibration is None and checkpoint is not None and calibration_path(checkpoint).is_file():
+        calibration = load_calibration(calibration_path(checkpoint))
+    if calibration is not None:
+        calibration.check_model(gallery.checkpoint_hash)
     return calibration
+
+
+def _carried(gallery: Gallery) -> Calibration | None:
+    stored = gallery.documents.read(CALIBRATION)
+    place = gallery.documents.place_of(CALIBRATION)
+    return None if stored is None else read_calibration(stored, place)
 
 
 def judge_of(

@@ -34,7 +34,9 @@ _TABLES = (
     'start float8, "end" float8, frames text NOT NULL, stamp text, content text, '
     "added float8 NOT NULL, feature vector({dim}) NOT NULL)",
     "CREATE INDEX by_content ON tracklets (content)",
+    "CREATE TABLE documents (name text PRIMARY KEY, content bytea NOT NULL)",
     # ANALYZE would copy values into pg_statistic, where they outlive the tracklets.
+    "ALTER TABLE documents ALTER content SET STATISTICS 0",
     *(
         f"ALTER TABLE tracklets ALTER {column} SET STATISTICS 0"
         for column in ("name", "frames", "stamp", "content", "feature")
@@ -180,7 +182,7 @@ class PostgresStore:
                 )
             time.sleep(wait)
         with self.connection.unhurried():
-            for table in ("tracklets", "about"):
+            for table in ("tracklets", "about", "documents"):
                 self._rows(f"VACUUM (FULL) {table}")
 
     def last_id(self) -> int:

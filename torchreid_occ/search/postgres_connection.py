@@ -44,19 +44,20 @@ class PostgresConnection:
                 return cursor.fetchall() if cursor.description else []
 
     @contextmanager
-    def transaction(self, serial: bool = True) -> Iterator[None]:
+    def transaction(self, lock: str | None = "tracklets") -> Iterator[None]:
         """Makes the changes of the block atomic.
 
         Args:
-            serial: Wait until no other process changes the gallery. Else all reads of the block
-                are of one moment.
+            lock: What of the gallery is changed: waits until no other process changes it. If None,
+                all reads of the block are of one moment.
         """
         with self.explained():
             self._renew()
             with self._connection.transaction():
-                if serial:
+                if lock is not None:
                     self._connection.execute(
-                        "SELECT pg_advisory_xact_lock(hashtext(%s))", [self.address.schema]
+                        "SELECT pg_advisory_xact_lock(hashtext(%s), hashtext(%s))",
+                        [self.address.schema, lock],
                     )
                 else:
                     self._connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")

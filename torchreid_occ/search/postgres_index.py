@@ -101,7 +101,7 @@ class PostgresIndex:
         distance = f"({column} <#> %s::vector::{kind})"
         chosen = " WHERE camera IS NULL OR camera <> ALL(%s::int4[])" if cameras else ""
         values = (query, cameras, query, limit) if cameras else (query, query, limit)
-        with self._connection.transaction(serial=False):
+        with self._connection.transaction(lock=None):
             self._connection.rows(
                 # The graph's candidates go through the filter, and more are fetched until enough
                 # are left; off by default.

@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ.search.audit import AUDIT, append_audit
-from torchreid_occ.search.people_file import drop_names
 from torchreid_occ.search.stored_frames import frames_text, tracklet_of_row
 from torchreid_occ.search.tracklets import GalleryTracklet
 
@@ -183,7 +182,6 @@ class TrackletStore:
         Raises:
             OSError: If the disk is full, or another process reads for longer than `TIMEOUT`.
         """
-        drop_names(self._path.parent, lambda names: [o.name for o in self.find(names).values()])
         self._rows("VACUUM")
         ((busy, *_),) = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
         if busy:

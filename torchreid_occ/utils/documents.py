@@ -23,11 +23,23 @@ def read_json(path: StrPath) -> Any:
         FileNotFoundError: If there is no such file.
         ValueError: If it is not JSON in UTF-8, is nested too deeply, or repeats a key.
     """
+    return parse_json(Path(path).read_bytes(), str(path))
+
+
+def parse_json(content: bytes, place: str) -> Any:
+    """Reads JSON.
+
+    Args:
+        content: The JSON.
+        place: Where it was found, for errors.
+
+    Raises:
+        ValueError: As of `read_json`.
+    """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        return json.loads(text, object_pairs_hook=_without_doubles)
+        return json.loads(content.decode("utf-8"), object_pairs_hook=_without_doubles)
     except (ValueError, RecursionError) as error:  # invalid UTF-8 is a ValueError, too
-        raise ValueError(f'Cannot read "{path}" as JSON: {error}.') from error
+        raise ValueError(f'Cannot read "{place}" as JSON: {error}.') from error
 
 
 def read_json_lines(path: StrPath) -> list[Any]:

@@ -111,9 +111,19 @@ def write_json(path: StrPath, content: object) -> None:
         path: The file.
         content: Its content, plain values.
     """
+    with replacing(path) as file:
+        file.write(json_bytes(content))
+
+
+def json_bytes(content: object) -> bytes:
+    """Returns JSON in UTF-8.
+
+    Args:
+        content: Plain values.
+    """
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     # File names may hold bytes that are not UTF-8, which become JSON's escapes.
-    write_text(path, text.encode("utf-8", "backslashreplace").decode("utf-8"))
+    return text.encode("utf-8", "backslashreplace")
 
 
 def file_hash(path: StrPath) -> str:

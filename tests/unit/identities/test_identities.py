@@ -9,9 +9,8 @@ from synthetic_people import made_up_people, query_and_gallery
 from torchreid_occ.calibration import fit_calibration, save_calibration
 from torchreid_occ.cli.command import main
 from torchreid_occ.identities import correct, find_identities, update_identities
-from torchreid_occ.identities.record import FILE
 from torchreid_occ.search import Gallery, GalleryTracklet
-from torchreid_occ.search.judging import CALIBRATION
+from torchreid_occ.search.documents import CALIBRATION, IDENTITIES
 
 PEOPLE = made_up_people(7, 40, noise=0.5)
 
@@ -82,7 +81,7 @@ def test_corrections_hold_in_later_runs(gallery, calibration):
         assert now[joined.one] != now[joined.other]
     assert person[joined.one] == person[joined.other]
     correct(gallery, forgotten=[(joined.other, joined.one)])
-    assert len(json.loads((gallery.folder / FILE).read_text())["split"]) == 0
+    assert len(json.loads((gallery.folder / IDENTITIES).read_text())["split"]) == 0
 
 
 def test_people_keep_their_numbers_when_tracklets_are_added(gallery, calibration):
@@ -96,13 +95,13 @@ def test_people_keep_their_numbers_when_tracklets_are_added(gallery, calibration
 
 def test_contradictions_and_unknown_ids_change_nothing(gallery, calibration):
     correct(gallery, [(1, 2), (2, 3)])
-    written = (gallery.folder / FILE).read_bytes()
+    written = (gallery.folder / IDENTITIES).read_bytes()
     with pytest.raises(ValueError, match="t0 = t1 = t2 are one person, but t0 and t2 are two"):
         correct(gallery, split=[(1, 3)])
     with pytest.raises(KeyError, match=r"no tracklets with the ids \[999\]"):
         correct(gallery, [(1, 999)])
-    assert (gallery.folder / FILE).read_bytes() == written
-    (gallery.folder / FILE).write_text("{}")
+    assert (gallery.folder / IDENTITIES).read_bytes() == written
+    (gallery.folder / IDENTITIES).write_text("{}")
     with pytest.raises(ValueError, match=r"identities\.json is damaged"):
         update_identities(gallery, calibration)
 
