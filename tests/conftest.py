@@ -44,6 +44,14 @@ def postgres_url(postgres_server, request):
             connection.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
 
 
+@pytest.fixture(params=["folder", "postgres"])
+def gallery_place(request, tmp_path):
+    """Where a gallery may be made: a folder, or an address of the server."""
+    if request.param == "folder":
+        return tmp_path / "gallery"
+    return request.getfixturevalue("postgres_url")
+
+
 @pytest.fixture(scope="session")
 def main():
     """Runs `torchreid-occ train`."""

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from synthetic_people import made_up_people, query_and_gallery
 
-from torchreid_occ.calibration import fit_calibration, save_calibration
+from torchreid_occ.calibration import calibration_bytes, fit_calibration, save_calibration
 from torchreid_occ.cli.command import main
 from torchreid_occ.identities import correct, find_identities, update_identities
 from torchreid_occ.search import Gallery, GalleryTracklet
@@ -30,10 +30,10 @@ def add(gallery, rows):
 
 
 @pytest.fixture
-def gallery(tmp_path, calibration):
-    made = Gallery.create(tmp_path / "gallery", "abc", 16)
+def gallery(gallery_place, calibration):
+    made = Gallery.create(gallery_place, "abc", 16)
     add(made, range(90))  # ids are places + 1; persons 0 to 29
-    save_calibration(calibration, made.folder / CALIBRATION)
+    made.documents.write(CALIBRATION, calibration_bytes(calibration))
     return made
 
 
@@ -81,7 +81,7 @@ def test_corrections_hold_in_later_runs(gallery, calibration):
         assert now[joined.one] != now[joined.other]
     assert person[joined.one] == person[joined.other]
     correct(gallery, forgotten=[(joined.other, joined.one)])
-    assert len(json.loads((gallery.folder / IDENTITIES).read_text())["split"]) == 0
+    assert len(json.loads(gallery.documents.read(IDENTITIES))["split"]) == 0
 
 
 def test_people_keep_their_numbers_when_tracklets_are_added(gallery, calibration):
@@ -95,14 +95,14 @@ def test_people_keep_their_numbers_when_tracklets_are_added(gallery, calibration
 
 def test_contradictions_and_unknown_ids_change_nothing(gallery, calibration):
     correct(gallery, [(1, 2), (2, 3)])
-    written = (gallery.folder / IDENTITIES).read_bytes()
+    written = gallery.documents.read(IDENTITIES)
     with pytest.raises(ValueError, match="t0 = t1 = t2 are one person, but t0 and t2 are two"):
         correct(gallery, split=[(1, 3)])
     with pytest.raises(KeyError, match=r"no tracklets with the ids \[999\]"):
         correct(gallery, [(1, 999)])
-    assert (gallery.folder / IDENTITIES).read_bytes() == written
-    (gallery.folder / IDENTITIES).write_text("{}")
-    with pytest.raises(ValueError, match=r"identities\.json is damaged"):
+    assert gallery.documents.read(IDENTITIES) == written
+    gallery.documents.write(IDENTITIES, b"{}")
+    with pytest.raises(ValueError, match=r"identities\.json.* is damaged"):
         update_identities(gallery, calibration)
 
 
@@ -120,10 +120,10 @@ def test_a_calibration_of_another_checkpoint_is_refused(tmp_path, calibration):
         find_identities(other, calibration)
 
 
-def test_the_command_writes_page_csv_and_json(gallery, tmp_path, capsys):
+def test_the_command_writes_page_csv_and_json(gallery, gallery_place, tmp_path, capsys):
     files = [tmp_path / f"people.{kind}" for kind in ("html", "csv", "json")]
     words = [f"--{path.suffix[1:]}={path}" for path in files]
-    main(["identities", str(gallery.folder), "--merge", "1", "90", *words])
+    main(["identities", str(gallery_place), "--merge", "1", "90", *words])
     assert "people in 90 tracklets" in capsys.readouterr().out
     html, rows, content = (path.read_text() for path in files)
     people = content and json.loads(content)["people"]
@@ -135,10 +135,10 @@ def test_the_command_writes_page_csv_and_json(gallery, tmp_path, capsys):
     assert by_id["1"] == by_id["90"]
 
 
-def test_the_command_needs_a_calibration(gallery):
-    (gallery.folder / CALIBRATION).unlink()
+def test_the_command_needs_a_calibration(gallery, gallery_place):
+    gallery.documents.write(CALIBRATION, None)
     with pytest.raises(SystemExit, match="carries no calibration"):
-        main(["identities", str(gallery.folder)])
+        main(["identities", str(gallery_place)])
 
 
 def test_people_of_recordings_as_mot_text(tmp_path, calibration, capsys):
