@@ -5,13 +5,13 @@
 
 The gallery must carry a calibration (torchreid-occ calibrate, before search index). The page shows
 the least certain decisions first, each with the correction that would change it. Corrections are
-kept in the gallery's folder, and people keep their numbers when tracklets are added.
+kept in the gallery, and people keep their numbers when tracklets are added.
 """
 
 import argparse
 from pathlib import Path
 
-from torchreid_occ.cli.parser import gallery_place
+from torchreid_occ.cli.parser import GALLERY, gallery_place
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: The parser to fill.
     """
-    parser.add_argument("gallery", type=gallery_place, help="folder of the gallery")
+    parser.add_argument("gallery", type=gallery_place, help=GALLERY)
     for name, text in (
         ("merge", "the tracklets with these ids are one person"),
         ("split", "they are two people"),
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page to look through")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="a row for each tracklet")
     parser.add_argument("--json", type=Path, metavar="FILE", help="people and decisions")
+    parser.add_argument("--parquet", type=Path, metavar="FILE", help="a row for each tracklet")
     parser.add_argument("--mot", type=Path, metavar="FOLDER", help="MOT text of each recording")
     parser.add_argument(
         "--evaluate", type=Path, metavar="FILE",
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     from torchreid_occ.footage.evaluating import evaluate_tracks
     from torchreid_occ.identities import correct, update_identities
-    from torchreid_occ.identities.exporting import as_csv, as_json, write_mot
+    from torchreid_occ.identities.exporting import as_csv, as_json, write_mot, write_table
     from torchreid_occ.identities.page import write_page
     from torchreid_occ.identities.times import read_travel, recording_of
     from torchreid_occ.search import Gallery
@@ -79,6 +80,8 @@ def run(arguments: argparse.Namespace) -> None:
         write_text(arguments.csv, as_csv(found))
     if arguments.json:
         write_json(arguments.json, as_json(found))
+    if arguments.parquet:
+        write_table(arguments.parquet, found, gallery.checkpoint_hash)
     if arguments.mot:
         written = write_mot(found, arguments.mot)
         print("\n".join(map(str, written)))

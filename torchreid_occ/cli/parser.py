@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+GALLERY = "its folder, or postgresql://user@host/database[#name]"
+
 
 class Parser(argparse.ArgumentParser):
     """A parser that shows descriptions as they are written, and suggests what was meant.

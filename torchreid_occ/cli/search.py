@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchreid_occ.cli.parser import gallery_place
+from torchreid_occ.cli.parser import GALLERY, gallery_place
 from torchreid_occ.cli.search_export import add_export, export_gallery
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """
     commands = parser.add_subparsers(dest="command", required=True)
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument(
-        "gallery", type=gallery_place, help="its folder, or postgresql://user@host/database[#name]"
-    )
+    shared.add_argument("gallery", type=gallery_place, help=GALLERY)
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, parents=[shared])

@@ -1,4 +1,4 @@
-"""The people of a gallery as CSV, JSON and MOTChallenge's text."""
+"""The people of a gallery as CSV, JSON, Parquet and MOTChallenge's text."""
 
 import csv
 import io
@@ -12,6 +12,7 @@ from torchreid_occ._types import StrPath
 from torchreid_occ.footage.boxes import mot_line
 from torchreid_occ.footage.manifest import recorded_tracklet
 from torchreid_occ.identities.finding import Identities
+from torchreid_occ.search.parquet import arrow_modules, tracklet_arrays, write_arrays
 from torchreid_occ.utils.files import write_text
 
 _COLUMNS = ("person", "certainty", "id", "camera", "start", "end", "frames", "name")
@@ -54,6 +55,30 @@ def as_json(found: Identities) -> dict[str, Any]:
         ],
         "decisions": [one._asdict() for one in found.decisions],
     }
+
+
+def write_table(path: StrPath, found: Identities, checkpoint_hash: str) -> None:
+    """Writes a row for each tracklet as Parquet, in the order of the people's numbers.
+
+    The columns are person, certainty, id, name, camera, start, end and frames.
+
+    Args:
+        path: The file.
+        found: The people.
+        checkpoint_hash: Hash of the gallery's checkpoint, for the metadata.
+
+    Raises:
+        ImportError: If pyarrow is not installed.
+    """
+    arrow, _ = arrow_modules()
+    people = [one for one in sorted(found.people) for _ in one.tracklets]
+    ids = [number for one in sorted(found.people) for number in one.tracklets]
+    arrays = {
+        "person": arrow.array([one.number for one in people], arrow.int64()),
+        "certainty": arrow.array([one.certainty for one in people], arrow.float64()),
+        **tracklet_arrays(ids, [found.tracklets[number] for number in ids]),
+    }
+    write_arrays(path, arrays, {"checkpoint_hash": checkpoint_hash})
 
 
 def write_mot(found: Identities, folder: StrPath) -> list[Path]:

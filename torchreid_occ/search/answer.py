@@ -17,9 +17,10 @@ from torchreid_occ.utils.tables import markdown_header, markdown_row, markdown_t
 
 _COLUMNS = ("id", "camera", "time", "frames", "name")
 _CSV_COLUMNS = (
-    "rank", "distance", "id", "camera", "name", "state", "path", "video", "frame", "seconds",
-    "left", "top", "width", "height",
+    "id", "camera", "name", "state", "path", "video", "frame", "seconds", "left", "top", "width",
+    "height",
 )  # fmt: skip
+_JUDGED = ("probability", "verdict")
 
 
 def as_table(matches: Sequence[Match]) -> str:
@@ -38,7 +39,7 @@ def as_table(matches: Sequence[Match]) -> str:
         )
         for rank, match in enumerate(matches, start=1)
     ]
-    extra = ("probability", "verdict") if judged else ()
+    extra = _JUDGED if judged else ()
     return markdown_table(("rank", "distance", *extra, *_COLUMNS), rows).rstrip("\n")
 
 
@@ -105,19 +106,22 @@ def as_csv(matches: Sequence[Match]) -> str:
     """Returns matches as CSV, a row for each frame.
 
     A box is left, top, width and height in pixels of the video. The columns from `video` on are
-    empty for tracklets that were not cut out of a video.
+    empty for tracklets that were not cut out of a video; `probability` and `verdict` are there
+    where a calibration tells.
 
     Args:
         matches: The matches, nearest first.
     """
     content = io.StringIO()
     writer = csv.writer(content, lineterminator="\n")
-    writer.writerow(_CSV_COLUMNS)
+    judged = any(match.judged for match in matches)
+    writer.writerow(("rank", "distance", *(_JUDGED if judged else ()), *_CSV_COLUMNS))
     for one in sightings(matches):
         match, tracklet = one.match, one.match.tracklet
         first = (
             one.rank,
             match.distance,
+            *((match.judged or (None, None))[:2] if judged else ()),
             match.id,
             tracklet.camera,
             tracklet.name,

@@ -1,7 +1,7 @@
 """Tracklets of a gallery and answers as Parquet, for pandas, DuckDB, Spark and the like."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -36,21 +36,22 @@ def write_gallery_table(path: StrPath, gallery: Gallery) -> int:
     Raises:
         ImportError: If pyarrow is not installed.
     """
-    arrow, parquet = _arrow()
+    arrow, parquet = arrow_modules()
     about = {"checkpoint_hash": gallery.checkpoint_hash, "gallery": gallery.uuid}
+    columns = [(name, array.type) for name, array in tracklet_arrays([], []).items()]
     schema = arrow.schema(
-        [*_fields(), ("feature", arrow.list_(arrow.float32(), gallery.feature_dim))],
+        [*columns, ("feature", arrow.list_(arrow.float32(), gallery.feature_dim))],
         metadata={"torchreid_occ": json.dumps(about)},
     )
     count = 0
     with replacing(path) as file, parquet.ParquetWriter(file, schema) as writer:
         entries = progress(gallery.entries(), "writing", len(gallery), "tracklet")
         for block in _blocks(entries):
-            columns = _columns([number for number, *_ in block], [one for _, one, _ in block])
+            arrays = tracklet_arrays([number for number, *_ in block], [one for _, one, _ in block])
             flat = np.concatenate([feature for *_, feature in block])
             values = arrow.array(flat, arrow.float32())
             feature = arrow.FixedSizeListArray.from_arrays(values, gallery.feature_dim)
-            writer.write_table(arrow.table([*columns.values(), feature], schema=schema))
+            writer.write_table(arrow.table([*arrays.values(), feature], schema=schema))
             count += len(block)
     return count
 
@@ -58,9 +59,9 @@ def write_gallery_table(path: StrPath, gallery: Gallery) -> int:
 def write_answer_table(path: StrPath, matches: Sequence[Match], checkpoint_hash: str) -> None:
     """Writes matches, a row each, nearest first.
 
-    The columns are rank, distance, those of `write_gallery_table` without the feature, state, and,
-    of tracklets that were cut out of a video, video, video_frames, seconds and boxes (left, top,
-    width and height in pixels).
+    The columns are rank, distance, probability and verdict (where a calibration tells), those of
+    `write_gallery_table` without the feature, state, and, of tracklets that were cut out of a
+    video, video, video_frames, seconds and boxes (left, top, width and height in pixels).
 
     Args:
         path: The file.
@@ -70,57 +71,65 @@ def write_answer_table(path: StrPath, matches: Sequence[Match], checkpoint_hash:
     Raises:
         ImportError: If pyarrow is not installed.
     """
-    arrow, parquet = _arrow()
+    arrow, _ = arrow_modules()
     found = sightings(matches)
     where = [one.where for one in found]
-    schema = arrow.schema(
-        [
-            ("rank", arrow.int32()),
-            ("distance", arrow.float64()),
-            *_fields(),
-            ("state", arrow.string()),
-            ("video", arrow.string()),
-            ("video_frames", arrow.list_(arrow.int64())),
-            ("seconds", arrow.list_(arrow.float64())),
-            ("boxes", arrow.list_(arrow.list_(arrow.float64(), 4))),
-        ],
-        metadata={"torchreid_occ": json.dumps({"checkpoint_hash": checkpoint_hash})},
-    )
-    columns = {
-        "rank": [one.rank for one in found],
-        "distance": [float(match.distance) for match in matches],
-        **_columns([match.id for match in matches], [match.tracklet for match in matches]),
-        "state": [one.state.value for one in found],
-        "video": [_text(one.video) if one else None for one in where],
-        "video_frames": [one.frames if one else None for one in where],
-        "seconds": [one.seconds if one else None for one in where],
-        "boxes": [one.boxes if one else None for one in where],
+    judged = [match.judged for match in matches]
+    arrays = {
+        "rank": arrow.array([one.rank for one in found], arrow.int32()),
+        "distance": arrow.array([float(match.distance) for match in matches], arrow.float64()),
+        "probability": arrow.array([one and one.probability for one in judged], arrow.float64()),
+        "verdict": arrow.array([one and one.verdict for one in judged], arrow.string()),
+        **tracklet_arrays([match.id for match in matches], [match.tracklet for match in matches]),
+        "state": arrow.array([one.state.value for one in found], arrow.string()),
+        "video": arrow.array([one and _text(one.video) for one in where], arrow.string()),
     }
-    with replacing(path) as file:
-        parquet.write_table(arrow.table(columns, schema=schema), file)
+    for name, values, kind in (
+        ("video_frames", [one and one.frames for one in where], arrow.int64()),
+        ("seconds", [one and one.seconds for one in where], arrow.float64()),
+        ("boxes", [one and one.boxes for one in where], arrow.list_(arrow.float64(), 4)),
+    ):
+        arrays[name] = arrow.array(values, arrow.list_(kind))
+    write_arrays(path, arrays, {"checkpoint_hash": checkpoint_hash})
 
 
-def _fields() -> list[tuple[str, Any]]:
-    arrow, _ = _arrow()
-    return [
-        ("id", arrow.int64()),
-        ("name", arrow.string()),
-        ("camera", arrow.int32()),
-        ("start", arrow.float64()),
-        ("end", arrow.float64()),
-        ("frames", arrow.list_(arrow.string())),
-    ]
+def tracklet_arrays(ids: list[int], tracklets: Sequence[GalleryTracklet]) -> dict[str, Any]:
+    """Returns the columns id, name, camera, start, end and frames as Arrow's arrays.
 
+    Args:
+        ids: Ids of the tracklets.
+        tracklets: The tracklets.
 
-def _columns(ids: list[int], tracklets: Sequence[GalleryTracklet]) -> dict[str, list[Any]]:
+    Raises:
+        ImportError: If pyarrow is not installed.
+    """
+    arrow, _ = arrow_modules()
+    frames = [[_text(frame) for frame in one.frames] for one in tracklets]
     return {
-        "id": ids,
-        "name": [one.name for one in tracklets],
-        "camera": [one.camera for one in tracklets],
-        "start": [one.start for one in tracklets],
-        "end": [one.end for one in tracklets],
-        "frames": [[_text(frame) for frame in one.frames] for one in tracklets],
+        "id": arrow.array(ids, arrow.int64()),
+        "name": arrow.array([one.name for one in tracklets], arrow.string()),
+        "camera": arrow.array([one.camera for one in tracklets], arrow.int32()),
+        "start": arrow.array([one.start for one in tracklets], arrow.float64()),
+        "end": arrow.array([one.end for one in tracklets], arrow.float64()),
+        "frames": arrow.array(frames, arrow.list_(arrow.string())),
     }
+
+
+def write_arrays(path: StrPath, arrays: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+    """Writes columns as Parquet, atomically.
+
+    Args:
+        path: The file.
+        arrays: Arrow's arrays by name.
+        about: Plain values for the schema's metadata, under ``torchreid_occ``.
+
+    Raises:
+        ImportError: If pyarrow is not installed.
+    """
+    arrow, parquet = arrow_modules()
+    metadata = {"torchreid_occ": json.dumps(about)}
+    with replacing(path) as file:
+        parquet.write_table(arrow.table(arrays).replace_schema_metadata(metadata), file)
 
 
 def _text(path: str) -> str:
@@ -135,6 +144,11 @@ def _blocks(entries: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 @cache
-def _arrow() -> tuple[Any, Any]:
+def arrow_modules() -> tuple[Any, Any]:
+    """Returns pyarrow and its module of Parquet.
+
+    Raises:
+        ImportError: If pyarrow is not installed.
+    """
     arrow, parquet = import_optional("pyarrow", "pyarrow.parquet", extra="interchange")
     return arrow, parquet

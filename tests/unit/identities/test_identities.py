@@ -2,6 +2,7 @@ import csv
 import json
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from synthetic_people import made_up_people, query_and_gallery
@@ -120,12 +121,12 @@ def test_a_calibration_of_another_checkpoint_is_refused(tmp_path, calibration):
         find_identities(other, calibration)
 
 
-def test_the_command_writes_page_csv_and_json(gallery, gallery_place, tmp_path, capsys):
-    files = [tmp_path / f"people.{kind}" for kind in ("html", "csv", "json")]
+def test_the_command_writes_page_csv_json_and_parquet(gallery, gallery_place, tmp_path, capsys):
+    files = [tmp_path / f"people.{kind}" for kind in ("html", "csv", "json", "parquet")]
     words = [f"--{path.suffix[1:]}={path}" for path in files]
     main(["identities", str(gallery_place), "--merge", "1", "90", *words])
     assert "people in 90 tracklets" in capsys.readouterr().out
-    html, rows, content = (path.read_text() for path in files)
+    html, rows, content = (path.read_text() for path in files[:3])
     people = content and json.loads(content)["people"]
     assert html.count('<section class="card"') == len(people)
     assert "--split" in html
@@ -133,6 +134,13 @@ def test_the_command_writes_page_csv_and_json(gallery, gallery_place, tmp_path, 
     assert len(listed) == 90
     by_id = {row["id"]: row["person"] for row in listed}
     assert by_id["1"] == by_id["90"]
+    table = pq.read_table(files[3])
+    assert json.loads(table.schema.metadata[b"torchreid_occ"]) == {"checkpoint_hash": "abc"}
+    for row, other in zip(table.to_pylist(), listed, strict=True):
+        same = ("person", "id", "camera", "name")
+        assert [str(row[name]) for name in same] == [other[name] for name in same]
+        assert row["certainty"] == pytest.approx(float(other["certainty"]), abs=1e-4)
+        assert row["frames"] == [f"/gone/{row['id'] - 1}.jpg"] and row["start"] is None
 
 
 def test_the_command_needs_a_calibration(gallery, gallery_place):

@@ -1,15 +1,18 @@
+import csv
 import json
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from synthetic_people import made_up_people, query_and_gallery
 
 from torchreid_occ.calibration import calibration_path, fit_calibration, save_calibration
 from torchreid_occ.embedders.provenance import Provenance
 from torchreid_occ.search import Gallery, GalleryTracklet
-from torchreid_occ.search.answer import as_json, as_table, promise_of
+from torchreid_occ.search.answer import as_csv, as_json, as_table, promise_of
 from torchreid_occ.search.judging import Judge, carry_calibration, judge_of
 from torchreid_occ.search.page import write_page
+from torchreid_occ.search.parquet import write_answer_table
 from torchreid_occ.search.query import SearchQuery
 
 MADE_UP = Provenance("made up", "nothing", "not measured")
@@ -51,6 +54,7 @@ def test_a_tracklet_that_was_removed_meanwhile_has_no_judgement(gallery, calibra
     assert judged[0].judged is None
     assert judged[1].judged is not None
     assert as_table(judged).count("%") == 2
+    assert next(csv.DictReader(as_csv(judged).splitlines()))["verdict"] == ""
     gallery.remove([one.id for one in matches[1:]])
     assert Judge(gallery, calibration)(feature, matches) == matches
 
@@ -66,6 +70,12 @@ def test_table_json_and_page_show_it(gallery, calibration, tmp_path):
     assert content["matches"][0]["verdict"] == first.verdict
     assert content["matches"][0]["probability"] == first.probability
     assert content["matches"][0]["false_matches"] == 0.01
+    (row, *_) = csv.DictReader(as_csv(matches).splitlines())
+    assert (float(row["probability"]), row["verdict"]) == (first.probability, first.verdict)
+    assert (row["id"], row["path"]) == (str(matches[0].id), f"/gone/{matches[0].id - 1}.jpg")
+    write_answer_table(tmp_path / "answer.parquet", matches, "abc")
+    row = pq.read_table(tmp_path / "answer.parquet").to_pylist()[0]
+    assert (row["probability"], row["verdict"]) == (first.probability, first.verdict)
     write_page(tmp_path / "page.html", gallery, SearchQuery("who", []), matches, MADE_UP)
     page = (tmp_path / "page.html").read_text()
     assert f"{first.verdict}, {100 * first.probability:.1f}" in page
@@ -76,7 +86,7 @@ def test_table_json_and_page_show_it(gallery, calibration, tmp_path):
 def test_answers_without_a_calibration_are_as_before(gallery):
     matches = gallery.search(QUERY.features[3], "abc", 3)
     assert promise_of(matches) == ""
-    assert "verdict" not in as_table(matches)
+    assert "verdict" not in as_table(matches) and "verdict" not in as_csv(matches)
     assert "verdict" not in as_json(gallery, SearchQuery("who", []), matches, MADE_UP)["matches"][0]
     assert judge_of(gallery) is None
     with pytest.raises(ValueError, match=r"neither the gallery in .* has a calibration"):

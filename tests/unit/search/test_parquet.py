@@ -57,5 +57,6 @@ def test_an_answer_is_read_back(gallery, tmp_path):
     assert [(row["id"], row["distance"]) for row in rows] == [(m.id, m.distance) for m in matches]
     assert {row["state"] for row in rows} == {"unknown"}
     assert {row["video"] for row in rows} == {row["boxes"] for row in rows} == {None}
+    assert {row["verdict"] for row in rows} == {row["probability"] for row in rows} == {None}
     write_answer_table(tmp_path / "empty.parquet", [], HASH)
     assert pq.read_table(tmp_path / "empty.parquet").num_rows == 0
