@@ -19,6 +19,7 @@
 
 #include "../exact.h"
 #include "box_sums.h"
+#include "products.h"
 
 namespace torchreid_occ {
 namespace {
@@ -58,13 +59,12 @@ struct Operator {
       const bool* allowed,
       const std::vector<T>& left,
       const std::vector<T>& right,
-      at::Tensor& spare,
       at::Tensor& result,
       const Finish& finish) const {
     const int64_t n = map.positions();
-    at::mm_out(spare, query.t(), key);
+    const auto products = product(query.t(), key.t());
     diagonal_box_sum(
-        map, masks, spare.const_data_ptr<T>(), result.data_ptr<T>(), [&](int64_t p, T* row) {
+        map, masks, products.const_data_ptr<T>(), result.data_ptr<T>(), [&](int64_t p, T* row) {
           const T factor = scale * left[p];
           for (int64_t q = 0; q < n; ++q) row[q] *= factor * right[q];
           if (allowed != nullptr)
@@ -92,9 +92,9 @@ struct Operator {
       T* log_sum,
       std::vector<at::Tensor>& space) const {
     const int64_t n = map.positions();
-    auto &spare = space[0], &weights = space[1];
+    auto &pasted = space[0], &weights = space[1];
     const auto left = inverse_norms<T>(map, query), right = inverse_norms<T>(map, key);
-    logits(query, key, allowed, left, right, spare, weights, [&](int64_t p, T* row) {
+    logits(query, key, allowed, left, right, weights, [&](int64_t p, T* row) {
       // The row's own maximum: a fixed one is safe for small scales only.
       T most = -std::numeric_limits<T>::infinity();
 #pragma omp simd reduction(max : most)
@@ -113,8 +113,8 @@ struct Operator {
       const T factor = sum > 0 ? T(1) / sum : T(0);
       for (int64_t q = 0; q < n; ++q) row[q] *= factor;
     }
-    if (overlap) paste(weights, spare);
-    at::mm_out(output, key, (overlap ? spare : weights).t());
+    if (overlap) paste(weights, pasted);
+    output.copy_(product(key, overlap ? pasted : weights));
   }
 
   void backward(
@@ -127,10 +127,10 @@ struct Operator {
       at::Tensor key_gradient,
       std::vector<at::Tensor>& space) const {
     const int64_t n = map.positions();
-    auto &spare = space[0], &similar = space[1], &attention = space[2], &slope = space[3];
+    auto &spare = space[0], &similar = space[1], &attention = space[2];
     const auto left = inverse_norms<T>(map, query), right = inverse_norms<T>(map, key);
     T* attended = attention.data_ptr<T>();
-    logits(query, key, allowed, left, right, spare, similar, [&](int64_t p, T* row) {
+    logits(query, key, allowed, left, right, similar, [&](int64_t p, T* row) {
       const bool nothing = log_sum[p] == -std::numeric_limits<T>::infinity();
       const T less = nothing ? T(0) : log_sum[p];
       for (int64_t q = 0; q < n; ++q) attended[p * n + q] = row[q] - less;
@@ -143,12 +143,12 @@ struct Operator {
     auto received = upstream;
     if (overlap) {
       paste(attention, spare);
-      at::mm_out(key_gradient, upstream, spare);
+      key_gradient.copy_(product(upstream, spare.t()));
       received = upstream / at::from_blob(const_cast<T*>(counts.data()), {n}, query.options());
     } else {
-      at::mm_out(key_gradient, upstream, attention);
+      key_gradient.copy_(product(upstream, attention.t()));
     }
-    at::mm_out(spare, received.t(), key);
+    const auto weight_gradient = product(received.t(), key.t());
     // ... the softmax, ...
     std::vector<T> query_dots(n, T(0)), key_dots(n, T(0));
     const auto through_softmax = [&](int64_t p, T* __restrict row) {
@@ -168,18 +168,19 @@ struct Operator {
       }
       query_dots[p] = dot;
     };
+    at::Tensor slope = overlap ? spare : weight_gradient;
     if (overlap) {
       diagonal_box_sum(
-          map, masks, spare.const_data_ptr<T>(), slope.data_ptr<T>(), through_softmax);
+          map, masks, weight_gradient.const_data_ptr<T>(), slope.data_ptr<T>(), through_softmax);
     } else {
-      std::swap(spare, slope);
       for (int64_t p = 0; p < n; ++p) through_softmax(p, slope.data_ptr<T>() + p * n);
     }
     // ... the inner products, ...
+    at::Tensor sums = overlap ? weight_gradient : spare;
     diagonal_box_sum(
-        map, masks, slope.const_data_ptr<T>(), spare.data_ptr<T>(), [](int64_t, T*) {});
-    at::mm_out(query_gradient, key, spare.t());
-    key_gradient.addmm_(query, spare);
+        map, masks, slope.const_data_ptr<T>(), sums.data_ptr<T>(), [](int64_t, T*) {});
+    query_gradient.copy_(product(key, sums));
+    key_gradient.add_(product(query, sums.t()));
     // ... and the norms.
     subtract_norms(query_gradient, query, left, query_dots);
     subtract_norms(key_gradient, key, right, key_dots);
@@ -265,7 +266,7 @@ std::tuple<at::Tensor, at::Tensor> backward(
   auto gradients = std::make_tuple(at::empty_like(query_columns), at::empty_like(key_columns));
   AT_DISPATCH_FLOATING_TYPES(query_columns.scalar_type(), "patch_attention_backward", [&] {
     const Operator<scalar_t> op(map_of(query, patch_size), scale, overlap);
-    for_each_sample(query_columns, 4, [&](int64_t i, std::vector<at::Tensor>& space) {
+    for_each_sample(query_columns, 3, [&](int64_t i, std::vector<at::Tensor>& space) {
       op.backward(
           upstream_columns[i], query_columns[i], key_columns[i], allowed_of(allowed, i),
           log_sum.const_data_ptr<scalar_t>() + i * log_sum.size(1), std::get<0>(gradients)[i],
