@@ -28,19 +28,19 @@ std::vector<T> column_masks(const Map& map) {
 }
 
 // First half of T for one row: the sum over vertical offsets.
-template <typename T>
-void sum_rows(const Map& map, const T* matrix, int64_t p, T* __restrict result) {
+template <typename T, typename S>
+void sum_rows(const Map& map, const S* matrix, int64_t p, T* __restrict result) {
   const int64_t n = map.positions();
   std::copy(matrix + p * n, matrix + (p + 1) * n, result);
   for (int64_t offset = 1; offset <= map.radius; ++offset) {
     const int64_t step = offset * map.width;
     if (p - step >= 0) {
-      const T* __restrict other = matrix + (p - step) * n;
-      for (int64_t q = step; q < n; ++q) result[q] += other[q - step];
+      const S* __restrict other = matrix + (p - step) * n;
+      for (int64_t q = step; q < n; ++q) result[q] += T(other[q - step]);
     }
     if (p + step < n) {
-      const T* __restrict other = matrix + (p + step) * n;
-      for (int64_t q = 0; q < n - step; ++q) result[q] += other[q + step];
+      const S* __restrict other = matrix + (p + step) * n;
+      for (int64_t q = 0; q < n - step; ++q) result[q] += T(other[q + step]);
     }
   }
 }
@@ -68,11 +68,11 @@ void sum_columns(
 
 // T of a matrix, elsewhere; each finished row is handed to `finish`. Of first halves only the few
 // that are needed are kept, which stay in the innermost cache.
-template <typename T, typename Finish>
+template <typename T, typename S, typename Finish>
 void diagonal_box_sum(
     const Map& map,
     const std::vector<T>& masks,
-    const T* matrix,
+    const S* matrix,
     T* result,
     const Finish& finish) {
   const int64_t n = map.positions();

@@ -42,14 +42,26 @@ struct Operator {
   Map map;
   T scale;
   bool overlap;
+  at::ScalarType type;  // in which matrices are multiplied
   std::vector<T> masks, counts;  // see column_masks; how many patches cover each position
 
-  Operator(const Map& map, double scale, bool overlap)
+  Operator(const Map& map, double scale, bool overlap, at::ScalarType type)
       : map(map),
         scale(static_cast<T>(scale)),
         overlap(overlap),
+        type(type),
         masks(column_masks<T>(map)),
         counts(box_sum(map, std::vector<T>(map.positions(), T(1)))) {}
+
+  // T of a matrix of pairs in either type; each finished row is handed to `finish`.
+  template <typename Finish>
+  void box_sum_of(const at::Tensor& matrix, at::Tensor& result, const Finish& finish) const {
+    T* sums = result.data_ptr<T>();
+    if (matrix.scalar_type() == at::kBFloat16)
+      diagonal_box_sum(map, masks, matrix.const_data_ptr<at::BFloat16>(), sums, finish);
+    else
+      diagonal_box_sum(map, masks, matrix.const_data_ptr<T>(), sums, finish);
+  }
 
   // Scaled cosine similarities of all pairs of patches, -inf where they may not be attended.
   template <typename Finish>
@@ -62,26 +74,23 @@ struct Operator {
       at::Tensor& result,
       const Finish& finish) const {
     const int64_t n = map.positions();
-    const auto products = product(query.t(), key.t());
-    diagonal_box_sum(
-        map, masks, products.const_data_ptr<T>(), result.data_ptr<T>(), [&](int64_t p, T* row) {
-          const T factor = scale * left[p];
-          for (int64_t q = 0; q < n; ++q) row[q] *= factor * right[q];
-          if (allowed != nullptr)
-            for (int64_t q = 0; q < n; ++q)
-              if (!allowed[q]) row[q] = -std::numeric_limits<T>::infinity();
-          finish(p, row);
-        });
+    box_sum_of(product(query.t(), key.t(), type), result, [&](int64_t p, T* row) {
+      const T factor = scale * left[p];
+      for (int64_t q = 0; q < n; ++q) row[q] *= factor * right[q];
+      if (allowed != nullptr)
+        for (int64_t q = 0; q < n; ++q)
+          if (!allowed[q]) row[q] = -std::numeric_limits<T>::infinity();
+      finish(p, row);
+    });
   }
 
   // What each position takes of each key when whole patches are pasted.
   void paste(const at::Tensor& attention, at::Tensor& result) const {
     const int64_t n = map.positions();
-    diagonal_box_sum(
-        map, masks, attention.const_data_ptr<T>(), result.data_ptr<T>(), [&](int64_t p, T* row) {
-          const T factor = T(1) / counts[p];
-          for (int64_t q = 0; q < n; ++q) row[q] *= factor;
-        });
+    box_sum_of(attention, result, [&](int64_t p, T* row) {
+      const T factor = T(1) / counts[p];
+      for (int64_t q = 0; q < n; ++q) row[q] *= factor;
+    });
   }
 
   void forward(
@@ -114,7 +123,7 @@ struct Operator {
       for (int64_t q = 0; q < n; ++q) row[q] *= factor;
     }
     if (overlap) paste(weights, pasted);
-    output.copy_(product(key, overlap ? pasted : weights));
+    output.copy_(product(key, overlap ? pasted : weights, type));
   }
 
   void backward(
@@ -123,8 +132,8 @@ struct Operator {
       const at::Tensor& key,
       const bool* allowed,
       const T* log_sum,
-      at::Tensor query_gradient,
-      at::Tensor key_gradient,
+      at::Tensor to_query,
+      at::Tensor to_key,
       std::vector<at::Tensor>& space) const {
     const int64_t n = map.positions();
     auto &spare = space[0], &similar = space[1], &attention = space[2];
@@ -141,14 +150,16 @@ struct Operator {
 
     // Through the pasting, ...
     auto received = upstream;
+    at::Tensor key_gradient;
     if (overlap) {
       paste(attention, spare);
-      key_gradient.copy_(product(upstream, spare.t()));
+      key_gradient = product(upstream, spare.t(), type);
       received = upstream / at::from_blob(const_cast<T*>(counts.data()), {n}, query.options());
     } else {
-      key_gradient.copy_(product(upstream, attention.t()));
+      key_gradient = product(upstream, attention.t(), type);
     }
-    const auto weight_gradient = product(received.t(), key.t());
+    auto weight_gradient = product(received.t(), key.t(), type);
+    if (!overlap) weight_gradient = weight_gradient.to(similar.scalar_type());
     // ... the softmax, ...
     std::vector<T> query_dots(n, T(0)), key_dots(n, T(0));
     const auto through_softmax = [&](int64_t p, T* __restrict row) {
@@ -168,22 +179,22 @@ struct Operator {
       }
       query_dots[p] = dot;
     };
-    at::Tensor slope = overlap ? spare : weight_gradient;
+    const auto& slope = overlap ? spare : weight_gradient;
     if (overlap) {
-      diagonal_box_sum(
-          map, masks, weight_gradient.const_data_ptr<T>(), slope.data_ptr<T>(), through_softmax);
+      box_sum_of(weight_gradient, spare, through_softmax);
     } else {
-      for (int64_t p = 0; p < n; ++p) through_softmax(p, slope.data_ptr<T>() + p * n);
+      for (int64_t p = 0; p < n; ++p) through_softmax(p, slope.template data_ptr<T>() + p * n);
     }
     // ... the inner products, ...
-    at::Tensor sums = overlap ? weight_gradient : spare;
-    diagonal_box_sum(
-        map, masks, slope.const_data_ptr<T>(), sums.data_ptr<T>(), [](int64_t, T*) {});
-    query_gradient.copy_(product(key, sums));
-    key_gradient.add_(product(query, sums.t()));
+    box_sum_of(slope, similar, [](int64_t, T*) {});
+    const auto pairs = similar.to(type);
+    auto query_gradient = product(key, pairs, type).to(query.scalar_type());
+    key_gradient = key_gradient.to(key.scalar_type()).add_(product(query, pairs.t(), type));
     // ... and the norms.
     subtract_norms(query_gradient, query, left, query_dots);
     subtract_norms(key_gradient, key, right, key_dots);
+    to_query.copy_(query_gradient);
+    to_key.copy_(key_gradient);
   }
 
   void subtract_norms(
@@ -202,9 +213,7 @@ struct Operator {
   }
 };
 
-at::Tensor as_columns(const at::Tensor& maps) {
-  return maps.to(exact_type(maps)).contiguous().flatten(2);
-}
+at::Tensor as_columns(const at::Tensor& maps) { return maps.contiguous().flatten(2); }
 
 // Calls `work(sample, space)` for each sample, with `buffers` matrices of pairs for each thread.
 template <typename Work>
@@ -214,7 +223,7 @@ void for_each_sample(const at::Tensor& columns, int64_t buffers, const Work& wor
     at::AutoDispatchBelowADInplaceOrView guard;  // threads do not inherit it
     std::vector<at::Tensor> space;
     for (int64_t index = 0; index < buffers; ++index)
-      space.push_back(at::empty({n, n}, columns.options()));
+      space.push_back(at::empty({n, n}, columns.options().dtype(exact_type(columns))));
     for (int64_t sample = begin; sample < end; ++sample) work(sample, space);
   });
 }
@@ -238,16 +247,20 @@ std::tuple<at::Tensor, at::Tensor> forward(
   std::optional<at::Tensor> allowed;
   if (key_mask) allowed = key_mask->contiguous().flatten(1);
   auto output = at::empty_like(query_columns);
-  auto log_sum = at::empty({query.size(0), query_columns.size(2)}, query_columns.options());
-  AT_DISPATCH_FLOATING_TYPES(query_columns.scalar_type(), "patch_attention", [&] {
-    const Operator<scalar_t> op(map_of(query, patch_size), scale, overlap);
+  const auto exact = exact_type(query);
+  auto log_sum =
+      at::empty({query.size(0), query_columns.size(2)}, query.options().dtype(exact));
+  AT_DISPATCH_FLOATING_TYPES(exact, "patch_attention", [&] {
+    const Operator<scalar_t> op(
+        map_of(query, patch_size), scale, overlap,
+        multiplied_type(query, exact));
     for_each_sample(query_columns, 2, [&](int64_t i, std::vector<at::Tensor>& space) {
       op.forward(
-          query_columns[i], key_columns[i], allowed_of(allowed, i), output[i],
+          query_columns[i].to(exact), key_columns[i].to(exact), allowed_of(allowed, i), output[i],
           log_sum.data_ptr<scalar_t>() + i * log_sum.size(1), space);
     });
   });
-  return {output.view(query.sizes()).to(query.scalar_type()), log_sum};
+  return {output.view(query.sizes()), log_sum};
 }
 
 std::tuple<at::Tensor, at::Tensor> backward(
@@ -264,19 +277,20 @@ std::tuple<at::Tensor, at::Tensor> backward(
   std::optional<at::Tensor> allowed;
   if (key_mask) allowed = key_mask->contiguous().flatten(1);
   auto gradients = std::make_tuple(at::empty_like(query_columns), at::empty_like(key_columns));
-  AT_DISPATCH_FLOATING_TYPES(query_columns.scalar_type(), "patch_attention_backward", [&] {
-    const Operator<scalar_t> op(map_of(query, patch_size), scale, overlap);
+  const auto exact = exact_type(query);
+  AT_DISPATCH_FLOATING_TYPES(exact, "patch_attention_backward", [&] {
+    const Operator<scalar_t> op(
+        map_of(query, patch_size), scale, overlap,
+        multiplied_type(query, exact));
     for_each_sample(query_columns, 3, [&](int64_t i, std::vector<at::Tensor>& space) {
       op.backward(
-          upstream_columns[i], query_columns[i], key_columns[i], allowed_of(allowed, i),
+          upstream_columns[i].to(exact), query_columns[i].to(exact), key_columns[i].to(exact),
+          allowed_of(allowed, i),
           log_sum.const_data_ptr<scalar_t>() + i * log_sum.size(1), std::get<0>(gradients)[i],
           std::get<1>(gradients)[i], space);
     });
   });
-  const auto like = [&](const at::Tensor& gradient) {
-    return gradient.view(query.sizes()).to(query.scalar_type());
-  };
-  return {like(std::get<0>(gradients)), like(std::get<1>(gradients))};
+  return {std::get<0>(gradients).view(query.sizes()), std::get<1>(gradients).view(query.sizes())};
 }
 
 }  // namespace
