@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torchreid_occ.search import Gallery, Match
     from torchreid_occ.search.pipeline import Indexed
 
-KINDS = ("exact", "hnsw")
+KINDS = ("exact", "hnsw", "codes")
 CHECKPOINT = "of a run, an ONNX file, or a published name such as osnet_x1_0_msmt17"
 
 
@@ -68,7 +68,7 @@ def _add_index(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", required=True, metavar="FILE", help=CHECKPOINT)
     parser.add_argument("--camera", type=int, metavar="N", help="of all tracklets in the folders")
     parser.add_argument(
-        "--kind", choices=KINDS, help="compare with all tracklets, or with the likely"
+        "--kind", choices=KINDS, help="compare with all, by a graph, or by short codes for millions"
     )
     parser.add_argument(
         "--renew", action="store_true",

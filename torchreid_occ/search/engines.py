@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.search.documents import FolderDocuments, PostgresDocuments
+from torchreid_occ.search.index import KINDS
 from torchreid_occ.search.postgres import PostgresStore
 from torchreid_occ.search.postgres_address import PostgresAddress, is_postgres_address
 from torchreid_occ.search.postgres_index import PostgresIndex
@@ -18,6 +19,15 @@ FILE = "gallery.sqlite"
 Store: TypeAlias = TrackletStore | PostgresStore
 Index: TypeAlias = StoredIndex | PostgresIndex
 Documents: TypeAlias = FolderDocuments | PostgresDocuments
+
+
+def kinds_of(place: StrPath) -> tuple[str, ...]:
+    """Returns the kinds of index that a gallery can have.
+
+    Args:
+        place: A folder, or an address that begins with ``postgresql://``.
+    """
+    return PostgresIndex.KINDS if is_postgres_address(place) else KINDS
 
 
 def open_engine(

@@ -16,8 +16,7 @@ import numpy.typing as npt
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.search.audit import audit_entry
-from torchreid_occ.search.engines import begin_erasure, open_engine
-from torchreid_occ.search.index import KINDS
+from torchreid_occ.search.engines import begin_erasure, kinds_of, open_engine
 from torchreid_occ.search.postgres_address import is_postgres_address
 from torchreid_occ.search.protocol import (
     Cameras,
@@ -72,14 +71,14 @@ class Gallery:
             place: The folder, or the address of the database.
             checkpoint_hash: ``TrackletExtractor.checkpoint_hash`` of the features.
             feature_dim: Length of a feature.
-            kind: Kind of the index from now on, one of ``KINDS``. None leaves the kind of a gallery
-                as it is, and is 'exact' for a new one.
+            kind: Kind of the index from now on, one of ``KINDS``, in a database 'exact' or 'hnsw'.
+                None leaves the kind of a gallery as it is, and is 'exact' for a new one.
 
         Raises:
             ValueError: If the gallery has features of another checkpoint, or the kind is unknown.
         """
         if kind is not None:
-            check_choice("kind", kind, KINDS)
+            check_choice("kind", kind, kinds_of(place))
         about = {"checkpoint_hash": checkpoint_hash, "feature_dim": feature_dim}
         about |= {"kind": kind or "exact", "uuid": uuid4().hex}
         open_engine(place, about)

@@ -71,6 +71,9 @@ class FeatureGraph:
         for array in (self.ids, self._node, self._row):
             np.lib.format.write_array(file, array)
 
+    def __len__(self) -> int:
+        return len(self.ids)
+
     def add(self, features: npt.NDArray[np.float32], ids: npt.NDArray[np.int64]) -> None:
         """Adds features.
 

@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from torchreid_occ.search.codes import FeatureCodes
 from torchreid_occ.search.faiss_library import Writable, bits, faiss
 from torchreid_occ.search.graph import FeatureGraph
+from torchreid_occ.search.protocol import FeatureSource, unit_features
 
-KINDS = ("exact", "hnsw")
+KINDS = ("exact", "hnsw", "codes")
 
 
 class FeatureIndex:
@@ -17,28 +19,43 @@ class FeatureIndex:
 
     Args:
         kind: 'exact' compares with all features; 'hnsw' searches a graph of them, which takes a
-            fraction of the time and misses a few.
+            fraction of the time and misses a few; 'codes' holds an eighth of each feature, for
+            millions, and misses a few, too.
         feature_dim: Length of a feature.
+        source: Where 'codes' reads features, which only that kind needs. Those that there are now
+            decide how it arranges them.
+
+    Raises:
+        ValueError: If 'codes' has no source.
     """
 
-    def __init__(self, kind: str, feature_dim: int) -> None:
+    def __init__(self, kind: str, feature_dim: int, source: FeatureSource | None = None) -> None:
         self.kind = kind
-        self._index = _Flat(feature_dim) if kind == "exact" else FeatureGraph(feature_dim)
+        self._index: _Flat | FeatureGraph | FeatureCodes
+        if kind == "codes":
+            self._index = FeatureCodes(feature_dim, _given(source))
+        else:
+            self._index = _Flat(feature_dim) if kind == "exact" else FeatureGraph(feature_dim)
 
     @classmethod
-    def read(cls, path: Path, kind: str) -> "FeatureIndex":
+    def read(cls, path: Path, kind: str, source: FeatureSource | None = None) -> "FeatureIndex":
         """Reads an index from a file.
 
         Args:
             path: File that `write` wrote.
             kind: Kind of the index in the file.
+            source: Where 'codes' reads features.
 
         Raises:
             RuntimeError: If it is no such file.
+            ValueError: If 'codes' has no source.
         """
         index = cls.__new__(cls)
         index.kind = kind
-        index._index = _Flat.read(path) if kind == "exact" else FeatureGraph.read(path)
+        if kind == "codes":
+            index._index = FeatureCodes.read(path, _given(source))
+        else:
+            index._index = _Flat.read(path) if kind == "exact" else FeatureGraph.read(path)
         return index
 
     def write(self, file: Writable) -> None:
@@ -51,8 +68,34 @@ class FeatureIndex:
 
     @property
     def ids(self) -> npt.NDArray[np.int64]:
-        """All ids, in the order in which they were added. Shape: ``(N,)``."""
+        """All ids in ascending order. Shape: ``(N,)``."""
         return self._index.ids
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @property
+    def most(self) -> float:
+        """Number of features up to which it is as fast, and as exact, as one made anew."""
+        return self._index.most if isinstance(self._index, FeatureCodes) else np.inf
+
+    @property
+    def removes(self) -> bool:
+        """Whether features can be removed; a graph is made anew without them."""
+        return not isinstance(self._index, FeatureGraph)
+
+    def remove(self, ids: npt.NDArray[np.int64]) -> None:
+        """Removes features; unknown ids are ignored.
+
+        Args:
+            ids: The ids. Shape: ``(N,)``.
+
+        Raises:
+            NotImplementedError: If the index is a graph, see `removes`.
+        """
+        if isinstance(self._index, FeatureGraph):
+            raise NotImplementedError("Features can't be removed from a graph.")
+        self._index.remove(ids)
 
     def add(self, ids: npt.NDArray[np.int64], features: npt.NDArray[np.floating[Any]]) -> None:
         """Adds features under new ids.
@@ -113,8 +156,14 @@ class _Flat:
         ids: npt.NDArray[np.int64] = faiss().vector_to_array(self._index.id_map)
         return ids
 
+    def __len__(self) -> int:
+        return self._index.ntotal
+
     def add(self, features: npt.NDArray[np.float32], ids: npt.NDArray[np.int64]) -> None:
         self._index.add_with_ids(features, ids)
+
+    def remove(self, ids: npt.NDArray[np.int64]) -> None:
+        self._index.remove_ids(faiss().IDSelectorBatch(ids))
 
     def nearest(
         self, feature: npt.NDArray[np.float32], top: int, allowed: npt.NDArray[np.int64] | None
@@ -130,11 +179,7 @@ class _Flat:
         return ids[ids >= 0], similarities[ids >= 0]
 
 
-def unit_features(features: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
-    """Scales features to unit length; those of zeros stay.
-
-    Args:
-        features: The features. Shape: ``(N, D)``.
-    """
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    return np.ascontiguousarray(features / np.maximum(lengths, 1e-12), np.float32)
+def _given(source: FeatureSource | None) -> FeatureSource:
+    if source is None:
+        raise ValueError("An index of kind 'codes' needs a source of features.")
+    return source

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from torchreid_occ.search.index import unit_features
 from torchreid_occ.search.postgres_address import PostgresAddress, psycopg
 from torchreid_occ.search.postgres_connection import PostgresConnection
+from torchreid_occ.search.protocol import unit_features
 from torchreid_occ.search.stored_frames import frames_text, tracklet_of_row
 from torchreid_occ.search.tracklets import GalleryTracklet
 

@@ -7,9 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ.search.graph import BREADTH_OF_ADDING, BREADTH_OF_SEARCH, LINKS
-from torchreid_occ.search.index import unit_features
 from torchreid_occ.search.postgres import PostgresStore
-from torchreid_occ.search.protocol import nearest_with_ties, similarities_of
+from torchreid_occ.search.protocol import nearest_with_ties, similarities_of, unit_features
 
 _LONGEST, _LONGEST_HALF = 2000, 4000  # features that a graph takes: of 32 bits, of 16 bits
 _MOST = 1000  # candidates that pgvector keeps, "hnsw.ef_search"
@@ -22,6 +21,8 @@ class PostgresIndex:
     Args:
         store: The store.
     """
+
+    KINDS = ("exact", "hnsw")
 
     def __init__(self, store: PostgresStore) -> None:
         self._store, self._connection = store, store.connection

@@ -1,6 +1,6 @@
 """What all collections of tracklets offer that can be searched by a feature, and their checks."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -98,6 +98,30 @@ class Searchable(Protocol):
         Raises:
             ValueError: If the feature is of another model or not finite, or `top` is less than 1.
         """
+
+
+class FeatureSource(Protocol):
+    """Where an index that holds no features itself reads them, such as a `TrackletStore`."""
+
+    def ids(self) -> npt.NDArray[np.int64]:
+        """Returns all ids in ascending order. Shape: ``(N,)``."""
+
+    def features_of(self, ids: Iterable[int]) -> Mapping[int, npt.NDArray[np.float32]]:
+        """Returns the features of those ids that there are, of any norm, by id.
+
+        Args:
+            ids: The ids.
+        """
+
+
+def unit_features(features: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float32]:
+    """Scales features to unit length; those of zeros stay.
+
+    Args:
+        features: The features. Shape: ``(N, D)``.
+    """
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    return np.ascontiguousarray(features / np.maximum(lengths, 1e-12), np.float32)
 
 
 def similarities_of(

@@ -17,31 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ.search.audit import AUDIT, append_audit
+from torchreid_occ.search.schema import FORMAT, LATER_TABLES, NOT_TEMPORARY, TABLES
 from torchreid_occ.search.stored_frames import frames_text, tracklet_of_row
 from torchreid_occ.search.tracklets import GalleryTracklet
 
-FORMAT = 1
 TIMEOUT = 600  # seconds to wait for another process's change
 BLOCK = 4096  # rows read at a time, so that readers do not block writers
-_TABLES = (
-    "CREATE TABLE about (key TEXT PRIMARY KEY, value) WITHOUT ROWID",
-    "CREATE TABLE tracklets (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, "
-    "camera INTEGER, start REAL, end REAL, frames TEXT NOT NULL)",
-    "CREATE INDEX by_camera ON tracklets (camera)",
-    # A table of their own, so that listing tracklets does not read features.
-    "CREATE TABLE features (id INTEGER PRIMARY KEY REFERENCES tracklets ON DELETE CASCADE, "
-    "feature BLOB NOT NULL)",
-    f"PRAGMA user_version = {FORMAT}",
-)
-# Galleries of earlier versions lack these tables; they are temporary where such can't be changed.
-_LATER_TABLES = (
-    "TABLE IF NOT EXISTS contents (id INTEGER PRIMARY KEY REFERENCES tracklets ON DELETE CASCADE, "
-    "stamp TEXT NOT NULL, content TEXT NOT NULL)",
-    # When a tracklet was added, in seconds since 1970.
-    "TABLE IF NOT EXISTS added (id INTEGER PRIMARY KEY REFERENCES tracklets ON DELETE CASCADE, "
-    "time REAL NOT NULL)",
-)
-_BY_CONTENT = "INDEX IF NOT EXISTS by_content ON contents (content)"
 _WITH_CONTENTS = (
     "SELECT tracklets.*, contents.stamp, contents.content FROM tracklets LEFT JOIN contents "
     "USING (id)"
@@ -80,7 +61,8 @@ class TrackletStore:
                 f"{path} is no gallery: its format is {found}, but expected {FORMAT}. (If its "
                 "creation was interrupted, index again.)"
             )
-        if len(self._rows("SELECT * FROM sqlite_master WHERE name IN ('contents', 'added')")) < 2:
+        later = "SELECT * FROM sqlite_master WHERE name IN ('contents', 'added', 'note_removal')"
+        if len(self._rows(later)) < 3:
             self._add_later_tables()
 
     @contextmanager
@@ -182,6 +164,7 @@ class TrackletStore:
         Raises:
             OSError: If the disk is full, or another process reads for longer than `TIMEOUT`.
         """
+        self._rows("DELETE FROM removals")  # indices of before an erasure are not used any more
         self._rows("VACUUM")
         ((busy, *_),) = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
         if busy:
@@ -192,7 +175,26 @@ class TrackletStore:
 
     def last_id(self) -> int:
         """Returns the highest id that was ever given; 0 if none was."""
-        return self._rows("SELECT coalesce(max(seq), 0) FROM sqlite_sequence")[0][0]
+        return self._rows(
+            "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'tracklets'"
+        )[0][0]
+
+    def removals(self) -> int | None:
+        """Returns the number of the last removal; None if removals are not noted."""
+        # An earlier version's file that can't be changed has no trigger.
+        if not self._rows("SELECT * FROM sqlite_master WHERE name = 'note_removal'"):
+            return None
+        rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'removals'")
+        return rows[0][0] if rows else 0
+
+    def removed_after(self, number: int) -> npt.NDArray[np.int64]:
+        """Returns the ids of the removals after one. Shape: ``(N,)``.
+
+        Args:
+            number: Number of that removal.
+        """
+        rows = self._rows("SELECT id FROM removals WHERE number > ?", number)
+        return np.array([one for (one,) in rows], np.int64)
 
     def added_before(self, moment: float | None) -> list[int]:
         """Returns the ids of tracklets that were added before a moment, in ascending order.
@@ -255,8 +257,9 @@ class TrackletStore:
         excluded = f"camera IS NULL OR camera NOT IN {_LISTED}"
         condition = f" WHERE {excluded}" if other_than_cameras else ""
         values = (json.dumps([*other_than_cameras]),) if other_than_cameras else ()
-        rows = self._rows(f"SELECT id FROM tracklets{condition}", *values)
-        return np.sort(np.fromiter((number for (number,) in rows), np.int64, len(rows)))
+        with self._explained():
+            rows = self._connection.execute(f"SELECT id FROM tracklets{condition}", values)
+            return np.sort(np.fromiter((number for (number,) in rows), np.int64))
 
     def features_after(
         self, number: int
@@ -297,17 +300,17 @@ class TrackletStore:
     def _make_tables(self, about: dict[str, Any]) -> None:
         with self.transaction():
             if not self._rows("SELECT * FROM sqlite_master"):
-                for statement in _TABLES:
+                for statement in TABLES:
                     self._rows(statement)
                 self.set_about(**about)
 
     def _add_later_tables(self) -> None:
         try:
             with self.transaction():
-                for created in (*_LATER_TABLES, _BY_CONTENT):
+                for created in (*LATER_TABLES, *NOT_TEMPORARY):
                     self._rows(f"CREATE {created}")
         except OSError:  # the file can't be changed
-            for created in _LATER_TABLES:
+            for created in LATER_TABLES:
                 self._rows(f"CREATE TEMP {created}")
 
     def _rows(self, command: str, *values: str | float | None) -> list[Any]:

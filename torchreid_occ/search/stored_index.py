@@ -19,6 +19,7 @@ from torchreid_occ.utils.files import file_hash, remove_partial_files, replacing
 from torchreid_occ.utils.progress import progress
 
 STALE = 0.2  # share of removed features in an index from which it is rebuilt
+_NONE = np.empty(0, np.int64)
 
 
 class StoredIndex:
@@ -33,6 +34,9 @@ class StoredIndex:
     def __init__(self, store: TrackletStore, folder: Path, feature_dim: int) -> None:
         self._store, self._folder, self._feature_dim = store, folder, feature_dim
         self._held: FeatureIndex | None = None
+        self._last = 0  # the highest id in the index
+        self._removed = _NONE  # ids of the index that the store does not hold
+        self._removals: int | None = None  # number of the last one that is noted; None: look
         self._allowed: npt.NDArray[np.int64] | None = None
         self._state: tuple[Any, ...] | None = None
         self._erasures = 0  # of the store when the index in memory was begun
@@ -63,7 +67,11 @@ class StoredIndex:
             path = self._folder / f"index-{uuid4().hex}.faiss"
             with replacing(path) as file:
                 index.write(file)
-            self._store.set_about(index_file=path.name, index_hash=file_hash(path))
+            self._store.set_about(
+                index_file=path.name,
+                index_hash=file_hash(path),
+                index_removals=self._removals if index.removes else None,
+            )
         if former:
             former.unlink(missing_ok=True)
 
@@ -79,37 +87,66 @@ class StoredIndex:
             return self._held
         # An index from before an erasure holds what was erased, and may be written. Read first: of
         # an erasure meanwhile, the next call learns.
-        erasures = self._store.about("erasures") or 0
-        kind, live = self._store.about("kind"), self._store.ids()
-        held = self._held if erasures == self._erasures else None
-        index = self._load(kind) if held is None else held
-        gone = ~np.isin(index.ids, live)
-        if index.kind != kind or gone.sum() > STALE * len(gone):
-            index, gone = FeatureIndex(kind, self._feature_dim), np.zeros(0, bool)
-        last = int(index.ids.max(initial=0))  # SQLite takes no numpy integers
-        blocks = -(-int((live > last).sum()) // BLOCK)
+        erasures, removals = self._store.about("erasures") or 0, self._store.removals()
+        index, kind = self._held, self._store.about("kind")
+        if index is None or erasures != self._erasures:
+            index = self._load(kind)
+        self._note_removals(index)
+        expected = len(index) + self._store.last_id() - self._last
+        stale = len(self._removed) > STALE * len(index)
+        if index.kind != kind or stale or expected > index.most:
+            index = self._empty(kind)
+        # An interrupted call leaves what the next one continues.
+        self._held, self._state = index, None
+        self._erasures, self._removals = erasures, removals
+        blocks = -(-(self._store.last_id() - self._last) // BLOCK)
         for ids, features in progress(
-            self._store.features_after(last), "indexing", blocks, "block"
+            self._store.features_after(self._last), "indexing", blocks, "block"
         ):
             index.add(ids, features)
-        self._allowed = live if gone.any() else None
-        self._held, self._state, self._erasures = index, state, erasures
+            self._last = int(ids[-1])  # SQLite takes no numpy integers
+        self._allowed = np.setdiff1d(index.ids, self._removed) if len(self._removed) else None
+        self._state = state
         return index
 
+    def _note_removals(self, index: FeatureIndex) -> None:
+        """Removes from the index what the store does not hold any more, or notes it."""
+        if not len(index):
+            return
+        if self._removals is None:
+            removed = np.setdiff1d(index.ids, self._store.ids())
+        else:
+            removed = self._store.removed_after(self._removals)
+            removed = removed[removed <= self._last]
+        if index.removes:
+            if len(removed):
+                index.remove(removed)
+        else:
+            self._removed = np.union1d(self._removed, removed)
+
+    def _empty(self, kind: str) -> FeatureIndex:
+        """Begins an index of nothing."""
+        self._last, self._removed = 0, _NONE
+        return FeatureIndex(kind, self._feature_dim, self._store)
+
     def _load(self, kind: str) -> FeatureIndex:
-        """Reads the index on disk; returns an empty one if it is missing or damaged."""
+        """Reads the index on disk; begins one if it is missing or damaged."""
+        self._removals = None
         with self._store.transaction("DEFERRED"):  # no other process replaces it meanwhile
             path = self._file()
             if path is None:
-                return FeatureIndex(kind, self._feature_dim)
+                return self._empty(kind)
             try:
                 if file_hash(path) == self._store.about("index_hash"):
-                    return FeatureIndex.read(path, kind)
+                    index = FeatureIndex.read(path, kind, self._store)
+                    self._last, self._removed = int(index.ids.max(initial=0)), _NONE
+                    self._removals = self._store.about("index_removals")
+                    return index
                 fault = "its hash is another"
             except (OSError, RuntimeError) as error:  # FAISS raises the latter
                 fault = str(error)
         warnings.warn(f"The index is rebuilt, as {path} cannot be used: {fault}.", stacklevel=5)
-        return FeatureIndex(kind, self._feature_dim)
+        return self._empty(kind)
 
     def _remove_others(self) -> Path | None:
         """Removes all files but the current one, whose path it returns."""

@@ -151,7 +151,8 @@ def test_an_index_with_many_removed_tracklets_is_rebuilt(gallery, features):
     gallery.save_index()
     gallery.remove(range(1, 13))
     gallery.search(features[0], HASH)
-    assert len(gallery._index.refreshed().ids) == 60  # a fifth is gone: passed over
+    passed_over = gallery.kind == "hnsw"  # a graph keeps up to a fifth of such
+    assert len(gallery._index.refreshed().ids) == (60 if passed_over else 48)
     gallery.remove([13])
     assert names(gallery.search(features[20], HASH, top=1)) == ["t20"]
     assert gallery._index.refreshed().ids.tolist() == list(range(14, 61))

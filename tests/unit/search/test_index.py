@@ -1,8 +1,10 @@
+import sqlite3
+
 import numpy as np
 import pytest
 from support import qdrant_in_memory
 
-from torchreid_occ.search import KINDS, Gallery, GalleryTracklet, graph
+from torchreid_occ.search import KINDS, Gallery, GalleryTracklet, codes, graph
 from torchreid_occ.search.index import FeatureIndex
 from torchreid_occ.search.qdrant import QdrantCollection
 
@@ -20,8 +22,21 @@ def with_repeats(spread, repeats=600, others=2400):
     return features, np.flatnonzero(order >= repeats)
 
 
+class Source:
+    """The features that an index is made of, with ids from 1 on."""
+
+    def __init__(self, features):
+        self._features = features
+
+    def ids(self):
+        return np.arange(len(self._features)) + 1
+
+    def features_of(self, ids):
+        return {number: self._features[number - 1] for number in ids}
+
+
 def filled(kind, features, block=1000):
-    index = FeatureIndex(kind, DIM)
+    index = FeatureIndex(kind, DIM, Source(features))
     for start in range(0, len(features), block):
         ids = np.arange(start, min(start + block, len(features))) + 1
         index.add(ids, features[start : start + block])
@@ -45,7 +60,7 @@ def test_of_equally_near_ones_the_first_are_found(kind, tmp_path):
     index = filled(kind, features)
     with (tmp_path / "index").open("wb") as file:
         index.write(file)
-    for one in (index, FeatureIndex.read(tmp_path / "index", kind)):
+    for one in (index, FeatureIndex.read(tmp_path / "index", kind, Source(features))):
         for top in (1, 3, 10, 599, 600):
             ids, distances = one.search(features[equal[0] - 1], top)
             assert ids.tolist() == equal[:top].tolist()
@@ -75,7 +90,7 @@ def test_a_graph_of_an_earlier_version_is_refused(tmp_path):
     with (tmp_path / "index").open("wb") as file:
         filled("exact", with_repeats(0)[0][:9]).write(file)
     with pytest.raises(RuntimeError, match="an earlier version wrote it"):
-        FeatureIndex.read(tmp_path / "index", "hnsw")
+        FeatureIndex.read(tmp_path / "index", "hnsw", Source(np.empty((0, DIM))))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -105,3 +120,101 @@ def test_every_engine_orders_equally_near_ones_by_id(tmp_path):
     assert len({tuple(match.id for match in one) for one in found}) == 1
     equal = [match.id for match in found[0] if match.distance == found[0][20].distance]
     assert len(equal) > 20 and equal == sorted(equal)
+
+
+def drawn(people, rng, of_one=8):
+    """Tracklets of people about their centres."""
+    centres = np.repeat(rng.standard_normal((people, DIM)), of_one, 0)
+    return (centres + 0.3 * rng.standard_normal(centres.shape)).astype("f4")
+
+
+def test_codes_find_nearly_all_that_is_near():
+    rng = np.random.default_rng(0)
+    features = drawn(2500, rng)  # 20,000
+    index, exact = filled("codes", features, 4000), filled("exact", features, 4000)
+    assert 4 < index._index._index.nlist <= len(features) // 40
+    shares = []
+    for place in range(0, 20_000, 400):
+        ids, distances = index.search(features[place], 10)
+        expected, true_distances = exact.search(features[place], 10)
+        shares.append(np.isin(expected, ids).mean())
+        both = np.isin(ids, expected)
+        true = dict(zip(expected.tolist(), true_distances.tolist(), strict=True))
+        np.testing.assert_allclose(distances[both], [true[n] for n in ids[both]], atol=1e-6)
+    assert np.mean(shares) > 0.99
+
+
+def test_codes_are_an_eighth_of_the_features_on_disk(tmp_path):
+    features = drawn(2500, np.random.default_rng(0))
+    index = filled("codes", features)
+    with (tmp_path / "index").open("wb") as file:
+        index.write(file)
+    # A code, an id and a share of the lists' centres.
+    assert (tmp_path / "index").stat().st_size < len(features) * (DIM / 2 + 8 + 4 * DIM / 39) + 9999
+
+
+def test_codes_searched_in_few_lists_give_as_many_as_asked_for(monkeypatch):
+    monkeypatch.setattr(codes, "PROBES", 1)
+    features = drawn(2500, np.random.default_rng(0))
+    index = filled("codes", features)
+    allowed = np.arange(7, 20_000, 500)
+    ids, distances = index.search(features[0], 30, allowed)
+    assert len(ids) == 30 and set(ids) <= {*allowed} and (np.diff(distances) >= 0).all()
+    assert len(index.search(features[0], 500, allowed)[0]) == len(allowed)
+
+
+def test_codes_are_arranged_anew_when_a_gallery_has_grown(tmp_path):
+    features = drawn(500, np.random.default_rng(0))
+    gallery = Gallery.create(tmp_path, "a", DIM, "codes")
+    assert gallery.search(features[0], "a") == []
+    lists = []
+    for start, end in ((0, 100), (100, 200), (200, 4000)):
+        names = [GalleryTracklet(f"t{n}", (f"/{n}.jpg",)) for n in range(start, end)]
+        gallery.add(names, features[start:end], "a")
+        assert [match.id for match in gallery.search(features[start], "a", 1)] == [start + 1]
+        lists.append(gallery._index.refreshed()._index._index.nlist)
+    assert lists[0] == lists[1] == 2 and lists[2] > 10
+
+
+def test_an_index_in_use_follows_changes_by_others(tmp_path):
+    features = drawn(20, np.random.default_rng(0))
+    tracklets = [GalleryTracklet(f"t{n}", (f"/{n}.jpg",)) for n in range(160)]
+    for kind in KINDS:
+        gallery = Gallery.create(tmp_path / kind, "a", DIM, kind)
+        gallery.add(tracklets[:100], features[:100], "a")
+        gallery.save_index()
+        reader = Gallery(tmp_path / kind)
+        assert reader.search(features[40], "a", 1)[0].id == 41
+        gallery.remove([41, 42])
+        gallery.add(tracklets[100:], features[100:], "a")
+        for one in (reader, Gallery(tmp_path / kind)):  # from memory, from the file
+            assert {match.id for match in one.search(features[40], "a", 200)} == {
+                *range(1, 41), *range(43, 161)
+            }  # fmt: skip
+        gallery.erase([43], "id")
+        assert 43 not in {match.id for match in reader.search(features[42], "a", 200)}
+
+
+def test_a_file_without_notes_of_removals_is_compared_whole(tmp_path):
+    features = drawn(20, np.random.default_rng(0))
+    tracklets = [GalleryTracklet(f"t{n}", (f"/{n}.jpg",)) for n in range(160)]
+    gallery = Gallery.create(tmp_path, "a", DIM)
+    gallery.add(tracklets, features, "a")
+    gallery.save_index()
+    raw = sqlite3.connect(tmp_path / "gallery.sqlite")
+    raw.execute("DROP TRIGGER note_removal")
+    raw.execute("UPDATE about SET value = NULL WHERE key = 'index_removals'")
+    raw.commit()
+    gallery.remove([5])
+    assert gallery._store.removals() is None
+    assert 5 not in {match.id for match in gallery.search(features[4], "a", 160)}
+    # Opening it again notes removals from then on.
+    assert len(Gallery(tmp_path).search(features[4], "a", 160)) == 159
+    assert Gallery(tmp_path)._store.removals() is not None
+
+
+def test_codes_without_a_source_and_in_a_database_are_refused():
+    with pytest.raises(ValueError, match="'codes' needs a source of features"):
+        FeatureIndex("codes", DIM)
+    with pytest.raises(ValueError, match=r"kind .codes., but expected to be one of"):
+        Gallery.create("postgresql://localhost/none", "a", DIM, "codes")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support import REPOSITORY
 
-from torchreid_occ.search.index import KINDS, FeatureIndex
+from torchreid_occ.search.index import FeatureIndex
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,8 @@ def test_known_people_are_found_among_those_added(tool):
     features = centres + 0.01 * rng.standard_normal(centres.shape)
     clusters = tool["Clusters"](features, np.repeat(np.arange(40), 4))
     known = clusters.people(5, rng)
-    indices, seconds = {kind: FeatureIndex(kind, 8) for kind in KINDS}, dict.fromkeys(KINDS, 0.0)
+    kinds = tool["KINDS"]
+    indices, seconds = {kind: FeatureIndex(kind, 8) for kind in kinds}, dict.fromkeys(kinds, 0.0)
     for ids in (range(1, 101), range(101, 251)):
         tool["grow"](indices, ids, clusters, known, rng, seconds)
     for index in indices.values():
