@@ -288,7 +288,7 @@ def _remove(gallery: "Gallery", arguments: argparse.Namespace) -> None:
 
 
 def _erase(gallery: "Gallery", arguments: argparse.Namespace) -> None:
-    from torchreid_occ.search.erasure import choose, erase
+    from torchreid_occ.search.erasure import choose, erase, other_files
     from torchreid_occ.utils.durations import parse_duration
 
     age = arguments.older_than
@@ -305,6 +305,12 @@ def _erase(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     unknown = len(gallery.added_before(None))
     if choice.chosen_by in ("age", "retention") and unknown:
         print(f"Of {unknown} tracklets the age is not known, as 0.2.0 added them: they are left.")
+    others = other_files(gallery)
+    if others:
+        print(
+            f"{len(others)} files in the folder are not the gallery's, such as {others[0]}: look "
+            "whether they show somebody who was erased."
+        )
 
 
 def _retain(gallery: "Gallery", arguments: argparse.Namespace) -> None:

@@ -54,7 +54,10 @@ def open_engine(
         documents = PostgresDocuments(in_database.connection)
         return str(address), in_database, PostgresIndex(in_database), documents
     if str(place).startswith(("postgresql:", "postgres:")):  # as a path it has lost a slash
-        raise ValueError("The address of a gallery in PostgreSQL is text, not a path.")
+        raise ValueError(
+            "The address of a gallery in PostgreSQL begins with postgresql:// and is text: as a "
+            "path it loses a slash."
+        )
     folder = Path(place).expanduser()
     if about is None and not (folder / FILE).is_file():
         raise FileNotFoundError(

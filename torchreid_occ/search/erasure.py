@@ -6,9 +6,14 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from torchreid_occ.footage.forgetting import delete_tracklet_frames
+from torchreid_occ.search.audit import AUDIT
+from torchreid_occ.search.documents import CALIBRATION, IDENTITIES
+from torchreid_occ.search.engines import FILE
 from torchreid_occ.search.gallery import Gallery
 
 _SHOWN = 10  # persons named in an error
+# SQLite's logs have names that begin with that of their file.
+_OWN_FILES = (f"{FILE}*", "index-*.faiss", AUDIT, CALIBRATION, IDENTITIES)
 
 
 class Choice(NamedTuple):
@@ -86,6 +91,18 @@ def erase(gallery: Gallery, choice: Choice, *, with_frames: bool = False) -> tup
     # Frames first: after a kill, the gallery still knows which are left.
     frames = _delete_frames(gallery, set(choice.ids)) if with_frames else 0
     return gallery.erase(choice.ids, choice.chosen_by, frames), frames
+
+
+def other_files(gallery: Gallery) -> list[Path]:
+    """Returns files in the folder of a gallery that are not its own, such as pages of answers.
+
+    Args:
+        gallery: The gallery; one in a database has none.
+    """
+    if gallery.folder is None:
+        return []
+    files = [path for path in sorted(gallery.folder.rglob("*")) if path.is_file()]
+    return [path for path in files if not any(path.match(own) for own in _OWN_FILES)]
 
 
 def _of_person(gallery: Gallery, person: str) -> list[int]:

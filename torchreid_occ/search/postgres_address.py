@@ -1,5 +1,6 @@
 """Addresses of galleries in PostgreSQL; they may hold a password, which no text of ours shows."""
 
+import logging
 import re
 from functools import cache
 from typing import Any
@@ -94,4 +95,6 @@ def psycopg() -> Any:
         ImportError: If it is not installed.
     """
     module, *_ = import_optional("psycopg", "pgvector", extra="postgres")
+    # What it logs of a lost connection is raised, too, and else would be printed.
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())
     return module

@@ -11,7 +11,10 @@ WAITS = (0.5, 1.0, 2.0, 4.0)  # seconds before the next try to connect
 TIMEOUT = 600  # seconds for one command, and for another process's change
 _OLDEST = 13  # version of PostgreSQL that pgvector 0.8 needs
 # A server that says these will answer later; others, such as a wrong password, it will not mend.
-_PASSING = ("starting up", "shutting down", "recovery mode", "too many clients")
+_PASSING = (
+    "starting up", "shutting down", "recovery mode", "not yet accepting", "too many clients",
+)  # fmt: skip
+_FULL = "No space left on device"
 
 
 class PostgresConnection:
@@ -110,7 +113,7 @@ class PostgresConnection:
                 )
                 break
             except psycopg().OperationalError as error:
-                text = self.address.without_password(" ".join(str(error).split()))
+                text = self.address.without_password(" ".join(str(error).split())).rstrip("?.")
                 passing = "FATAL" not in text or any(part in text for part in _PASSING)
                 if wait is None or not passing:
                     raise ConnectionError(f"{self.address} cannot be reached: {text}.") from None
@@ -156,13 +159,13 @@ class PostgresConnection:
     def _explanation(self, error: Any) -> Exception:
         errors, place = psycopg().errors, self.address
         text = place.without_password(str(error).partition("\n")[0])
+        if isinstance(error, errors.DiskFull) or _FULL in text:  # of its log: the server ends
+            return OSError(f"The disk of {place} is full, and nothing of the change is stored.")
         if self._connection.closed:
             return ConnectionError(
                 f"The connection to {place} was lost, and nothing of the change is stored: repeat "
                 f"the call ({text})."
             )
-        if isinstance(error, errors.DiskFull):
-            return OSError(f"The disk of {place} is full, and nothing of the change is stored.")
         if isinstance(error, (errors.QueryCanceled, errors.LockNotAvailable)):
             return TimeoutError(f"{place} was given up after {TIMEOUT} s: {text}.")
         if isinstance(error, (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction)):

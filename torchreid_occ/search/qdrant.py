@@ -1,10 +1,13 @@
 """Galleries in a collection of Qdrant, a vector engine that runs on several machines.
 
 Several galleries, each filled on its own machine, may share a collection: the id of a point is
-derived from the gallery's uuid and the id of the tracklet there.
+derived from the gallery's uuid and the id of the tracklet there. A collection is searched
+(`Searchable`) and follows its galleries; it is not changed by itself, as Qdrant has neither
+transactions nor locks, on which "all or none" and ids that are never used twice rest.
 """
 
 from functools import cache
+from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -74,7 +77,7 @@ class QdrantCollection:
             gallery: The gallery.
 
         Returns:
-            The numbers of points added and removed.
+            The numbers of points added, or renewed as their frames have moved, and removed.
 
         Raises:
             ValueError: If the collection has features of another checkpoint.
@@ -88,13 +91,20 @@ class QdrantCollection:
                 metadata={"checkpoint_hash": gallery.checkpoint_hash},
             )
         self.check_model(gallery.checkpoint_hash, gallery.feature_dim)
-        held, sent = set(gallery.ids().tolist()), self._sent(gallery)
-        missing, gone = held - sent, sent - held
+        held = {number: _state(tracklet) for number, tracklet in gallery.tracklets()}
+        sent = self._sent(gallery)
+        missing = {number for number, state in held.items() if sent.get(number) != state}
+        gone = sent.keys() - held.keys()
         points = (
             self._models.PointStruct(
                 id=_point_id(gallery, number),
                 vector=feature.tolist(),
-                payload={"gallery": gallery.uuid, "id": number, **tracklet._asdict()},
+                payload={
+                    "gallery": gallery.uuid,
+                    "id": number,
+                    "state": _state(tracklet),
+                    **tracklet._asdict(),
+                },
             )
             for number, tracklet, feature in gallery.entries()
             if number in missing
@@ -171,18 +181,18 @@ class QdrantCollection:
         ranked = sorted(zip(distances, points, strict=True), key=_by_distance_and_id)
         return [_match(distance, point) for distance, point in ranked[:top]]
 
-    def _sent(self, gallery: Gallery) -> set[int]:
-        """Returns the ids of a gallery's tracklets that the collection holds."""
-        ids: set[int] = set()
+    def _sent(self, gallery: Gallery) -> dict[int, str | None]:
+        """Returns the ids of a gallery's tracklets that the collection holds, and their states."""
+        states: dict[int, str | None] = {}
         following = None
         chosen = self._models.Filter(must=[self._with("gallery", gallery.uuid)])
         while True:
             points, following = self._client.scroll(
-                self._name, chosen, limit=BLOCK, offset=following, with_payload=["id"]
+                self._name, chosen, limit=BLOCK, offset=following, with_payload=["id", "state"]
             )
-            ids.update(point.payload["id"] for point in points)
+            states |= {point.payload["id"]: point.payload.get("state") for point in points}
             if following is None:
-                return ids
+                return states
 
     def _with(self, key: str, value: str | int) -> Any:
         return self._models.FieldCondition(key=key, match=self._models.MatchValue(value=value))
@@ -190,6 +200,11 @@ class QdrantCollection:
 
 def _point_id(gallery: Gallery, number: int) -> str:
     return str(uuid5(UUID(gallery.uuid), str(number)))
+
+
+def _state(tracklet: GalleryTracklet) -> str:
+    """Returns a value that differs when anything of a tracklet has changed."""
+    return sha256(repr(tracklet).encode()).hexdigest()[:16]
 
 
 def _by_distance_and_id(ranked: tuple[float, Any]) -> tuple[float, int, str]:

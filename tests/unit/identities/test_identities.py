@@ -1,5 +1,8 @@
 import csv
 import json
+import multiprocessing
+import os
+import signal
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -105,6 +108,26 @@ def test_contradictions_and_unknown_ids_change_nothing(gallery, calibration):
     gallery.documents.write(IDENTITIES, b"{}")
     with pytest.raises(ValueError, match=r"identities\.json.* is damaged"):
         update_identities(gallery, calibration)
+
+
+def test_a_run_that_is_killed_changes_nothing_and_can_be_repeated(
+    gallery, gallery_place, calibration, monkeypatch
+):
+    correct(gallery, [(1, 2)])
+    stored = gallery.documents.read(IDENTITIES)
+
+    def run():
+        own = Gallery(gallery_place)
+        monkeypatch.setattr(own.documents, "write", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        update_identities(own, calibration)
+
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    assert gallery.documents.read(IDENTITIES) == stored
+    person = update_identities(Gallery(gallery_place), calibration).person_of()
+    assert person[1] == person[2]
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 5])

@@ -1,4 +1,8 @@
-"""One suite for all engines of galleries: SQLite with FAISS, PostgreSQL with pgvector, Qdrant."""
+"""One suite for all engines of galleries: SQLite with FAISS, PostgreSQL with pgvector, Qdrant.
+
+Tests of `engine` are of `Searchable` and run on all; those of `gallery` change one, which a
+collection of Qdrant does by `mirror` only, see `test_a_collection_follows_every_change`.
+"""
 
 import time
 from itertools import product
@@ -79,6 +83,32 @@ def test_the_nearest_are_found_in_order_and_never_fewer(engine, cameras):
             [match.distance for match in found], distances[numbers[:top]], atol=1e-5
         )
         assert [match.tracklet for match in found] == [TRACKLETS[n] for n in numbers[:top]]
+
+
+def test_a_collection_follows_every_change(gallery):
+    collection = QdrantCollection(QdrantClient(":memory:"), "people")
+
+    def answers():
+        collection.mirror(gallery)
+        for place in (gallery, collection):
+            found = place.search(FEATURES[3], HASH, COUNT)
+            yield [(match.id, match.tracklet) for match in found]
+
+    fill(gallery, range(20))
+    new = TRACKLETS[2]._replace(frames=("/new.jpg",))
+    moved = TRACKLETS[5]._replace(frames=("/moved.jpg",))
+    for change in (
+        lambda: None,
+        lambda: gallery.remove([1, 2]),
+        lambda: gallery.add([new], FEATURES[8:9], HASH, in_place_of=[3]),
+        lambda: gallery.set_frames({6: moved}),
+        lambda: gallery.erase([7, 8], "id"),
+        lambda: gallery.erase(gallery.ids().tolist(), "id"),
+    ):
+        change()
+        in_gallery, in_collection = answers()
+        assert in_collection == in_gallery
+        assert len(collection) == len(gallery) == len(in_gallery)
 
 
 def test_the_number_of_tracklets_and_the_model_are_known(engine):

@@ -14,7 +14,8 @@ import pytest
 from torchreid_occ.identities import correct
 from torchreid_occ.search import KINDS, Gallery, GalleryTracklet
 from torchreid_occ.search.audit import AUDIT
-from torchreid_occ.search.erasure import choose, erase
+from torchreid_occ.search.documents import CALIBRATION
+from torchreid_occ.search.erasure import choose, erase, other_files
 from torchreid_occ.search.index import FeatureIndex
 from torchreid_occ.search.store import TrackletStore
 
@@ -102,6 +103,18 @@ def test_people_and_corrections_forget_names(tmp_path):
     (tmp_path / "identities.json").write_text("[]", encoding="utf-8")
     with pytest.raises(ValueError, match=r"identities.json is damaged"):
         gallery.erase([1], "id")
+
+
+def test_files_that_are_not_the_gallerys_are_named(gallery):
+    (gallery.folder / "gallery.sqlite-wal").touch()
+    correct(gallery, [(1, 2)])
+    gallery.documents.write(CALIBRATION, b"")
+    assert other_files(gallery) == []
+    (gallery.folder / "pages").mkdir()
+    pages = [gallery.folder / "answer.html", gallery.folder / "pages" / "people.html"]
+    for page in pages:
+        page.touch()
+    assert other_files(gallery) == pages
 
 
 def test_removal_alone_overwrites_the_rows(tmp_path):
