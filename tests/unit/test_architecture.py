@@ -35,6 +35,7 @@ FLOORS = (
     {"export", "extractor", "upstream", "visualization.pictures"},
     {"calibration", "footage"},
     {"search"},
+    {"extraction"},
     {"identities"},
     {"report"},
     {"studies"},

@@ -57,7 +57,7 @@ def test_the_command_and_the_version_are_in_it(wheel):
     extras = re.findall(r"^Provides-Extra: (.*)$", metadata, re.M)
     assert extras == [
         "export", "annotate", "footage", "search", "calibration", "qdrant", "timm",
-        "interchange", "postgres", "weights", "serve", "docs", "dev",
+        "interchange", "ray", "postgres", "weights", "serve", "docs", "dev",
     ]  # fmt: skip
 
 

@@ -24,6 +24,7 @@ EXTRAS = {
     "serve": ("flask", "waitress"),
     "postgres": ("psycopg", "pgvector"),
     "interchange": ("pyarrow", "safetensors"),
+    "ray": ("ray",),
 }
 # Torchvision's weights: the enumeration, and what they are for.
 WEIGHTS = {

@@ -29,16 +29,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--detector", metavar="NAME", help="hog, an ONNX file, or a name of torchvision's"
     )
-    parser.add_argument("--weights", metavar="FILE", help="own weights for a torchvision detector")
     parser.add_argument("--camera", type=int, required=True, metavar="N", help="its number")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="the dataset")
     parser.add_argument("--name", default="", help="of this recording; by default the video's")
     parser.add_argument("--fps", type=float, dest="frame_rate", help="if the video's is wrong")
     parser.add_argument(
-        "--min-score", type=float, help="of a detection that starts a track (0.7; hog: 1.5)"
-    )
-    parser.add_argument(
         "--evaluate", type=Path, metavar="FILE", help="ground truth to compare the tracks with"
+    )
+    add_options(parser)
+
+
+def add_options(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Adds the options that all videos may have in common.
+
+    Args:
+        parser: The parser to fill, or a group of one.
+    """
+    parser.add_argument("--weights", metavar="FILE", help="own weights for a torchvision detector")
+    parser.add_argument(
+        "--min-score", type=float, help="of a detection that starts a track (0.7; hog: 1.5)"
     )
     for name, (kind, default, text) in OPTIONS.items():
         parser.add_argument(

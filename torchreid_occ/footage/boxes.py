@@ -19,6 +19,10 @@ PEDESTRIAN = 1  # MOTChallenge's class of people who walk or stand
 _MAX_NUMBER = 2**31
 
 
+class NoTrackletsError(ValueError):
+    """A video in which nobody is seen, or nobody for long enough."""
+
+
 @dataclass(frozen=True)
 class Boxes:
     """Boxes of a video, sorted by frame.
@@ -85,7 +89,8 @@ def read_mot(path: StrPath) -> Boxes:
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        ValueError: If it cannot be parsed or holds no boxes of people; names the line.
+        NoTrackletsError: If it holds no boxes of people.
+        ValueError: If it cannot be parsed; names the line.
     """
     path = Path(path)
     if not path.is_file():
@@ -95,7 +100,7 @@ def read_mot(path: StrPath) -> Boxes:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 text: {error}.") from error
     if not table.rows:
-        raise ValueError(f"{path} holds no boxes; expected lines of {EXPECTED}.")
+        raise NoTrackletsError(f"{path} holds no boxes; expected lines of {EXPECTED}.")
     values = _parsed(path, table)
     people = _people(path, table, values)
     rows = values[people]
@@ -177,7 +182,7 @@ def _people(path: Path, table: MotTable, values: npt.NDArray[np.float64]) -> npt
     left_out = np.logical_or.reduce([*dropped.values()])
     reasons = "; ".join(f"{mask.sum()} {reason}" for reason, mask in dropped.items() if mask.any())
     if left_out.all():
-        raise ValueError(f"{path} holds no boxes of people: of {len(values)} rows {reasons}.")
+        raise NoTrackletsError(f"{path} holds no boxes of people: of {len(values)} rows {reasons}.")
     if left_out.any():
         logger.warning("%s: left out, of %d rows: %s.", path, len(values), reasons)
     people: npt.NDArray[np.bool_] = ~left_out

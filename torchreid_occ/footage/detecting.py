@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from torchreid_occ.footage.boxes import Boxes, mot_line, read_mot
+from torchreid_occ.footage.boxes import Boxes, NoTrackletsError, mot_line, read_mot
 from torchreid_occ.footage.detectors import Detector
 from torchreid_occ.footage.video import Video, read_frames
 from torchreid_occ.utils.files import write_text
@@ -19,7 +19,7 @@ def detect(video: Video, detector: Detector, path: Path) -> Boxes:
             detector wrote there is kept, and detection continues after it.
 
     Raises:
-        ValueError: If no person is found.
+        NoTrackletsError: If no person is found.
     """
     first = _drop_last_frame(path)
     frames = read_frames(video, first)
@@ -31,7 +31,7 @@ def detect(video: Video, detector: Detector, path: Path) -> Boxes:
             )
             file.flush()
     if not path.stat().st_size:
-        raise ValueError(
+        raise NoTrackletsError(
             f"No person was found in any of the {len(video.times)} frames of {video.path}."
         )
     return read_mot(path)

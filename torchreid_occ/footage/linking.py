@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from torchreid_occ.footage.boxes import UNLINKED, Boxes
+from torchreid_occ.footage.boxes import UNLINKED, Boxes, NoTrackletsError
 from torchreid_occ.footage.video import Video
 from torchreid_occ.utils.dependencies import import_optional
 
@@ -39,11 +39,11 @@ def link(detections: Boxes, video: Video, min_score: float, max_gap: float) -> B
 
     Raises:
         ImportError: If the library is not installed.
-        ValueError: If no detection belongs to a track.
+        NoTrackletsError: If no detection belongs to a track.
     """
     if (detections.score < min_score).all():
         low, high = detections.score.min(), detections.score.max()
-        raise ValueError(
+        raise NoTrackletsError(
             f"No detection starts a track, which takes a score of {min_score:g} (min_score): "
             f"they score {low:g} to {high:g}."
         )
@@ -74,7 +74,7 @@ def link(detections: Boxes, video: Video, min_score: float, max_gap: float) -> B
         if len(found):
             track[found.data["row"]] = found.tracker_id
     if (track == UNLINKED).all():
-        raise ValueError(
+        raise NoTrackletsError(
             f"None of {len(detections)} detections is followed within {max_gap:g} s (max_gap) by "
             f"one that overlaps it by {_MIN_OVERLAP:.0%}: check that they belong to this video and "
             "cover every frame."

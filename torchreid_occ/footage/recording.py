@@ -50,6 +50,10 @@ class BoxSource(NamedTuple):
     weights: str | None = None
 
 
+class RecordingInUseError(ValueError):
+    """A recording that another process is adding."""
+
+
 class TrackletOptions(NamedTuple):
     """Which tracks become tracklets, and how they are cropped.
 
@@ -105,14 +109,15 @@ def add_recording(
     Raises:
         FileNotFoundError: If a file does not exist.
         FileExistsError: If the dataset has another recording of that name.
-        ValueError: If a file or an option is invalid, or no tracklet is left.
+        NoTrackletsError: If no tracklet is left.
+        RecordingInUseError: If another process is adding the same recording.
+        ValueError: If a file or an option is invalid.
         ImportError: If the library that links detections is not installed.
         WeightsUnavailable: If the detector's weights are neither cached nor downloadable.
     """
     video, dataset = existing_video(video), Path(dataset).expanduser()
     options = _checked(options, source)
-    title = find_sequence(video).name if video.is_dir() else video.stem
-    name = _checked_name(name or re.sub(r"[^\w.-]+", "_", title).strip("."))
+    name = recording_name(video, name)
     request = _request(video, source, options)
     if (dataset / "tracklets.csv").exists():
         raise ValueError(
@@ -147,7 +152,21 @@ def _checked(options: TrackletOptions, source: BoxSource) -> TrackletOptions:
     return options
 
 
-def _checked_name(name: str) -> str:
+def recording_name(video: StrPath, name: str = "") -> str:
+    """Returns the name of a recording.
+
+    Args:
+        video: The video, or a folder of images.
+        name: The name that is given; by default the video's.
+
+    Raises:
+        FileNotFoundError: If there is no such video.
+        ValueError: If the name is no name of a recording.
+    """
+    if not name:
+        video = existing_video(video)
+        title = find_sequence(video).name if video.is_dir() else video.stem
+        name = re.sub(r"[^\w.-]+", "_", title).strip(".")
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ValueError(
             f"The recording's name is {name!r}, but must consist of letters, digits, '_', '-' and "
@@ -184,7 +203,7 @@ def _workshop(folder: Path) -> Iterator[Path]:
     handle = os.open(folder, os.O_RDONLY)
     try:
         if not try_lock(handle):
-            raise ValueError(f"Another process is at work in {folder}.")
+            raise RecordingInUseError(f"Another process is at work in {folder}.")
         try:
             yield folder
         except Exception:

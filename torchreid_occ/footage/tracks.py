@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from torchreid_occ.footage.boxes import Boxes
+from torchreid_occ.footage.boxes import Boxes, NoTrackletsError
 from torchreid_occ.footage.video import Video
 from torchreid_occ.utils.logs import logger
 
@@ -16,7 +16,8 @@ def usable(boxes: Boxes, video: Video, min_height: float) -> Boxes:
         min_height: Smallest height of a box inside the frame, in pixels.
 
     Raises:
-        ValueError: If no box is left; says why boxes were dropped.
+        NoTrackletsError: If all boxes are too low.
+        ValueError: If no box is left for other reasons; says why boxes were dropped.
     """
     late = boxes.frame > len(video.times)
     width, height = video.size
@@ -31,7 +32,8 @@ def usable(boxes: Boxes, video: Video, min_height: float) -> Boxes:
     dropped = [f"{mask.sum()} {reason}" for reason, mask in reasons.items() if mask.any()]
     kept = boxes.with_(corners=corners)[~(late | outside | low)]
     if not len(kept):
-        raise ValueError(f"None of {len(boxes)} boxes is usable: {'; '.join(dropped)}.")
+        error = NoTrackletsError if low.all() else ValueError
+        raise error(f"None of {len(boxes)} boxes is usable: {'; '.join(dropped)}.")
     if late.any() or outside.any():
         logger.warning("Dropped boxes, of %d: %s.", len(boxes), "; ".join(dropped))
     return kept
@@ -65,13 +67,13 @@ def long_enough(boxes: Boxes, min_length: int) -> Boxes:
         min_length: Smallest number of frames of a track.
 
     Raises:
-        ValueError: If no track is left; says how long the longest was.
+        NoTrackletsError: If no track is left; says how long the longest was.
     """
     _, inverse, lengths = np.unique(boxes.track, return_inverse=True, return_counts=True)
     kept = lengths >= min_length
     if not kept.any():
         longest = lengths.max()
-        raise ValueError(
+        raise NoTrackletsError(
             f"No track has {min_length} frames (min_length): the longest has {longest}."
         )
     renumbered = np.cumsum(kept)

@@ -1,14 +1,17 @@
-"""Tracklets of a gallery and answers as Parquet, for pandas, DuckDB, Spark and the like."""
+"""Tracklets, their features, and answers as Parquet, for pandas, DuckDB, Spark and the like."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from torchreid_occ._types import StrPath
+from torchreid_occ.footage.manifest import RecordedTracklet, recorded_tracklet
 from torchreid_occ.search.gallery import Gallery
 from torchreid_occ.search.protocol import Match
 from torchreid_occ.search.sightings import sightings
@@ -36,24 +39,56 @@ def write_gallery_table(path: StrPath, gallery: Gallery) -> int:
     Raises:
         ImportError: If pyarrow is not installed.
     """
-    arrow, parquet = arrow_modules()
+
+    def arrays(block: list[Any]) -> dict[str, Any]:
+        features = np.array([feature for *_, feature in block], np.float32)
+        return {
+            **tracklet_arrays([number for number, *_ in block], [one for _, one, _ in block]),
+            "feature": _feature_array(features.reshape(-1, gallery.feature_dim)),
+        }
+
     about = {"checkpoint_hash": gallery.checkpoint_hash, "gallery": gallery.uuid}
-    columns = [(name, array.type) for name, array in tracklet_arrays([], []).items()]
-    schema = arrow.schema(
-        [*columns, ("feature", arrow.list_(arrow.float32(), gallery.feature_dim))],
-        metadata={"torchreid_occ": json.dumps(about)},
-    )
-    count = 0
-    with replacing(path) as file, parquet.ParquetWriter(file, schema) as writer:
-        entries = progress(gallery.entries(), "writing", len(gallery), "tracklet")
-        for block in _blocks(entries):
-            arrays = tracklet_arrays([number for number, *_ in block], [one for _, one, _ in block])
-            flat = np.concatenate([feature for *_, feature in block])
-            values = arrow.array(flat, arrow.float32())
-            feature = arrow.FixedSizeListArray.from_arrays(values, gallery.feature_dim)
-            writer.write_table(arrow.table([*arrays.values(), feature], schema=schema))
-            count += len(block)
-    return count
+    entries = progress(gallery.entries(), "writing", len(gallery), "tracklet")
+    return _write_blocks(path, arrays([]), map(arrays, _blocks(entries)), about)
+
+
+def write_feature_table(
+    path: StrPath,
+    blocks: Iterable[tuple[Sequence[GalleryTracklet], npt.NDArray[np.float32]]],
+    feature_dim: int,
+    about: Mapping[str, str],
+) -> int:
+    """Writes tracklets with their features, a row each, and a row group for each block.
+
+    The columns are name, camera, start, end, frames, video, video_frames, seconds and boxes, see
+    `write_answer_table`, and feature. Equal rows give equal files.
+
+    Args:
+        path: The file, which appears once it is complete.
+        blocks: Tracklets and their features, `(N, D)`; taken one after another.
+        feature_dim: Length of a feature.
+        about: Plain values for the schema's metadata, under ``torchreid_occ``.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        ImportError: If pyarrow is not installed.
+    """
+
+    def arrays(
+        block: tuple[Sequence[GalleryTracklet], npt.NDArray[np.float32]],
+    ) -> dict[str, Any]:
+        tracklets, features = block
+        where = [recorded_tracklet(Path(one.frames[0]).parent) for one in tracklets]
+        return {
+            **_place_arrays(tracklets),
+            **_moment_arrays(where),
+            "feature": _feature_array(features),
+        }
+
+    nothing = arrays(([], np.empty((0, feature_dim), np.float32)))
+    return _write_blocks(path, nothing, map(arrays, blocks), about)
 
 
 def write_answer_table(path: StrPath, matches: Sequence[Match], checkpoint_hash: str) -> None:
@@ -73,7 +108,6 @@ def write_answer_table(path: StrPath, matches: Sequence[Match], checkpoint_hash:
     """
     arrow, _ = arrow_modules()
     found = sightings(matches)
-    where = [one.where for one in found]
     judged = [match.judged for match in matches]
     arrays = {
         "rank": arrow.array([one.rank for one in found], arrow.int32()),
@@ -82,14 +116,8 @@ def write_answer_table(path: StrPath, matches: Sequence[Match], checkpoint_hash:
         "verdict": arrow.array([one and one.verdict for one in judged], arrow.string()),
         **tracklet_arrays([match.id for match in matches], [match.tracklet for match in matches]),
         "state": arrow.array([one.state.value for one in found], arrow.string()),
-        "video": arrow.array([one and _text(one.video) for one in where], arrow.string()),
+        **_moment_arrays([one.where for one in found]),
     }
-    for name, values, kind in (
-        ("video_frames", [one and one.frames for one in where], arrow.int64()),
-        ("seconds", [one and one.seconds for one in where], arrow.float64()),
-        ("boxes", [one and one.boxes for one in where], arrow.list_(arrow.float64(), 4)),
-    ):
-        arrays[name] = arrow.array(values, arrow.list_(kind))
     write_arrays(path, arrays, {"checkpoint_hash": checkpoint_hash})
 
 
@@ -104,15 +132,59 @@ def tracklet_arrays(ids: list[int], tracklets: Sequence[GalleryTracklet]) -> dic
         ImportError: If pyarrow is not installed.
     """
     arrow, _ = arrow_modules()
+    return {"id": arrow.array(ids, arrow.int64()), **_place_arrays(tracklets)}
+
+
+def _place_arrays(tracklets: Sequence[GalleryTracklet]) -> dict[str, Any]:
+    arrow, _ = arrow_modules()
     frames = [[_text(frame) for frame in one.frames] for one in tracklets]
     return {
-        "id": arrow.array(ids, arrow.int64()),
         "name": arrow.array([one.name for one in tracklets], arrow.string()),
         "camera": arrow.array([one.camera for one in tracklets], arrow.int32()),
         "start": arrow.array([one.start for one in tracklets], arrow.float64()),
         "end": arrow.array([one.end for one in tracklets], arrow.float64()),
         "frames": arrow.array(frames, arrow.list_(arrow.string())),
     }
+
+
+def _moment_arrays(where: Sequence[RecordedTracklet | None]) -> dict[str, Any]:
+    arrow, _ = arrow_modules()
+    boxes = arrow.list_(arrow.list_(arrow.float64(), 4))
+    return {
+        "video": arrow.array([one and _text(one.video) for one in where], arrow.string()),
+        "video_frames": arrow.array(
+            [one and one.frames for one in where], arrow.list_(arrow.int64())
+        ),
+        "seconds": arrow.array(
+            [one and one.seconds for one in where], arrow.list_(arrow.float64())
+        ),
+        "boxes": arrow.array([one and one.boxes for one in where], boxes),
+    }
+
+
+def _feature_array(features: npt.NDArray[np.float32]) -> Any:
+    arrow, _ = arrow_modules()
+    values = arrow.array(features.reshape(-1), arrow.float32())
+    return arrow.FixedSizeListArray.from_arrays(values, features.shape[1])
+
+
+def _write_blocks(
+    path: StrPath,
+    nothing: Mapping[str, Any],
+    blocks: Iterable[Mapping[str, Any]],
+    about: Mapping[str, Any],
+) -> int:
+    """Writes a row group for each block of arrays, of the types of ``nothing``; returns the rows."""
+    arrow, parquet = arrow_modules()
+    metadata = {"torchreid_occ": json.dumps(dict(about))}
+    schema = arrow.table(dict(nothing)).schema.with_metadata(metadata)
+    count = 0
+    with replacing(path) as file, parquet.ParquetWriter(file, schema) as writer:
+        for arrays in blocks:
+            table = arrow.table(dict(arrays), schema=schema)
+            writer.write_table(table)
+            count += len(table)
+    return count
 
 
 def write_arrays(path: StrPath, arrays: Mapping[str, Any], about: Mapping[str, Any]) -> None:

@@ -80,21 +80,64 @@ def tracklets_in(folder: StrPath, camera: int | None = None) -> list[GalleryTrac
         FileNotFoundError: If the folder does not exist.
         ValueError: If no folder has images, or the manifest of a recording is damaged.
     """
+    return [
+        tracklet_of(place, frames, camera) for place, frames in places_with_frames(folder, set())
+    ]
+
+
+class Place(NamedTuple):
+    """Where a tracklet's frames are.
+
+    Attributes:
+        name: Name of the tracklet.
+        folder: Absolute path of the folder.
+    """
+
+    name: str
+    folder: str
+
+
+def places_with_frames(folder: StrPath, seen: set[Path]) -> Iterator[tuple[Place, tuple[str, ...]]]:
+    """Yields each folder with images at or below a folder, and its frames, in natural order.
+
+    Args:
+        folder: The folder.
+        seen: Folders to leave out, links resolved; those that are visited are added.
+
+    Raises:
+        FileNotFoundError: If the folder does not exist.
+        ValueError: If folders are visited and none has images.
+    """
     folder = Path(folder).expanduser().absolute()
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}.")
-    found = []
-    for own, frames in _folders_with_frames(folder, set()):
-        numbered = re.fullmatch(r"(\d+)(_.*)?", own.name, re.DOTALL)
-        of_folder = int(numbered.group(1)) if numbered else None
-        name = own.relative_to(folder.parent).as_posix()
-        where = recorded_tracklet(own)
-        start, end = (where.seconds[0], where.seconds[-1]) if where else (None, None)
-        seen_by = of_folder if camera is None else camera
-        found.append(GalleryTracklet(name, frames, seen_by, start, end))
-    if not found:
+    empty, before = True, len(seen)
+    for own, frames in _folders_with_frames(folder, seen):
+        empty = False
+        yield Place(own.relative_to(folder.parent).as_posix(), str(own)), frames
+    if empty and len(seen) > before:
         raise ValueError(f"No folder at or below {folder} holds images.")
-    return found
+
+
+def tracklet_of(
+    place: Place, frames: tuple[str, ...], camera: int | None = None
+) -> GalleryTracklet:
+    """Returns the tracklet of a folder.
+
+    Args:
+        place: The folder.
+        frames: Its frames.
+        camera: See `tracklets_in`.
+
+    Raises:
+        ValueError: If the manifest of its recording is damaged.
+    """
+    own = Path(place.folder)
+    numbered = re.fullmatch(r"(\d+)(_.*)?", own.name, re.DOTALL)
+    of_folder = int(numbered.group(1)) if numbered else None
+    where = recorded_tracklet(own)
+    start, end = (where.seconds[0], where.seconds[-1]) if where else (None, None)
+    return GalleryTracklet(place.name, frames, of_folder if camera is None else camera, start, end)
 
 
 def tracklets_of_dataset(

@@ -27,23 +27,24 @@ def remove_partial_files(folder: StrPath) -> None:
         file.unlink(missing_ok=True)  # another process may remove it at the same time
 
 
-def claim_folder(folder: StrPath, plan: Mapping[str, Any], kind: str) -> None:
+def claim_folder(folder: StrPath, plan: Mapping[str, Any], kind: str, file: str = PLAN) -> None:
     """Starts work that can be continued in a folder, or checks that the same work began there.
 
     Args:
         folder: Folder of the results.
         plan: Plain values that describe the work and its inputs.
         kind: A word for the results, for messages.
+        file: Name of the file in which the plan is kept.
 
     Raises:
         ValueError: If the folder holds other files or another plan; names what differs.
     """
     folder = Path(folder)
     remove_partial_files(folder)
-    if (folder / PLAN).is_file():
-        begun = read_json(folder / PLAN)
+    if (folder / file).is_file():
+        begun = read_json(folder / file)
         if not isinstance(begun, dict):
-            raise ValueError(f"{folder / PLAN} is no plan of a {kind}: remove the folder.")
+            raise ValueError(f"{folder / file} is no plan of a {kind}: remove the folder.")
         changed = [key for key in plan if begun.get(key) != plan[key]]
         if changed:
             raise ValueError(
@@ -53,7 +54,7 @@ def claim_folder(folder: StrPath, plan: Mapping[str, Any], kind: str) -> None:
         return
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} is not empty and holds no {kind}: choose another folder.")
-    write_json(folder / PLAN, plan)
+    write_json(folder / file, plan)
 
 
 @contextmanager

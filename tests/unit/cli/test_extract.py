@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from many_videos import write_videos
 from support import pairs, write_two_cameras
 
 from torchreid_occ.cli import main
@@ -43,6 +44,37 @@ def test_features_names_and_cameras(checkpoint, tmp_path, capsys):
 def test_errors(checkpoint, tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["extract", str(checkpoint), str(tmp_path), "--out", "f.txt"])
-    assert "argument --out: f.txt must end in .npz or .npy" in capsys.readouterr().err
+    assert "argument --out: f.txt must end in .npz, .npy or .parquet" in capsys.readouterr().err
+    for words, message in (
+        (["--threads", "0"], "argument --threads: 0 is no whole number from 1 on"),
+        (["--threads", "two"], "argument --threads: two is no whole number"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            main(["extract", str(checkpoint), str(tmp_path), "--out", "f.npy", *words])
+        assert message in capsys.readouterr().err
+    for words, message in (
+        (["videos.csv", "--out", "f.npz"], r"f.npz is one file, but the list of videos videos.csv"),
+        (["x", "--out", "f.npz", "--ray", "auto"], r"but a cluster gives many: .* --out f.parquet"),
+        (["videos.csv", "--out", "f.parquet"], r"\(--footage FOLDER\) belong together"),
+        (["x", "--out", "f.parquet", "--footage", "d"], r"belong together: give both or neither"),
+    ):
+        with pytest.raises(SystemExit, match=f"^error: .*{message}"):
+            main(["extract", str(checkpoint), *words])
     with pytest.raises(SystemExit, match=r"^error: .*gone"):
         main(["extract", str(checkpoint), str(tmp_path / "gone"), "--out", "f.npy"])
+
+
+def test_videos_to_a_folder_of_parquet_files(checkpoint, tmp_path, capsys):
+    videos = write_videos(tmp_path, 3)
+    (tmp_path / "v1.avi").write_bytes(b"nothing")
+    words = ["extract", str(checkpoint), str(videos), "--footage", str(tmp_path / "data")]
+    words += ["--out", str(tmp_path / "f.parquet"), "--min-length", "28", "--threads", "1"]
+    with pytest.raises(SystemExit, match=r"^error: 1 were not done, for the reasons above"):
+        main(words)
+    shown = capsys.readouterr()
+    assert f"Not done: {tmp_path / 'v1.avi'} (7 bytes) is no video" in shown.err
+    assert f"is seen for long enough in 1, such as {tmp_path / 'v2.avi'}.\n" in shown.out
+    assert f"{tmp_path / 'f.parquet'}: 2 tracklets extracted.\n" in shown.out
+    write_videos(tmp_path, 3)  # the second one is whole now
+    main(words)
+    assert capsys.readouterr().out.startswith("2 files were there already.\n")
