@@ -7,11 +7,14 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
+from many_videos import write_videos
+from small_checkpoint import write_small_checkpoint
 from support import TINY, pairs, write_masks, write_two_cameras
 
 from torchreid_occ import TrackletExtractor
 from torchreid_occ.config import load_config, merged, plain
 from torchreid_occ.data.datasets.base import frames_in
+from torchreid_occ.extraction import extract_to_parquet, video_units
 from torchreid_occ.occlusion.occlude import occlude_dataset
 from torchreid_occ.occwalk.build import build
 from torchreid_occ.occwalk.presets import Preset
@@ -67,10 +70,11 @@ def make_jobs(folder):
     training = _config("baseline_resnet50.yaml", root, {**SETTINGS, "train.max_epoch": "4"})
     vrstc = _config("vrstc.yaml", root, {**VRSTC, "data.save_dir": str(folder / "vrstc")})
     # In a subprocess, because a process in which torch has computed cannot be forked safely.
-    process = multiprocessing.get_context("fork").Process(target=_prepare, args=(vrstc,))
+    process = multiprocessing.get_context("fork").Process(target=_prepare, args=(vrstc, folder))
     process.start()
     process.join()
     phases = phase_configs(vrstc)
+    checkpoint, videos = folder / "model.pth.tar-1", write_videos(folder, 4)
     return {
         "training": Job(lambda place: _resume(training, place), ("model/model.pth.tar-*",)),
         "completion network": Job(
@@ -86,6 +90,10 @@ def make_jobs(folder):
         ),
         "rendering": Job(_render, ()),
         "indexing": Job(lambda place: _index(Path(vrstc.data.save_dir), root, place), ()),
+        "extraction": Job(
+            lambda place: _extract(checkpoint, videos, place),
+            ("features.parquet/*.parquet", "data/recordings/*.json"),
+        ),
     }
 
 
@@ -93,8 +101,9 @@ def _config(name, root, settings):
     return load_config(CONFIGS / name, [*pairs(settings), "data.root", str(root)])
 
 
-def _prepare(config):
-    """Runs the phases before the killed ones."""
+def _prepare(config, folder):
+    """Writes a checkpoint, and runs the phases before the killed ones."""
+    write_small_checkpoint(folder)
     with redirect_stdout(io.StringIO()):
         for phase in ("pretrain", "score", "stcnet"):
             run_config(config, only=phase)
@@ -120,6 +129,11 @@ def _index(run, root, folder):
         "files": sorted(file.suffix for file in folder.iterdir() if file.suffix != ".json"),
     }
     write_json(folder / "found.json", found)
+
+
+def _extract(checkpoint, videos, folder):
+    units = video_units([videos], folder / "data")
+    extract_to_parquet(folder / "features.parquet", checkpoint, units, threads=1)
 
 
 def _occlude(root, masks, folder):

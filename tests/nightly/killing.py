@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from pyarrow import parquet
 from support import same
 
 from nightly.audit import watch
@@ -19,7 +20,7 @@ from nightly.audit import watch
 _OWN_FILES = ("run.log", "events.out.tfevents.*", ".*.lock", "gallery.sqlite", "index-*.faiss")
 _OWN_KEYS = {
     *("seconds", "training_seconds", "estimated_training_seconds", "inference"),
-    *("save_dir", "folder", "commit"),
+    *("save_dir", "folder", "footage", "commit"),
 }
 _MOST_KILLS = 4  # of one job before it may finish
 
@@ -146,6 +147,8 @@ def _content(path, folder):
     """Reads a file without what depends on the folder and the time."""
     if ".pth" in path.name:
         return _without_own(torch.load(path, weights_only=True))
+    if path.suffix == ".parquet":  # compressed
+        return repr(parquet.read_table(path).to_pylist()).replace(str(folder), "")
     if path.suffix == ".json":
         return _without_own(json.loads(path.read_text()))
     return path.read_bytes().replace(os.fsencode(folder), b"")

@@ -174,7 +174,7 @@ def _write_blocks(
     blocks: Iterable[Mapping[str, Any]],
     about: Mapping[str, Any],
 ) -> int:
-    """Writes a row group for each block of arrays, of the types of ``nothing``; returns the rows."""
+    """Writes a row group for each block of arrays, typed as ``nothing``; returns the rows."""
     arrow, parquet = arrow_modules()
     metadata = {"torchreid_occ": json.dumps(dict(about))}
     schema = arrow.table(dict(nothing)).schema.with_metadata(metadata)
