@@ -19,7 +19,7 @@ HASH, DIM, COUNT = "a1" * 32, 16, 90
 FEATURES = np.random.default_rng(0).standard_normal((COUNT, DIM)).astype("f4")
 FEATURES[40:60] = FEATURES[40] * np.repeat(np.float32([0.5, 1, 2, 4]), 5)[:, None]  # equally near
 FEATURES[70] = 0
-GALLERIES = ("folder exact", "folder hnsw", "postgres exact", "postgres hnsw")
+GALLERIES = ("folder exact", "folder hnsw", "folder codes", "postgres exact", "postgres hnsw")
 
 
 def tracklet(number):
