@@ -7,11 +7,11 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 from torchreid_occ.cli.cores import waiting
 from torchreid_occ.cli.finding import Finding, State
+from torchreid_occ.utils.threads import usable_cores
 
 MIN_GIGABYTES = 5  # of free disk: checkpoints and rendered data of a few runs
 
@@ -64,8 +64,7 @@ def kernels() -> Finding:
 
 def processor() -> Finding:
     """Compares the load of the machine with its cores."""
-    count: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
-    cores = len(count(0)) if count else os.cpu_count() or 1
+    cores = usable_cores()
     if not hasattr(os, "getloadavg"):
         return Finding(State.OK, "cores", f"{cores}; {waiting()}")
     load = os.getloadavg()[0]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ._types import StrPath
-from torchreid_occ.footage.mot_columns import EXPECTED, MotTable, read_table, shown
+from torchreid_occ.footage.mot_columns import COLUMNS, EXPECTED, MotTable, read_table, shown
 from torchreid_occ.utils.logs import logger
 
 UNLINKED = -1  # MOTChallenge's id of a detection that belongs to no track
@@ -120,6 +120,16 @@ def mot_line(frame: int, corners: Iterable[float], score: float, track: int = UN
     left, top, right, bottom = corners
     size = f"{right - left:.2f},{bottom - top:.2f}"
     return f"{frame},{track},{left:.2f},{top:.2f},{size},{score:.4f},-1,-1,-1\n"
+
+
+def boxes_from_lines(lines: Iterable[str]) -> Boxes:
+    """Reads lines that `mot_line` wrote.
+
+    Args:
+        lines: The lines.
+    """
+    rows = [[float(value) for value in line.split(",")[: len(COLUMNS)]] for line in lines]
+    return boxes_from_rows((f, t, x, y, x + w, y + h, score) for f, t, x, y, w, h, score in rows)
 
 
 def _parsed(path: Path, table: MotTable) -> npt.NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """Detectors of people in a frame: OpenCV's HOG, torchvision's, and those of ONNX files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import cv2
@@ -19,6 +19,7 @@ from torchreid_occ.utils.coco import NUM_CLASSES, PERSON_LABEL
 from torchreid_occ.utils.weights import torchvision_weights
 
 HOG, ONNX = "hog", ".onnx"
+_BATCH = 8  # frames that a GPU gets at once
 _OVERLAP = 0.5  # intersection over union from which two windows of HOG show one person
 
 # From a frame (H, W, 3) in OpenCV's channel order to corners (N, 4) and scores (N,).
@@ -67,6 +68,32 @@ def build_detector(name: str, weights: StrPath | None = None, min_height: float 
     if weights:
         raise ValueError(f"The detector {name} has no weights to load: leave out weights.")
     return HogDetector(min_height) if name == HOG else OnnxDetector(name)
+
+
+def batch_size(detector: Detector) -> int:
+    """Returns how many frames a detector takes at once.
+
+    Args:
+        detector: The detector.
+    """
+    return detector.batch_size if isinstance(detector, TorchvisionDetector) else 1
+
+
+def detect_batch(
+    detector: Detector, frames: Sequence[npt.NDArray[np.uint8]]
+) -> list[tuple[npt.NDArray[np.floating[Any]], npt.NDArray[np.floating[Any]]]]:
+    """Finds people in frames of one size, together if the detector takes several.
+
+    Args:
+        detector: The detector.
+        frames: At most as many frames as `batch_size`.
+
+    Returns:
+        Corners and scores of each frame.
+    """
+    if len(frames) > 1 and isinstance(detector, TorchvisionDetector):
+        return detector.of_batch(frames)
+    return [detector(frame) for frame in frames]
 
 
 class HogDetector:
@@ -126,26 +153,50 @@ class TorchvisionDetector:
     Args:
         name: Name of the detector in torchvision.
         weights: File of a state dict; torchvision's own weights if None.
+
+    Attributes:
+        batch_size: Number of frames to give at once: more than one pays on a GPU only.
     """
 
     def __init__(self, name: str, weights: StrPath | None = None) -> None:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.batch_size = _BATCH if self._device.type == "cuda" else 1
         model = _with_own_weights(name, weights) if weights else _with_trained_weights(name)
         self._model = model.eval().to(self._device)
 
-    @torch.inference_mode()
     def __call__(
         self, frame: npt.NDArray[np.uint8]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    ) -> tuple[npt.NDArray[np.floating[Any]], npt.NDArray[np.floating[Any]]]:
         """Finds people in a frame in OpenCV's channel order.
 
         Args:
             frame: The frame.
         """
-        image = torch.from_numpy(frame[..., ::-1].copy()).permute(2, 0, 1).to(self._device)
-        found = self._model([image / 255])[0]
-        people = found["labels"] == PERSON_LABEL
-        return found["boxes"][people].cpu().numpy(), found["scores"][people].cpu().numpy()
+        return self.of_batch([frame])[0]
+
+    @torch.inference_mode()
+    def of_batch(
+        self, frames: Sequence[npt.NDArray[np.uint8]]
+    ) -> list[tuple[npt.NDArray[np.floating[Any]], npt.NDArray[np.floating[Any]]]]:
+        """Finds people in frames in OpenCV's channel order.
+
+        Args:
+            frames: The frames.
+
+        Returns:
+            Corners and scores of each frame.
+        """
+        images = [
+            torch.from_numpy(frame[..., ::-1].copy()).permute(2, 0, 1).to(self._device) / 255
+            for frame in frames
+        ]
+        results = []
+        for found in self._model(images):
+            people = found["labels"] == PERSON_LABEL
+            results.append(
+                (found["boxes"][people].cpu().numpy(), found["scores"][people].cpu().numpy())
+            )
+        return results
 
 
 def _with_trained_weights(name: str) -> nn.Module:

@@ -1,5 +1,7 @@
 """Links detections over time by ByteTrack, as the library `trackers` implements it."""
 
+from types import ModuleType
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +19,24 @@ _LOWEST_SCORE = 0.1
 # Seconds for which a person's motion is extrapolated after a frame: when the camera stalls for
 # longer, noise in the velocity of someone who stands still would move the box away.
 _LONGEST_MOTION = 1.0
+
+
+def libraries() -> list[ModuleType]:
+    """Imports the libraries that link detections.
+
+    Raises:
+        ImportError: If one is not installed; says what to install.
+    """
+    return import_optional("trackers", "supervision", extra="footage")
+
+
+def lowest_score(min_score: float) -> float:
+    """Returns the lowest score of a detection that may belong to a track.
+
+    Args:
+        min_score: Lowest score of a detection that starts a track.
+    """
+    return min(min_score, _LOWEST_SCORE)
 
 
 def link(detections: Boxes, video: Video, min_score: float, max_gap: float) -> Boxes:
@@ -47,7 +67,7 @@ def link(detections: Boxes, video: Video, min_score: float, max_gap: float) -> B
             f"No detection starts a track, which takes a score of {min_score:g} (min_score): "
             f"they score {low:g} to {high:g}."
         )
-    trackers, roboflow = import_optional("trackers", "supervision", extra="footage")
+    trackers, roboflow = libraries()
     tracker = trackers.ByteTrackTracker(
         lost_track_buffer=round(max_gap * _REFERENCE_RATE),
         frame_rate=video.frame_rate,
@@ -58,7 +78,7 @@ def link(detections: Boxes, video: Video, min_score: float, max_gap: float) -> B
     )
     track = np.full(len(detections), UNLINKED)
     ends = np.searchsorted(detections.frame, np.arange(1, len(video.times) + 2))
-    strong = detections.score >= min(min_score, _LOWEST_SCORE)
+    strong = detections.score >= lowest_score(min_score)
     times = _without_stalls(video)
     reach = _reach(times, video.frames_within(max_gap))
     for number, time in enumerate(times):

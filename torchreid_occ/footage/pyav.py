@@ -1,6 +1,7 @@
 """Reads videos by PyAV, whose FFmpeg has decoders that OpenCV's has not, such as AV1's."""
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -37,14 +38,15 @@ def video_streams(path: Path) -> list[str]:
         with _container(library, path) as container:
             return [
                 f"{stream.width}x{stream.height} {stream.codec.canonical_name}"
-                for stream in container.streams.video
-                if not _is_picture(library, stream)
+                for stream in _streams(library, container)
             ]
     except (library.FFmpegError, ValueError):
         return []
 
 
-def decoded(path: Path, first: int = 1) -> Iterator[tuple[float, npt.NDArray[np.uint8] | None]]:
+def decoded(
+    path: Path, wanted: Callable[[int], bool]
+) -> Iterator[tuple[float, npt.NDArray[np.uint8] | None]]:
     """Yields the time of each frame of the first video stream in seconds, and its pixels.
 
     Frames are upright, and of the first one's size, as OpenCV gives them. A file that is damaged
@@ -52,8 +54,8 @@ def decoded(path: Path, first: int = 1) -> Iterator[tuple[float, npt.NDArray[np.
 
     Args:
         path: The file.
-        first: Number of the first frame whose pixels are wanted, from 1; None stands for those of
-            earlier ones.
+        wanted: Tells by its number, from 1, whether a frame's pixels are wanted; None stands for
+            others, except for the first.
     """
     library = pyav()
     if library is None:
@@ -61,17 +63,56 @@ def decoded(path: Path, first: int = 1) -> Iterator[tuple[float, npt.NDArray[np.
     size: tuple[int, int] | None = None
     try:
         with _container(library, path) as container:
-            streams = [s for s in container.streams.video if not _is_picture(library, s)]
+            streams = _streams(library, container)
             for number, frame in enumerate(container.decode(streams[0]) if streams else (), 1):
                 time = float("nan") if frame.time is None else float(frame.time)
-                if number < first and size is not None:
+                if size is not None and not wanted(number):
                     yield time, None
                     continue
-                pixels = _pixels(frame)
-                size = size or (pixels.shape[1], pixels.shape[0])
-                if (pixels.shape[1], pixels.shape[0]) != size:
-                    pixels = np.asarray(cv2.resize(pixels, size), np.uint8)
+                pixels = _pixels(frame, size)
+                size = pixels.shape[1], pixels.shape[0]
                 yield time, pixels
+    except library.FFmpegError:
+        return
+
+
+def sought(
+    path: Path, numbers: Sequence[int], count: int, size: tuple[int, int]
+) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+    """Yields frames of the first video stream, each decoded from the keyframe before it.
+
+    Ends before the first frame that is not found for certain: by a time of its own in the
+    container, which has as many times as the video has frames.
+
+    Args:
+        path: The file.
+        numbers: Numbers of the frames, from 1, in order.
+        count: Number of frames that were decoded from the whole video.
+        size: Width and height of the frames.
+    """
+    library = pyav()
+    if library is None:
+        return
+    try:
+        with _container(library, path) as container:
+            streams = _streams(library, container)
+            stamps, keys = _index(container, streams[0]) if streams else ([], [])
+            if len(stamps) != count:
+                return
+            streams[0].thread_type = "AUTO"
+            position = stamps[0] - 1  # of the last decoded frame
+            frames: Iterator[Any] = iter(())
+            for number in numbers:
+                stamp = stamps[number - 1]
+                key, start = keys[max(0, bisect_right(keys, (stamp, stamp)) - 1)]
+                if key > position or position < stamps[0]:
+                    container.seek(start, stream=streams[0])
+                    frames = container.decode(streams[0])
+                found = next((f for f in frames if f.pts is None or f.pts >= stamp), None)
+                if found is None or found.pts != stamp:
+                    return
+                position = stamp
+                yield number, _pixels(found, size)
     except library.FFmpegError:
         return
 
@@ -85,8 +126,7 @@ def header_rate(path: Path) -> float:
     library = pyav()
     assert library is not None  # frames were decoded
     with _container(library, path) as container:
-        stream = next(s for s in container.streams.video if not _is_picture(library, s))
-        return float(stream.average_rate or 0)
+        return float(_streams(library, container)[0].average_rate or 0)
 
 
 @contextmanager
@@ -96,12 +136,36 @@ def _container(library: ModuleType, path: Path) -> Iterator[Any]:
         yield container
 
 
-def _is_picture(library: ModuleType, stream: Any) -> bool:
-    """Returns whether a stream is a still picture, such as the cover of an album."""
-    return bool(stream.disposition & library.stream.Disposition.attached_pic)
+def _streams(library: ModuleType, container: Any) -> list[Any]:
+    """Returns the video streams that are no still picture, such as the cover of an album."""
+    picture = library.stream.Disposition.attached_pic
+    return [stream for stream in container.streams.video if not stream.disposition & picture]
 
 
-def _pixels(frame: Any) -> npt.NDArray[np.uint8]:
-    """Returns a frame in OpenCV's channel order, turned as its display matrix says."""
-    pixels: npt.NDArray[np.uint8] = frame.to_ndarray(format="bgr24")
-    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
+def _index(container: Any, stream: Any) -> tuple[list[int], list[tuple[int, int]]]:
+    """Returns the times of frames in order, and those of keyframes with where to seek them.
+
+    Both are empty if a time is missing or comes twice.
+    """
+    stamps: list[int] = []
+    keys: list[tuple[int, int]] = []
+    for packet in container.demux(stream):
+        if not packet.size or packet.is_discard:  # the mark of the end, or not to be shown
+            continue
+        if packet.pts is None:
+            return [], []
+        stamps.append(packet.pts)
+        if packet.is_keyframe:
+            start = packet.pts if packet.dts is None else min(packet.pts, packet.dts)
+            keys.append((packet.pts, start))
+    unique = len({*stamps}) == len(stamps)
+    return (sorted(stamps), sorted(keys)) if unique and keys else ([], [])
+
+
+def _pixels(frame: Any, size: tuple[int, int] | None) -> npt.NDArray[np.uint8]:
+    """Returns a frame in OpenCV's channel order, turned as its display matrix says, in a size."""
+    turned = np.rot90(frame.to_ndarray(format="bgr24"), round(frame.rotation / 90))
+    pixels: npt.NDArray[np.uint8] = np.ascontiguousarray(turned)
+    if size is not None and (pixels.shape[1], pixels.shape[0]) != size:
+        pixels = np.asarray(cv2.resize(pixels, size), np.uint8)
+    return pixels

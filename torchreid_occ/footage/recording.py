@@ -16,15 +16,16 @@ import numpy as np
 from torchreid_occ._types import StrPath
 from torchreid_occ.data.datasets.base import subfolders
 from torchreid_occ.footage.boxes import Boxes, mot_line, read_mot
-from torchreid_occ.footage.crops import write_crops
-from torchreid_occ.footage.detecting import detect
+from torchreid_occ.footage.crops import CropStore, Cutting, write_moments
+from torchreid_occ.footage.detecting import DetectedBoxes, KnownBoxes
 from torchreid_occ.footage.detectors import HOG, ONNX, build_detector, default_min_score
 from torchreid_occ.footage.image_sequence import find_sequence
-from torchreid_occ.footage.linking import link
+from torchreid_occ.footage.linking import libraries, link
 from torchreid_occ.footage.manifest import MOMENTS, RECORDINGS, WHOLE_FRAME, middle
+from torchreid_occ.footage.reading import Reading
 from torchreid_occ.footage.sheet import write_sheet
 from torchreid_occ.footage.tracks import long_enough, split_at_gaps, usable
-from torchreid_occ.footage.video import Video, existing_video, scan_video, video_hash
+from torchreid_occ.footage.video import Video, existing_video, video_hash
 from torchreid_occ.utils.documents import read_json
 from torchreid_occ.utils.files import claim_folder, file_hash, write_text
 from torchreid_occ.utils.locks import try_lock
@@ -33,6 +34,7 @@ from torchreid_occ.version import __version__
 # In the folder of unfinished work; among the recordings, their names begin with the recording's.
 MANIFEST, DETECTIONS = "manifest.json", "detections.txt"
 TRACKS, SHEET = "tracks.txt", "sheet.html"
+_CROPS = "crops"
 GALLERY = "gallery"  # in the dataset
 
 
@@ -239,10 +241,15 @@ def _make(
     request: dict[str, Any],
 ) -> None:
     """Makes a recording in the working folder and writes its manifest last."""
-    video, boxes = _boxes(workshop, path, source, options)
-    boxes = usable(boxes, video, options.min_height)
+    assert options.min_score is not None  # by `_checked`
+    finder = _finder(workshop, source, options)
+    reading = Reading(path, options.frame_rate)
+    cutting = Cutting(options.min_score, options.min_height, options.margin)
+    crops = CropStore(workshop / _CROPS, cutting)
+    crops.cut(reading, finder)
+    video = Video.of(reading)
+    boxes = usable(finder.all(video), video, options.min_height)
     if not boxes.linked:
-        assert options.min_score is not None  # by `_checked`
         boxes = link(boxes, video, options.min_score, options.max_gap)
     tracks = long_enough(split_at_gaps(boxes, video, options.max_gap), options.min_length)
     folders = {}
@@ -258,7 +265,8 @@ def _make(
         )
         for track, folder in folders.items()
     }
-    write_crops(video, tracks, places, options.margin, shown)
+    crops.give(tracks, places, video.size)
+    write_moments(video, shown)
     lines = (
         mot_line(frame, corners, score, track)
         for frame, track, corners, score in zip(
@@ -286,18 +294,18 @@ def _make(
     write_text(workshop / MANIFEST, json.dumps(manifest, ensure_ascii=False) + "\n")
 
 
-def _boxes(
-    workshop: Path, path: Path, source: BoxSource, options: TrackletOptions
-) -> tuple[Video, Boxes]:
-    """Scans the video and reads or detects boxes; checks all arguments before the long work."""
+def _finder(workshop: Path, source: BoxSource, options: TrackletOptions) -> KnownBoxes:
+    """Returns what gives the boxes of frames; checks all arguments before the long work."""
     if source.detections:
         boxes = read_mot(source.detections)
-        return scan_video(path, options.frame_rate), boxes
+        if not boxes.linked:
+            libraries()
+        return KnownBoxes(boxes)
     if source.detector is None:
         raise ValueError("Name a file of detections or a detector.")
+    libraries()
     detector = build_detector(source.detector, source.weights, options.min_height)
-    video = scan_video(path, options.frame_rate)
-    return video, detect(video, detector, workshop / DETECTIONS)
+    return DetectedBoxes(detector, workshop / DETECTIONS)
 
 
 def _where(track: Boxes, video: Video) -> dict[str, list[Any]]:

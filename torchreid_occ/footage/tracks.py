@@ -1,6 +1,9 @@
 """Drops boxes and tracks that give no tracklet, and splits tracks at gaps."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from torchreid_occ.footage.boxes import Boxes, NoTrackletsError
 from torchreid_occ.footage.video import Video
@@ -21,9 +24,9 @@ def usable(boxes: Boxes, video: Video, min_height: float) -> Boxes:
     """
     late = boxes.frame > len(video.times)
     width, height = video.size
-    corners = boxes.corners.clip(0, (width, height, width, height))
-    outside = ~late & ((corners[:, 2:] - corners[:, :2]) < 1).any(1)
-    low = ~late & ~outside & (corners[:, 3] - corners[:, 1] < min_height)
+    corners, inside, high = in_frame(boxes.corners, video.size, min_height)
+    outside = ~late & ~inside
+    low = ~late & ~outside & ~high
     reasons = {
         f"are of frames after the last one, {len(video.times)}": late,
         f"have no area inside the frame of {width}x{height}": outside,
@@ -37,6 +40,25 @@ def usable(boxes: Boxes, video: Video, min_height: float) -> Boxes:
     if late.any() or outside.any():
         logger.warning("Dropped boxes, of %d: %s.", len(boxes), "; ".join(dropped))
     return kept
+
+
+def in_frame(
+    corners: npt.NDArray[np.float64], size: tuple[int, int], min_height: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Clips boxes to a frame, and tells which have an area in it and which are high enough.
+
+    Args:
+        corners: Left, top, right and bottom, in pixels.
+        size: Width and height of the frame.
+        min_height: Smallest height of a box inside the frame, in pixels.
+
+    Shape:
+        corners: `(N, 4)`; returns `(N, 4)`, `(N,)`, `(N,)`.
+    """
+    clipped: npt.NDArray[np.float64] = corners.clip(0, (*size, *size))
+    sides: npt.NDArray[Any] = clipped[:, 2:] - clipped[:, :2]
+    inside = np.logical_and(sides[:, 0] >= 1, sides[:, 1] >= 1)
+    return clipped, inside, sides[:, 1] >= min_height
 
 
 def split_at_gaps(boxes: Boxes, video: Video, max_gap: float) -> Boxes:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -21,6 +20,7 @@ from torchreid_occ.occwalk.protocol import TrackletSpec, list_tracklets
 from torchreid_occ.occwalk.records import data_folder, read_record, render_record
 from torchreid_occ.utils.files import write_text
 from torchreid_occ.utils.locks import try_lock, wait_for_lock
+from torchreid_occ.utils.threads import usable_cores
 
 FRAMES_PER_WORKER = 2000  # starting a worker takes as long as rendering these
 
@@ -77,7 +77,7 @@ def _render(folder: Path, preset: Preset, seed: int, workers: int | None, lock: 
     pending = [spec for spec in specs if read_record(partial, spec) is None]
     num_frames = sum(spec.num_frames for spec in pending)
     if workers is None:
-        workers = max(1, min(len(os.sched_getaffinity(0)), num_frames // FRAMES_PER_WORKER))
+        workers = max(1, min(usable_cores(), num_frames // FRAMES_PER_WORKER))
     print(f"=> Rendering {num_frames} frames of {preset.name} into {folder}", flush=True)
     started = time.monotonic()
     with tqdm(total=num_frames, unit="frame", disable=None) as bar:

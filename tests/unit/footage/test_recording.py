@@ -1,5 +1,6 @@
 import json
 import logging
+import shutil
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,15 @@ from small_videos import FPS, FRAMES, SIZE, colour_of, corners, image, mot_lines
 from torchreid_occ.cli import main
 from torchreid_occ.data.datasets.video import TrackletFolder
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
-from torchreid_occ.footage import BoxSource, TrackletOptions, add_recording, recording
+from torchreid_occ.footage import (
+    BoxSource,
+    TrackletOptions,
+    add_recording,
+    crops,
+    reading,
+    recording,
+)
+from torchreid_occ.footage import video as video_module
 from torchreid_occ.footage.boxes import read_mot
 from torchreid_occ.search.query import track_query
 
@@ -125,23 +134,40 @@ def test_a_recording_that_exists_is_left_as_it_is(add, tmp_path, video):
         add()
 
 
-@pytest.mark.parametrize("moment", ["rename", "write_text", "write_crops"])
-def test_a_kill_leaves_nothing_half_written(add, tmp_path, monkeypatch, moment):
+def kill_at(monkeypatch, owner, name, call):
+    """Lets a call of a function, counted from 1, be interrupted; returns the list of calls."""
+    real, calls = getattr(owner, name), []
+
+    def counted(*args, **options):
+        calls.append(args)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return real(*args, **options)
+
+    monkeypatch.setattr(owner, name, counted)
+    return calls
+
+
+CROPS = 2 * (FRAMES - 1)  # of both people: a track begins with its second detection
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "call"),
+    [
+        (crops, "_write_file", 33),  # while crops are cut
+        (Path, "rename", 9),  # while they are given to tracklets
+        (crops, "_write_file", 2 * FRAMES + 1),  # at a whole frame
+        (recording, "write_text", 1),
+        (recording, "write_sheet", 1),
+        (Path, "rename", CROPS + 2),  # in the middle of moving into place
+    ],
+)
+def test_a_kill_leaves_nothing_half_written(add, tmp_path, monkeypatch, owner, name, call):
     data = tmp_path / "data"
-
-    def killed(*args):
-        raise KeyboardInterrupt
-
-    if moment == "rename":  # in the middle of moving into place
-        real, calls = Path.rename, []
-
-        def rename(path, target):
-            calls.append(path)
-            return killed() if len(calls) == 2 else real(path, target)
-
-        monkeypatch.setattr(Path, "rename", rename)
-    else:
-        monkeypatch.setattr(recording, moment, killed)
+    add()
+    expected = {file: (data / file).read_bytes() for file in files_below(data)}
+    shutil.rmtree(data)
+    kill_at(monkeypatch, owner, name, call)
     with pytest.raises(KeyboardInterrupt):
         add()
     assert not (data / "recordings/gate.json").exists()
@@ -149,9 +175,47 @@ def test_a_kill_leaves_nothing_half_written(add, tmp_path, monkeypatch, moment):
         assert len([*folder.iterdir()]) == FRAMES - 1
     monkeypatch.undo()
     manifest = add()
-    assert len(files_below(data)) == 5 + 2 * (FRAMES - 1)
+    assert {file: (data / file).read_bytes() for file in files_below(data)} == expected
     assert [*data.glob(".*")] == []
     assert len(manifest["tracklets"]) == 2
+
+
+def test_crops_that_were_cut_before_a_kill_are_kept(add, tmp_path, monkeypatch):
+    data = tmp_path / "data"
+    add(margin=0.5)
+    with_margin = {file: (data / file).read_bytes() for file in files_below(data)}
+    shutil.rmtree(data)
+    for margin, cut_again in ((0, range(1, 16)), (0.5, range(60, 61))):
+        kill_at(monkeypatch, crops, "_write_file", 50)  # in frame 25 of 30, two crops in each
+        with pytest.raises(KeyboardInterrupt):
+            add()
+        monkeypatch.undo()
+        calls = kill_at(monkeypatch, crops, "_write_file", None)
+        add(margin=margin)
+        monkeypatch.undo()
+        written = [file for file, _ in calls if "/crops/" in str(file)]
+        assert len(written) in cut_again
+        if margin:
+            assert {file: (data / file).read_bytes() for file in files_below(data)} == with_margin
+        shutil.rmtree(data)
+
+
+def test_boxes_of_two_tracks_may_be_the_same(add, tmp_path):
+    path = tmp_path / "tracks.txt"
+    path.write_text("\n".join([*mot_lines({1: 1, 2: 2}), *mot_lines({1: 3, 2: 4})]))
+    made = add(source=BoxSource(detections=str(path)))
+    first, _, third, _ = ([*(tmp_path / "data" / folder).iterdir()] for folder in made["tracklets"])
+    assert len(first) == len(third) == FRAMES
+    pairs = zip(sorted(first), sorted(third), strict=True)
+    assert all(one.read_bytes() == other.read_bytes() for one, other in pairs)
+
+
+def test_a_video_is_decoded_once(add, tmp_path, monkeypatch):
+    opened = kill_at(monkeypatch, reading, "opened", None)
+    sought = kill_at(monkeypatch, video_module, "sought", None)
+    add()
+    assert len(opened) == 1
+    assert [(list(numbers), count) for _, numbers, count, _ in sought] == [([16], FRAMES)]
 
 
 def test_a_detector_continues_after_a_kill_and_its_detections_stay(add, tmp_path, monkeypatch):
@@ -221,9 +285,9 @@ def test_the_tracks_are_written_for_a_query(add, tmp_path, video):
         left, top, width, height = np.array(where["boxes"]).T
         assert own.corners.T.tolist() == [*map(list, (left, top, left + width, top + height))]
         query = track_query(video, tracks, number)
-        crops = [cv2.imread(str(path)) for path in sorted((tmp_path / "data" / folder).iterdir())]
-        assert [crop.shape for crop in query.frames] == [crop.shape for crop in crops]
-        for mine, written in zip(query.frames, crops, strict=True):
+        cut = [cv2.imread(str(path)) for path in sorted((tmp_path / "data" / folder).iterdir())]
+        assert [crop.shape for crop in query.frames] == [crop.shape for crop in cut]
+        for mine, written in zip(query.frames, cut, strict=True):
             assert np.abs(mine[..., ::-1].astype(int) - written).mean() < 15
 
 

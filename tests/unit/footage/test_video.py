@@ -12,8 +12,9 @@ from PIL import Image
 from small_videos import FPS, FRAMES, SIZE, image, write_video
 from support import REPOSITORY
 
-from torchreid_occ.footage.pyav import decoded
-from torchreid_occ.footage.video import read_frames, scan_video
+from torchreid_occ.footage import reading
+from torchreid_occ.footage.pyav import decoded, sought
+from torchreid_occ.footage.video import chosen_frames, read_frames, scan_video
 
 
 def with_rate(path, scale, rate):
@@ -79,19 +80,20 @@ def test_a_frame_rate_out_of_range(video, rate):
         scan_video(video, rate)
 
 
-def test_stamps_that_decrease_are_replaced_by_the_frame_rate(monkeypatch, video):
-    from torchreid_occ.footage import video as module
+def change_stamps(monkeypatch, change):
+    """Makes a function change the times that OpenCV gives."""
+    grabbed = reading.grabbed
+    changed = lambda *args: ((change(stamp), pixels) for stamp, pixels in grabbed(*args))  # noqa: E731
+    monkeypatch.setattr(reading, "grabbed", changed)
 
-    stamps = module._stamps
-    monkeypatch.setattr(module, "_stamps", lambda capture: (t % 500 for t in stamps(capture)))
+
+def test_stamps_that_decrease_are_replaced_by_the_frame_rate(monkeypatch, video):
+    change_stamps(monkeypatch, lambda stamp: stamp % 500)
     np.testing.assert_allclose(scan_video(video).times, np.arange(FRAMES) / FPS)
 
 
 def test_a_variable_rate_keeps_its_times(monkeypatch, video):
-    from torchreid_occ.footage import video as module
-
-    stamps = module._stamps
-    monkeypatch.setattr(module, "_stamps", lambda capture: (70 + t**1.1 for t in stamps(capture)))
+    change_stamps(monkeypatch, lambda stamp: 70 + stamp**1.1)
     expected = (100.0 * np.arange(FRAMES)) ** 1.1 / 1000
     np.testing.assert_allclose(scan_video(video).times, expected, rtol=1e-6)
 
@@ -136,13 +138,16 @@ def test_a_video_that_has_changed_is_an_error(video):
         list(read_frames(scanned))
 
 
-def encoded(path, codec="mpeg4", sizes=(SIZE,), times=range(12), pixel_format="yuv420p"):
+def encoded(
+    path, codec="mpeg4", sizes=(SIZE,), times=range(12), pixel_format="yuv420p", keyframes=12
+):
     """Writes a video of some streams by PyAV, with a time for each frame in tenths of a second."""
     with av.open(str(path), "w") as file:
         streams = []
         for width, height in sizes:
             stream = file.add_stream(codec, rate=10)
             stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
+            stream.codec_context.gop_size = keyframes
             streams.append(stream)
         for number, time in enumerate(times, start=1):
             for stream in streams:
@@ -168,19 +173,15 @@ def turned(path, degrees):
 
 @pytest.fixture
 def without_decoder(monkeypatch):
-    from torchreid_occ.footage import video as module
-
-    monkeypatch.setattr(module, "_stamps", lambda capture: iter(()))
+    monkeypatch.setattr(reading, "grabbed", lambda capture, wanted: iter(()))
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
 def test_pyav_reads_the_frames_that_opencv_reads(tmp_path, degrees, monkeypatch):
-    from torchreid_occ.footage import video as module
-
     path = turned(encoded(tmp_path / "a.mp4"), degrees)
     by_opencv = scan_video(path)
     expected = dict(read_frames(by_opencv))
-    monkeypatch.setattr(module, "_stamps", lambda capture: iter(()))
+    monkeypatch.setattr(reading, "grabbed", lambda capture, wanted: iter(()))
     scanned = scan_video(path)
     assert (by_opencv.reader, scanned.reader) == ("opencv", "pyav")
     assert scanned.size == by_opencv.size == (SIZE if degrees % 180 == 0 else SIZE[::-1])
@@ -206,11 +207,10 @@ def test_a_codec_that_nothing_decodes_is_named(tmp_path):
 
 def test_what_to_do_about_a_codec(without_decoder, monkeypatch, tmp_path):
     from torchreid_occ.footage import pyav
-    from torchreid_occ.footage import video as module
 
     path = encoded(tmp_path / "a.mkv")
     monkeypatch.setattr(pyav, "pyav", lambda: None)
-    monkeypatch.setattr(module, "pyav", lambda: None)
+    monkeypatch.setattr(reading, "pyav", lambda: None)
     message = r"no decoder of its codec, '(FMP4|mp4v)' .*torchreid-occ\[footage\]. .*libx264"
     with pytest.raises(ValueError, match=message):
         scan_video(path)
@@ -234,7 +234,7 @@ def test_of_two_streams_the_first_is_read_and_that_is_said(tmp_path, caplog, siz
         assert scan_video(path).size == sizes[0]
     first, second = (f"{width}x{height} mpeg4" for width, height in sizes)
     assert f"holds 2 video streams ({first}; {second}): the first is read" in caplog.text
-    _, pixels = next(iter(decoded(path)))
+    _, pixels = next(iter(decoded(path, lambda number: True)))
     assert pixels.shape[1::-1] == sizes[0]
     caplog.clear()
     scan_video(encoded(tmp_path / "one.mkv"))
@@ -275,3 +275,39 @@ def test_a_pipe_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="path of a device or a pipe, not of a video file"):
         scan_video(tmp_path / "pipe")
+
+
+TIMES = [0, 1, 2, 3, 20, 21, 22, 23, 24, 50, 80, 81, 82, 83, 84, 90, 91, 92, 93, 95, 96, 97]
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.avi", "a.ts", "a.mjpeg"])
+@pytest.mark.parametrize("numbers", [[2, 9, 22], [20], [22, 1, 12, 13], [4, 5, 6]])
+def test_chosen_frames_are_those_of_their_numbers(tmp_path, name, numbers):
+    codec = {"a.mjpeg": "mjpeg", "a.ts": "mpeg2video", "a.mkv": "libx264"}.get(name, "mpeg4")
+    pixel_format = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    path = encoded(tmp_path / name, codec, times=TIMES, pixel_format=pixel_format, keyframes=5)
+    scanned = scan_video(path, 10)
+    frames = dict(read_frames(scanned))
+    chosen = [*chosen_frames(scanned, numbers)]
+    assert [number for number, _ in chosen] == sorted(numbers)
+    for number, frame in chosen:
+        assert np.abs(frame.astype(int) - frames[number]).mean() < 3
+        found = min(frames, key=lambda other: np.abs(frame.astype(int) - frames[other]).mean())
+        assert found == number
+
+
+def test_frames_are_sought_from_the_keyframe_before_them(tmp_path):
+    path = encoded(tmp_path / "a.mkv", "libx264", times=TIMES, keyframes=5)
+    frames = dict(sought(path, [3, 4, 18], len(TIMES), SIZE))
+    assert [*frames] == [3, 4, 18]
+    expected = dict(read_frames(scan_video(path)))
+    assert all(np.abs(frames[n].astype(int) - expected[n]).mean() < 3 for n in frames)
+    # Where fewer frames were decoded than the container has times, numbers are not certain.
+    assert [*sought(path, [3, 4, 18], len(TIMES) - 1, SIZE)] == []
+
+
+def test_chosen_frames_of_a_file_that_has_changed(video):
+    scanned = scan_video(video)
+    write_video(video, frames=5)
+    with pytest.raises(ValueError, match="had 30 frames, but frame 9 cannot be read any more"):
+        list(chosen_frames(scanned, [2, 9]))
