@@ -167,7 +167,9 @@ def _connected(ray: Any, data: Any, address: str) -> Iterator[None]:
         options["runtime_env"] = {"env_vars": waiting}
     try:
         ray.init(address=address, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises its base class, too, such as for a slow start
+        if address == LOCAL:
+            raise ConnectionError(f"No Ray cluster starts in this machine: {error}") from error
         raise ConnectionError(
             f"There is no Ray cluster at {address!r} that this machine is a node of: {error}"
         ) from error

@@ -44,6 +44,25 @@ def test_an_address_where_nothing_answers(small, tmp_path):
     assert [file.name for file in (tmp_path / "f").iterdir()] == [PLAN]
 
 
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("local", "No Ray cluster starts in this machine: slow"),
+        ("auto", "no Ray cluster at 'auto'"),
+    ],
+)
+def test_a_cluster_that_does_not_start(monkeypatch, address, message):
+    ray = pytest.importorskip("ray")
+
+    def init(**_):
+        raise Exception("slow")
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "1")  # restored afterwards
+    with pytest.raises(ConnectionError, match=message):
+        [*cluster.extract_on_cluster([], None, address)]
+
+
 def test_without_ray_the_extra_is_named(small, tmp_path, monkeypatch):
     _, checkpoint, units = small
     monkeypatch.setitem(sys.modules, "ray", None)
