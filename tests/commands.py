@@ -1,7 +1,8 @@
 """Runs the command `torchreid-occ`, and scripts, without importing torch anew each time.
 
-A server that has imported the package forks a process for every command. What the command is given
-and leaves is as on a command line: arguments, environment, working directory, streams, exit status.
+A server that has imported what trainings need forks a process for every command. What the command
+is given and leaves is as on a command line: arguments, environment, working directory, streams,
+exit status.
 """
 
 import multiprocessing
@@ -22,7 +23,7 @@ from support import REPOSITORY
 from torchreid_occ_command import main
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["torchreid_occ.runs", "torchreid_occ.visualization.rfcnet"])
+_FORKS.set_forkserver_preload(["torchreid_occ.cli.train", "torchreid_occ.runs.splits"])
 TIMEOUT = 300
 
 

@@ -1,22 +1,38 @@
+"""Fixtures of all tests.
+
+The process that only hands out tests reads this file, too, so what imports torch is imported where
+it is used.
+"""
+
+import gc
 import os
 
 import pytest
-from commands import run_command
 from postgres_server import running_server
-from support import write_two_cameras
 
-from torchreid_occ.occwalk import PRESETS
-from torchreid_occ.occwalk.build import build
+
+def pytest_collection_finish():
+    """Lets collections of garbage skip the objects of imported libraries, a tenth of the time."""
+    gc.freeze()
+
+
+def pytest_unconfigure():
+    gc.unfreeze()  # otherwise libraries report leaks when the process ends
 
 
 @pytest.fixture(scope="session")
 def two_cameras(tmp_path_factory):
+    from support import write_two_cameras
+
     return write_two_cameras(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="session")
 def occwalk_root(tmp_path_factory):
     """The folder of `occwalk_tiny`, rendered once for all processes of a test run."""
+    from torchreid_occ.occwalk import PRESETS
+    from torchreid_occ.occwalk.build import build
+
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
@@ -55,6 +71,7 @@ def gallery_place(request, tmp_path):
 @pytest.fixture(scope="session")
 def main():
     """Runs `torchreid-occ train`."""
+    from commands import run_command
 
     def run(*arguments, check=True, env=None):
         done = run_command("train", *arguments, env=env)

@@ -52,18 +52,17 @@ def commands(page):
     blocks = [block for name in ("", "bash", "sh") for block in code_blocks(page, name)]
     scripts = [block for block in blocks if block.startswith((*STARTS, "for ", "pip "))]
     scripts += [span for span in code_spans(page) if span.startswith(STARTS) and " " in span]
-    for script in scripts:
-        script = re.sub(r"^(?=tools/)", "python ", script)
-        script = re.sub(r"<(\w+)>", r"\1", script)  # a placeholder for the reader's own name
-        done = subprocess.run(
-            [shutil.which("bash"), "-c", SHELL + script],
-            cwd=REPOSITORY,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert not done.stderr, done.stderr
-        yield from (line.split("\0")[:-1] for line in done.stdout.splitlines())
+    # A subshell each, so that none sees another's variables; `<name>` is the reader's own.
+    lines = (re.sub(r"<(\w+)>", r"\1", re.sub(r"^(?=tools/)", "python ", one)) for one in scripts)
+    done = subprocess.run(
+        [shutil.which("bash"), "-c", SHELL + "".join(f"(\n{one}\n)\n" for one in lines)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not done.stderr, done.stderr
+    yield from (line.split("\0")[:-1] for line in done.stdout.splitlines())
 
 
 def named_tests(page):

@@ -17,6 +17,7 @@ TINY = {
     "model.options.backbone": "resnet18_x0_5",
     "data.height": "64",
     "data.width": "32",
+    "data.workers": "0",
     "video.seq_len": "2",
     "video.stride": "2",
     "train.batch_size": "8",

@@ -5,6 +5,8 @@ import pytest
 from commands import run_command
 from support import REPOSITORY, TINY, pairs
 
+from torchreid_occ.cli import main as command
+
 SETTINGS = {
     **TINY,
     "data.sources": "['occwalk_tiny']",
@@ -59,7 +61,7 @@ def test_training_with_the_truth(root, tmp_path):
     assert (tmp_path / "run_true_lines" / "seed_7" / "model" / "model.pth.tar-1").is_file()
 
 
-def test_one_of_the_two_is_named():
-    done = diagnose()
-    assert done.returncode == 2
-    assert "name either a CHECKPOINT or a configuration" in done.stderr
+def test_one_of_the_two_is_named(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        command(["diagnose"])
+    assert "name either a CHECKPOINT or a configuration" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import torch
 from commands import run_command
 from support import REPOSITORY
 
+from torchreid_occ.cli import main
 from torchreid_occ.completion.network import STCnet
 from torchreid_occ.config import load_config, plain
 from torchreid_occ.models import build_model
@@ -66,6 +67,6 @@ def test_a_row_for_each_generator_and_a_picture(runs, occwalk_root, tmp_path):
 
 
 def test_bad_input_ends_in_one_line(runs):
-    done = measure(runs / "guider.pth", "--extractor", runs / "guider.pth", "--root", runs)
-    assert done.returncode == 1
-    assert "holds no completion network" in done.stderr.splitlines()[-1]
+    guider = str(runs / "guider.pth")
+    with pytest.raises(SystemExit, match=r"^error: .* holds no completion network"):
+        main(["measure-completion", guider, "--extractor", guider, "--root", str(runs)])

@@ -23,7 +23,7 @@ ENDS = {  # names of a weight at each end of a backbone
     "inception_v3": ("Conv2d_1a_3x3.conv.weight", "Mixed_7a.branch3x3_1.conv.weight"),
     "resnet18_x0_5": ("conv1.weight", "layer4.0.conv1.weight"),
 }
-IDENTITIES, CLIPS = 3, 6
+IDENTITIES, CLIPS = 2, 4
 
 
 def tiny(phase):
@@ -113,7 +113,7 @@ def train_a_step(config):
     criterion = build_criterion(config.loss.name, IDENTITIES, **plain(config.loss.options))
     optimizer = torch.optim.Adam(model.parameters(), config.train.lr)
     size = (config.data.height, config.data.width)
-    data = training_batch(CLIPS, min(config.video.seq_len, 3), size, IDENTITIES)
+    data = training_batch(CLIPS, min(config.video.seq_len, 2), size, IDENTITIES)
     before = {name: value.clone() for name, value in model.named_parameters()}
     losses = criterion(model.train()(data["img"]), data)
     losses["loss"].backward()

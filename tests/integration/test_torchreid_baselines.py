@@ -30,7 +30,7 @@ def test_equals_a_plain_script_against_torchreids_api(two_cameras, tmp_path, los
         width=32,
         batch_size_train=8,
         batch_size_test=8,
-        workers=2,
+        workers=0,
         num_instances=2,
         train_sampler="RandomSampler" if loss == "softmax" else "RandomIdentitySampler",
         seq_len=3,

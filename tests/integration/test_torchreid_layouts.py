@@ -1,5 +1,7 @@
-import subprocess
 import sys
+
+from commands import run_after_torch
+from support import REPOSITORY
 
 # Upstream's torchreid 1.4.0 has its modules as torchreid.*, PyPI's 0.2.5 under torchreid.reid.*.
 AS_UPSTREAM = """
@@ -43,6 +45,5 @@ def test_pypis_layout(two_cameras, monkeypatch, capsys):
 
 
 def test_upstreams_layout(two_cameras):
-    words = [sys.executable, "-c", AS_UPSTREAM + USE, str(two_cameras)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    done = run_after_torch(AS_UPSTREAM + USE, two_cameras, cwd=REPOSITORY)
     assert done.stdout.endswith("torchreid 1.4.0 works\n"), done.stderr

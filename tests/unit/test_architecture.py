@@ -3,6 +3,7 @@
 import ast
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
@@ -126,17 +127,27 @@ def part_of(module: str) -> str:
     return found
 
 
-TREES = modules(ROOT)
-EDGES = graph(TREES)
+@cache
+def trees() -> dict[str, ast.Module]:
+    return modules(ROOT)
+
+
+@cache
+def edges() -> dict[str, set[str]]:
+    return graph(trees())
+
+
+@cache
+def all_imports(name: str) -> list[Import]:
+    return [*imports(trees()[name], {*trees()})]
 
 
 def ours(name: str) -> list[Import]:
-    found = imports(TREES[name], {*TREES})
-    return [each for each in found if each.target.split(".")[0] == PACKAGE]
+    return [each for each in all_imports(name) if each.target.split(".")[0] == PACKAGE]
 
 
 def test_modules_import_each_other_in_no_circle():
-    assert circle(EDGES) == []
+    assert circle(edges()) == []
 
 
 @pytest.mark.parametrize(
@@ -162,16 +173,16 @@ def test_a_package_may_import_modules_that_import_each_other(tmp_path):
     (tmp_path / "p").mkdir()
     for name, text in files.items():
         (tmp_path / "p" / name).write_text(text)
-    edges = graph(modules(tmp_path / "p"))
-    assert edges == {"p": {"p.b"}, "p.b": {"p.c"}, "p.c": set()}
-    assert circle(edges) == []
+    found = graph(modules(tmp_path / "p"))
+    assert found == {"p": {"p.b"}, "p.b": {"p.c"}, "p.c": set()}
+    assert circle(found) == []
 
 
 def test_own_modules_are_imported_at_the_top_only():
     """The command line apart, which is parsed before what it runs is imported."""
     inside = {
         f"{name}:{each.line}"
-        for name in TREES.keys() - {PACKAGE}
+        for name in trees().keys() - {PACKAGE}
         for each in ours(name)
         if not each.at_top and not name.startswith(f"{PACKAGE}.cli.")
     }
@@ -181,7 +192,7 @@ def test_own_modules_are_imported_at_the_top_only():
 def test_the_root_imports_below_its_top_only_for_type_checkers():
     checked = [
         node
-        for node in TREES[PACKAGE].body
+        for node in trees()[PACKAGE].body
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
     ]
     lines = {line for node in checked for line in range(node.lineno, (node.end_lineno or 0) + 1)}
@@ -193,14 +204,14 @@ def test_modules_are_imported_by_name_in_few_places_only():
         called = (ast.unparse(n.func) for n in ast.walk(tree) if isinstance(n, ast.Call))
         return any(name.split(".")[-1] in ("import_module", "__import__") for name in called)
 
-    assert {name for name, tree in TREES.items() if calls_by_name(tree)} == BY_NAME
+    assert {name for name, tree in trees().items() if calls_by_name(tree)} == BY_NAME
 
 
 def test_torchreid_is_imported_in_one_place():
     importing = {
         name
-        for name, tree in TREES.items()
-        for each in imports(tree, {*TREES})
+        for name in trees()
+        for each in all_imports(name)
         if each.target.split(".")[0] == "torchreid"
     }
     assert importing == TORCHREID
@@ -212,8 +223,8 @@ def test_the_tables_import_nothing_of_ours():
 
 def test_no_module_imports_from_a_higher_floor():
     upwards = []
-    for name in TREES.keys() - {PACKAGE}:
-        for target in EDGES[name] - {PACKAGE}:
+    for name in trees().keys() - {PACKAGE}:
+        for target in edges()[name] - {PACKAGE}:
             own, other = part_of(name), part_of(target)
             if own != other and FLOOR_OF[other] >= FLOOR_OF[own]:
                 upwards.append(f"{name} imports {target}")

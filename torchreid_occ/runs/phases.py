@@ -89,13 +89,7 @@ def run_config(
     if only and only not in names:
         raise ValueError(f"There is no phase {only!r}: the configuration has {names}.")
     if not names:
-        if resume:
-            check_save_dir(config, resume=True)
-        done = finished_run(config) if resume and config.task == "train" else None
-        if done is not None and _is_same(done, config):
-            _log(config, f"This run has finished: its results are already there, in {RESULTS}.")
-            return done
-        return _run_task(config, resume, demo)
+        return _run_alone(config, resume, demo)
     if not resume and not only:
         check_save_dir(config, resume=False)
         _check_files_of_phases(config)
@@ -244,6 +238,17 @@ def _log(config: CfgNode, message: str) -> None:
     """Logs a line into the folder that holds those of the phases."""
     with logging_to(config.data.save_dir):
         logger.info(message)
+
+
+def _run_alone(config: CfgNode, resume: bool, demo: StrPath | None) -> Results:
+    """Runs a configuration without phases, unless it is resumed and has finished."""
+    if resume:
+        check_save_dir(config, resume=True)
+    done = finished_run(config) if resume and config.task == "train" else None
+    if done is not None and _is_same(done, config):
+        _log(config, f"This run has finished: its results are already there, in {RESULTS}.")
+        return done
+    return _run_task(config, resume, demo)
 
 
 def _run_task(config: CfgNode, resume: bool, demo: StrPath | None) -> Results:

@@ -12,7 +12,7 @@ from yacs.config import CfgNode
 from torchreid_occ._torchreid import torchreid
 from torchreid_occ._types import StrPath
 from torchreid_occ.config import plain
-from torchreid_occ.engine.backend import Backend, use_gpu
+from torchreid_occ.engine.backend import Backend, Outcome, use_gpu
 from torchreid_occ.runs.builders import backend_of
 from torchreid_occ.runs.folder import check_save_dir, write_config, write_results
 from torchreid_occ.runs.readiness import check_files, check_test
@@ -92,37 +92,40 @@ def run_experiment(
         model, start = _build_model(backend, num_classes, resumed)
         cost = _cost(backend, datamanager, model.cuda() if use_gpu(config) else model)
         _announce(cost, demo)
-        metadata = {
-            "config": plain(config),
-            "num_classes": num_classes,
-            **start,
-        }
+        metadata = {"config": plain(config), "num_classes": num_classes, **start}
         done = backend.run(backend.build_engine(datamanager, model, metadata), save_dir)
-        results = {
-            "targets": done.targets,
-            **_failures(done.failed),
-            "epochs": done.epochs,
-            "selected_epoch": done.selected_epoch,
-            **start,
-            "cost": cost._asdict(),
-            "seed": config.train.seed,
-            "seconds": round(done.seconds, 1),
-            "training_seconds": round(done.training_seconds, 1),
-            "inference": {
-                "frames": done.inference.frames,
-                "seconds": round(done.inference.seconds, 3),
-                "frames_per_second": round(done.inference.frames_per_second, 1),
-            },
-            "versions": versions(),
-            "hardware": {**hardware(use_gpu(config)), "processes": process_count()},
-            "config": plain(config),
-        }
+        results = _results(config, done, start, cost)
         if is_first_process():
             logger.info("Results are in %s.", write_results(save_dir, results))
         wait_for_all()
         for error in done.failed.values():
             raise error
     return results
+
+
+def _results(
+    config: CfgNode, done: Outcome, start: Mapping[str, Any], cost: Cost
+) -> dict[str, Any]:
+    """Returns the content of results.json."""
+    return {
+        "targets": done.targets,
+        **_failures(done.failed),
+        "epochs": done.epochs,
+        "selected_epoch": done.selected_epoch,
+        **start,
+        "cost": cost._asdict(),
+        "seed": config.train.seed,
+        "seconds": round(done.seconds, 1),
+        "training_seconds": round(done.training_seconds, 1),
+        "inference": {
+            "frames": done.inference.frames,
+            "seconds": round(done.inference.seconds, 3),
+            "frames_per_second": round(done.inference.frames_per_second, 1),
+        },
+        "versions": versions(),
+        "hardware": {**hardware(use_gpu(config)), "processes": process_count()},
+        "config": plain(config),
+    }
 
 
 def describe(config: CfgNode) -> str:

@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+from functools import partial
 
 import pytest
+from commands import run_module, run_script
 from support import REPOSITORY
 
 from torchreid_occ import __version__
@@ -64,15 +66,17 @@ def test_the_package_is_whole_once_a_command_runs(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", [["-m", "torchreid_occ", "train"], ["tools/main.py"]], ids=["-m", "main.py"]
+    "done",
+    [
+        partial(run_module, "torchreid_occ", "train", "--dry-run"),
+        partial(run_script, "tools/main.py", "--dry-run"),
+    ],
+    ids=["-m", "main.py"],
 )
-def test_other_ways_to_start_it(command):
-    words = [*command, "--dry-run"]
-    done = subprocess.run(
-        [sys.executable, *words], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
-    assert "torchreid-occ train: error: name a configuration by --config-file" in done.stderr
+def test_other_ways_to_start_it(done):
+    ended = done()
+    assert ended.returncode == 2
+    assert "torchreid-occ train: error: name a configuration by --config-file" in ended.stderr
 
 
 def test_help_and_version(capsys):

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from commands import run_after_torch
 from support import REPOSITORY
 
 from torchreid_occ.cli import fetch, main
@@ -19,9 +20,7 @@ def test_a_warning_is_one_line_without_pythons_file():
         "fetch.run = lambda _: warnings.warn('two\\nlines', stacklevel=1); "
         "main(['fetch', 'http://x', '--to', 'y']); warnings.warn('after', stacklevel=1)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
-    )
+    done = run_after_torch(code, cwd=REPOSITORY)
     first, *after = done.stderr.splitlines()
     assert first == "Warning: two lines"
     assert after[0].endswith("UserWarning: after")

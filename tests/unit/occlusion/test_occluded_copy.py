@@ -151,31 +151,23 @@ def test_version_1_of_the_copies_is_frozen(manifest):
     assert all(digest in page for digest in manifest["sha256"].values())
 
 
-def test_a_part_alone_is_the_same_to_the_byte_as_in_the_whole_copy(
-    occwalk_root, copy_folder, manifest, tmp_path
-):
-    occlude_dataset(SOURCE, occwalk_root, tmp_path / "part", parts=["query"], workers=0)
-    part = json.loads((tmp_path / "part/manifest.json").read_text())
-    assert part["sha256"] == {"query": manifest["sha256"]["query"]}
-    assert part["changed"] == {"train": 0, "query": manifest["changed"]["query"], "gallery": 0}
-    for path in (tmp_path / "part/query").rglob("*.*"):
-        if path.is_file():
-            assert path.read_bytes() == (copy_folder / path.relative_to(tmp_path / "part")
-                                         ).read_bytes()  # fmt: skip
-
-
-def test_another_seed_gives_another_copy(occwalk_root, manifest, tmp_path):
-    protocol = Protocol(query=0.06)
-    folders = [tmp_path / "0", tmp_path / "1"]
-    for seed, folder in enumerate(folders):
+def test_another_seed_gives_another_copy(two_cameras, tmp_path):
+    masks = write_masks(two_cameras, tmp_path / "masks")
+    found = []
+    for seed in range(2):
+        folder = tmp_path / str(seed)
         occlude_dataset(
-            SOURCE, occwalk_root, folder, parts=["query"], seed=seed, protocol=protocol, workers=0
-        )
-    first, second = (json.loads((folder / "manifest.json").read_text()) for folder in folders)
-    assert first["sha256"] != second["sha256"]
+            "sduvid", two_cameras, folder, masks=masks, occluders="things", parts=["query"],
+            seed=seed, workers=0,
+        )  # fmt: skip
+        found.append(json.loads((folder / "manifest.json").read_text())["sha256"])
+    assert found[0].keys() == found[1].keys() == {"query"}
+    assert found[0] != found[1]
 
 
-def test_a_killed_copy_goes_on_where_it_was(occwalk_root, manifest, tmp_path, monkeypatch):
+def test_a_part_that_was_killed_and_continued_is_the_same_to_the_byte_as_in_the_whole_copy(
+    occwalk_root, copy_folder, manifest, tmp_path, monkeypatch
+):
     calls = []
     paint = tracklets.paint
 
@@ -197,8 +189,12 @@ def test_a_killed_copy_goes_on_where_it_was(occwalk_root, manifest, tmp_path, mo
     (folder / "query/00031.partial").mkdir()  # of a tracklet that was being written
     monkeypatch.undo()
     occlude_dataset(SOURCE, occwalk_root, folder, parts=["query"], workers=0)
-    again = json.loads((folder / "manifest.json").read_text())
-    assert again["sha256"]["query"] == manifest["sha256"]["query"]
+    part = json.loads((folder / "manifest.json").read_text())
+    assert part["sha256"] == {"query": manifest["sha256"]["query"]}
+    assert part["changed"] == {"train": 0, "query": manifest["changed"]["query"], "gallery": 0}
+    for path in (folder / "query").rglob("*.*"):
+        if path.is_file():
+            assert path.read_bytes() == (copy_folder / path.relative_to(folder)).read_bytes()
     assert finished.items() <= {p: p.stat().st_mtime_ns for p in folder.glob("query/*/*.json")
                                 }.items()  # fmt: skip
     assert not [*folder.rglob("*.partial")]

@@ -217,24 +217,24 @@ def test_a_learned_distance_without_pairs_is_said_before_training(target, metric
         )  # fmt: skip
 
 
-def test_a_target_that_fails_leaves_the_others_results(tmp_path, occwalk_root):
+def test_a_target_that_fails_leaves_the_others_results(tmp_path, two_cameras):
     """A damaged gallery image is found when it is read, after the training."""
-    (tmp_path / "occwalk").symlink_to(occwalk_root / "occwalk")
+    (tmp_path / "SDU-VID").symlink_to(two_cameras / "SDU-VID")
     write(tmp_path, "train", "wxyz", [1, 2])
     write(tmp_path, "query", "abcd", [1])
     write(tmp_path, "gallery", "abcd", [2])
     damaged = tmp_path / "gallery" / "b" / "2" / "1.png"
     content = damaged.read_bytes()
     damaged.write_bytes(content[:60])
-    settings = {"data__targets": "['tracklet_folder', 'occwalk_tiny']", "data__verify": False}
+    settings = {"data__targets": "['tracklet_folder', 'sduvid']", "data__verify": False}
     with pytest.raises(ValueError, match=r"1\.png"):
         run_config(config_of(tmp_path, **settings))
     results = read_json(tmp_path / "run" / "results.json")
-    assert "occwalk_tiny" in results["targets"] and "tracklet_folder" not in results["targets"]
+    assert "sduvid" in results["targets"] and "tracklet_folder" not in results["targets"]
     assert "1.png" in results["failed"]["tracklet_folder"]
     damaged.write_bytes(content)
     done = run_config(config_of(tmp_path, **settings), resume=True)
-    assert {*done["targets"]} == {"tracklet_folder", "occwalk_tiny"}
+    assert {*done["targets"]} == {"tracklet_folder", "sduvid"}
     assert "failed" not in json.loads((tmp_path / "run" / "results.json").read_text())
 
 

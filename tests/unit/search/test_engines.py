@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from qdrant_client import QdrantClient
+from support import qdrant_in_memory
 
 from torchreid_occ.search import Gallery, GalleryTracklet
 from torchreid_occ.search.erasure import choose
@@ -58,7 +58,7 @@ def engine(request, tmp_path):
     fill(gallery)
     if where != "qdrant":
         return gallery
-    collection = QdrantCollection(QdrantClient(":memory:"), "people")
+    collection = QdrantCollection(qdrant_in_memory(), "people")
     collection.mirror(gallery)
     return collection
 

@@ -50,12 +50,12 @@ def finished(tmp_path, occwalk_root):
     torch.manual_seed(0)
     path = tmp_path / "demo.yaml"
     path.write_text(
-        "model: {name: rfcnet, options: {backbone: resnet18_x0_5}}\n"
+        "model: {name: rfcnet, options: {backbone: resnet18_x0_5, stages: [3]}}\n"
         f"data: {{sources: [occwalk_tiny], height: 64, width: 32, root: {occwalk_root},"
         f" save_dir: {tmp_path / 'run'}}}\n"
     )
     config = plain(load_config(path))
-    built = build_model("rfcnet", 3, **SIZE, backbone="resnet18_x0_5")
+    built = build_model("rfcnet", 3, **SIZE, backbone="resnet18_x0_5", stages=[3])
     state = {"config": config, "num_classes": 3, "state_dict": built.state_dict()}
     save_checkpoint(state, checkpoint_path(tmp_path / "run", 1))
     (tmp_path / "run" / "results.json").write_text(json.dumps({**RESULTS, "config": config}))
@@ -69,7 +69,7 @@ def test_a_finished_run_is_read_and_drawn(finished, tmp_path):
     assert demo.table_path.read_text() == demo.table
     assert demo.save_dir == str(tmp_path / "run")
     names = [Path(path).name for path in demo.pictures]
-    assert len(names) == 8 and names[0] == "stage2_partition.png"
+    assert len(names) == 4 and names[0] == "stage3_partition.png"
     assert all(path.is_file() for path in demo.pictures)
 
 
