@@ -115,6 +115,7 @@ def _finished(function, words, env=None, cwd=REPOSITORY):
 
 def _run(function, words, environment, streams, cwd):
     os.setsid()  # one can kill it with all its workers
+    multiprocessing.set_start_method(None, force=True)  # its workers start as on a command line
     for number, stream in enumerate(streams, start=1):
         os.dup2(os.open(stream, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
     os.environ.clear()

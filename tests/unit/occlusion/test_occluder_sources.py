@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from torchreid_occ.occlusion import tracklets
 from torchreid_occ.occlusion.folder import Folder, list_cutouts
 from torchreid_occ.occlusion.protocol import Protocol
 from torchreid_occ.occlusion.sources import Hidden
@@ -140,12 +141,11 @@ def test_wrong_shares():
         Protocol(least_frames=0.8)
 
 
-def test_a_person_who_cannot_be_hidden_as_wanted_is_named():
+def test_a_person_who_cannot_be_hidden_as_wanted_is_named(monkeypatch):
+    monkeypatch.setattr(tracklets, "MAX_ATTEMPTS", 60)
     frames = [np.full((64, 32, 3), 90, np.uint8)] * 4
     body = np.zeros((64, 32), bool)
     body[30, 16] = True  # one pixel is hidden wholly or not at all
     place = Place("gallery", 7, 0, 0)
-    with pytest.raises(
-        ValueError, match=r"600 attempts.*tracklet gallery/00007.*look at its masks"
-    ):
+    with pytest.raises(ValueError, match=r"60 attempts.*tracklet gallery/00007.*look at its masks"):
         occlude_tracklet(place, frames, [body] * 4, 2, Things(seed=0), Protocol(), 0)

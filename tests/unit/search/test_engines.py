@@ -86,7 +86,7 @@ def test_the_nearest_are_found_in_order_and_never_fewer(engine, cameras):
 
 
 def test_a_collection_follows_every_change(gallery):
-    collection = QdrantCollection(QdrantClient(":memory:"), "people")
+    collection = QdrantCollection(qdrant_in_memory(), "people")
 
     def answers():
         collection.mirror(gallery)
