@@ -10,11 +10,15 @@ from typing import NamedTuple
 from many_videos import write_videos
 from small_checkpoint import write_small_checkpoint
 from support import TINY, pairs, write_masks, write_two_cameras
+from synthetic_people import made_up_people, query_and_gallery
 
 from torchreid_occ import TrackletExtractor
+from torchreid_occ.calibration import fit_calibration
 from torchreid_occ.config import load_config, merged, plain
 from torchreid_occ.data.datasets.base import frames_in
 from torchreid_occ.extraction import extract_to_parquet, video_units
+from torchreid_occ.identities import correct, update_identities
+from torchreid_occ.identities.exporting import as_json
 from torchreid_occ.occlusion.occlude import occlude_dataset
 from torchreid_occ.occwalk.build import build
 from torchreid_occ.occwalk.presets import Preset
@@ -94,6 +98,7 @@ def make_jobs(folder):
             lambda place: _extract(checkpoint, videos, place),
             ("features.parquet/*.parquet", "data/recordings/*.json"),
         ),
+        "identities": identities_job(),
     }
 
 
@@ -134,6 +139,28 @@ def _index(run, root, folder):
 def _extract(checkpoint, videos, folder):
     units = video_units([videos], folder / "data")
     extract_to_parquet(folder / "features.parquet", checkpoint, units, threads=1)
+
+
+def identities_job():
+    """Returns the work of grouping the tracklets of a gallery into people, with corrections."""
+    people, cohort = made_up_people(1, 30, noise=1.0), made_up_people(3, 20)
+    calibration = fit_calibration(*query_and_gallery(made_up_people(2, 40)), cohort, "abc", {})
+    tracklets = [
+        GalleryTracklet(f"t{number}", (), camera)
+        for number, camera in enumerate(people.camids.tolist())
+    ]
+
+    def group(folder):
+        gallery = Gallery.create(folder, "abc", people.features.shape[1])
+        if not len(gallery):
+            gallery.add(tracklets, people.features, "abc")
+        correct(gallery, [(1, 3)], [(4, 5)])
+        update_identities(gallery, calibration)
+        correct(gallery, [(7, 8)])
+        found = update_identities(gallery, calibration)
+        write_json(folder / "people.json", as_json(found))
+
+    return Job(group, ())
 
 
 def _occlude(root, masks, folder):

@@ -30,7 +30,7 @@ def main():
         )
         labels = stored.get("labels")
     for rate in arguments.false_matches:
-        print(json.dumps(measure_calibration(query, gallery, train.features, rate, labels)))
+        print(json.dumps(measure_calibration(query, gallery, train, rate, labels)))
 
 
 if __name__ == "__main__":

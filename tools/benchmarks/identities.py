@@ -23,7 +23,7 @@ from torchreid_occ.search import Gallery, GalleryTracklet
 
 
 def read(path, share):
-    """Returns query, gallery, all tracklets and their lengths, and the cohort's features."""
+    """Returns query, gallery, all tracklets and their lengths, and the cohort."""
     with np.load(path) as stored:
         parts = {
             part: LabelledFeatures(stored[part], stored[f"{part}_pid"], stored[f"{part}_cam"])
@@ -40,7 +40,7 @@ def read(path, share):
     everyone = LabelledFeatures(
         *(np.concatenate([one, other[new]]) for one, other in zip(gallery, query, strict=True))
     )
-    return query, gallery, everyone, np.concatenate([own[1], own[0][new]]), parts["train"].features
+    return query, gallery, everyone, np.concatenate([own[1], own[0][new]]), parts["train"]
 
 
 def scores(labels, truth, lengths):

@@ -12,15 +12,20 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from torchreid_occ._types import StrPath
-from torchreid_occ.calibration.cohort import evidence, unit
+from torchreid_occ.calibration.cohort import evidence
 from torchreid_occ.calibration.joining import JOIN_WEIGHTS
 from torchreid_occ.calibration.maxima import threshold_of
+from torchreid_occ.calibration.space import (
+    CameraMeans,
+    Floats,
+    camera_means,
+    unit,
+    without_variation,
+)
 from torchreid_occ.utils.files import replacing
 
-Floats = npt.NDArray[np.floating[Any]]
-
 SUFFIX = ".calibration.npz"  # after the name of the checkpoint
-FORMAT = 1
+FORMAT = 2
 SAME, DIFFERENT, UNKNOWN = "same", "different", "cannot tell"
 SAME_FRAMES = 1e-3  # cosine distance of one tracklet's features, however they were extracted
 PRESENT = 0.5  # share of the people searched for that are taken to be in the gallery
@@ -34,11 +39,14 @@ class Calibration:
         checkpoint_hash: SHA-256 of the checkpoint.
         about: What it was learned from, and how well it does there; plain values.
         cohort: Features of tracklets of other people, of unit length. Shape ``(C, D)``.
+        cohort_cameras: Their cameras. Shape ``(C,)``.
+        variation: Directions in which features of one person vary, see
+            :func:`~torchreid_occ.calibration.space.variation`. Shape ``(R, D)``.
         scale: Mean and standard deviation of each kind of evidence. Shape ``(2, E)``.
         weights: Weights of the scaled evidence, and last the intercept. Shape ``(E + 1,)``.
         curve: Scores, ascending, and the probabilities at them. Shape ``(2, P)``.
-        first: Slope and intercept of the log odds of the best tracklet of a search over its score.
-            Shape ``(2,)``.
+        first: Weights of the log odds of the best tracklet of a search: of its score, of the
+            logarithm of the gallery's size, and the intercept. Shape ``(3,)``.
         maxima: Highest scores of other people for each query. Shape ``(Q, K)``.
         others: Number of tracklets of other people for each query. Shape ``(Q,)``.
         mates: Scores of pairs of one person, ascending. Shape ``(S,)``.
@@ -49,6 +57,8 @@ class Calibration:
     checkpoint_hash: str
     about: Mapping[str, Any]
     cohort: Floats
+    cohort_cameras: npt.NDArray[np.int64]
+    variation: Floats
     scale: Floats
     weights: Floats
     curve: Floats
@@ -92,7 +102,10 @@ class Calibration:
         gone = (self.cohort @ unit(features).T >= 1 - SAME_FRAMES).any(axis=1)
         if gone.all():
             return None
-        return replace(self, cohort=self.cohort[~gone]) if gone.any() else self
+        if not gone.any():
+            return self
+        left = self.cohort[~gone], self.cohort_cameras[~gone]
+        return replace(self, cohort=left[0], cohort_cameras=left[1])
 
     def differs_from(self, other: "Calibration") -> bool:
         """Returns whether another calibration was fitted differently; their cohorts may differ.
@@ -103,21 +116,45 @@ class Calibration:
         return (self.checkpoint_hash, self.about) != (other.checkpoint_hash, other.about) or any(
             not np.array_equal(getattr(self, name), getattr(other, name))
             for name in _ARRAYS
-            if name != "cohort"
+            if name not in ("cohort", "cohort_cameras")
         )
+
+    def means_of(self, features: Floats, cameras: npt.NDArray[np.int64]) -> CameraMeans:
+        """Returns the means of a gallery and its cameras, drawn towards those of the cohort.
+
+        Args:
+            features: Features of the gallery, or of a part of it, of any norm. Shape: ``(N, D)``.
+            cameras: Their cameras. Shape: ``(N,)``.
+        """
+        return camera_means(features, cameras, self.cohort.mean(axis=0))
+
+    def adapted(
+        self, features: Floats, cameras: npt.NDArray[np.int64], means: CameraMeans
+    ) -> Floats:
+        """Returns features as scores compare them, of unit length.
+
+        Args:
+            features: Features of any norm. Shape: ``(N, D)``.
+            cameras: Their cameras; any number that the gallery has not, where unknown.
+                Shape: ``(N,)``.
+            means: Those of the gallery that is searched.
+        """
+        return without_variation(means.centre(features, cameras), self.variation)
 
     def scores(self, query: Floats, gallery: Floats) -> Floats:
         """Returns scores of pairs: the higher, the more probably both are one person.
 
         Args:
-            query: Features of any norm.
+            query: Features from `adapted`.
             gallery: Likewise.
 
         Shape:
             query: ``(Q, D)``; gallery: ``(G, D)``; result: ``(Q, G)``.
         """
         mean, spread = self.scale
-        known = (evidence(query, gallery, self.cohort) - mean) / spread
+        own = self.means_of(self.cohort, self.cohort_cameras)
+        cohort = self.adapted(self.cohort, self.cohort_cameras, own)
+        known = (evidence(query, gallery, cohort) - mean) / spread
         scores: Floats = known @ self.weights[:-1] + self.weights[-1]
         return scores
 
@@ -148,10 +185,11 @@ class Calibration:
         """
         found = self.probabilities(scores, gallery_size, present)
         if len(found):
-            slope, intercept = self.first
-            best = expit(slope * np.max(scores) + intercept)
-            found = np.minimum(found, self._in_gallery(best, gallery_size, present))
-            found[np.argmax(scores)] = self._in_gallery(best, gallery_size, present)
+            slope, growth, intercept = self.first
+            odds = slope * np.max(scores) + growth * np.log(max(gallery_size, 1)) + intercept
+            best = expit(odds + np.log(present / PRESENT))
+            found = np.minimum(found, best)
+            found[np.argmax(scores)] = best
         return found
 
     def _in_gallery(self, probability: Floats, gallery_size: int, present: float) -> Floats:
@@ -293,7 +331,10 @@ def read_calibration(content: bytes, place: str) -> Calibration:
     return found
 
 
-_ARRAYS = ("cohort", "scale", "weights", "curve", "first", "maxima", "others", "mates", "join")
+_ARRAYS = (
+    *("cohort", "cohort_cameras", "variation", "scale", "weights", "curve", "first"),
+    *("maxima", "others", "mates", "join"),
+)
 
 
 def _check_shapes(found: Calibration) -> None:
@@ -301,10 +342,12 @@ def _check_shapes(found: Calibration) -> None:
     queries, depth = found.maxima.shape
     fit = (
         found.cohort.ndim == 2
+        and found.cohort_cameras.shape == found.cohort.shape[:1]
+        and found.variation.shape[1:] == found.cohort.shape[1:]
         and found.scale.shape == (2, kinds)
         and found.curve.ndim == 2
         and len(found.curve) == 2
-        and found.first.shape == (2,)
+        and found.first.shape == (3,)
         and found.join.shape == (JOIN_WEIGHTS,)
         and found.others.shape == (queries,)
         and found.mates.ndim == 1

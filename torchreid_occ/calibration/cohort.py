@@ -8,12 +8,12 @@ Reference: Matejka et al., "Analysis of score normalization in multilingual spea
 (Interspeech 2017), section 2.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.floating[Any]]
+from torchreid_occ.calibration.space import Floats, unit
 
 NEAREST = 0.05  # share of the cohort whose similarities count
 _FEWEST = 5  # tracklets of the cohort that count at least
@@ -29,16 +29,6 @@ class Levels(NamedTuple):
 
     mean: Floats
     spread: Floats
-
-
-def unit(features: Floats) -> Floats:
-    """Scales features to unit length.
-
-    Args:
-        features: Features of any norm. Shape: ``(N, D)``.
-    """
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    return features / np.maximum(lengths, 1e-12)
 
 
 def levels(similarities: Floats) -> Levels:

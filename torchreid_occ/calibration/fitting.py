@@ -7,9 +7,17 @@ import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ.calibration.calibration import PRESENT, Calibration
-from torchreid_occ.calibration.cohort import Floats, evidence, unit
+from torchreid_occ.calibration.cohort import evidence
 from torchreid_occ.calibration.joining import JOIN_WEIGHTS, fit_join
 from torchreid_occ.calibration.maxima import highest
+from torchreid_occ.calibration.searches import fit_first
+from torchreid_occ.calibration.space import (
+    Floats,
+    camera_means,
+    unit,
+    variation,
+    without_variation,
+)
 from torchreid_occ.utils.dependencies import import_optional
 
 MIN_IDENTITIES = 20
@@ -43,7 +51,7 @@ class LabelledFeatures(NamedTuple):
 def fit_calibration(
     query: LabelledFeatures,
     gallery: LabelledFeatures,
-    cohort: Floats,
+    cohort: LabelledFeatures,
     checkpoint_hash: str,
     about: Mapping[str, Any],
     join: bool = True,
@@ -56,13 +64,10 @@ def fit_calibration(
     Args:
         query: Features of the queries.
         gallery: Features of the gallery, which may hold the queries.
-        cohort: Features of other people, of any norm.
+        cohort: Features of other people.
         checkpoint_hash: Hash of the checkpoint.
         about: Plain values to be kept.
         join: Whether to fit the weights for grouping tracklets into people, too.
-
-    Shape:
-        cohort: ``(C, D)``.
 
     Raises:
         ValueError: If there are too few identities; says how many are needed.
@@ -74,8 +79,8 @@ def fit_calibration(
     same = query.pids[:, None] == gallery.pids[None]
     compared = ~(same & (query.camids[:, None] == gallery.camids[None]))
     check_people(query.pids[(same & compared).any(axis=1)], MIN_IDENTITIES)
-    cohort = unit(cohort)
-    known = evidence(query.features, gallery.features, cohort)
+    space = _Space(cohort, gallery)
+    known = evidence(space.of(query), space.of(gallery), space.cohort)
     mean, spread = known[compared].mean(axis=0), known[compared].std(axis=0) + 1e-9
     similarity = np.where(compared, known[..., 0], -np.inf)
     near = compared & (similarity.argsort(axis=1).argsort(axis=1) >= len(gallery.pids) - _NEAREST)
@@ -88,38 +93,49 @@ def fit_calibration(
     curve = isotonic.IsotonicRegression(out_of_bounds="clip", y_min=0, y_max=1)
     curve.fit(scores[compared], same[compared], weight)
     maxima, others = highest(scores, same)
-    best = np.where(compared, scores, -np.inf)
-    best_is_same = np.take_along_axis(same, best.argmax(axis=1)[:, None], axis=1)[:, 0]
-    first = linear.LogisticRegression(C=1e6).fit(
-        np.concatenate([best.max(axis=1), maxima[:, 0]])[:, None],
-        np.concatenate([best_is_same, np.zeros(len(maxima), bool)]),
-    )
     return Calibration(
         checkpoint_hash,
         about,
-        cohort,
+        unit(cohort.features),
+        cohort.camids,
+        space.variation,
         np.stack([mean, spread]),
         weights,
         np.stack([curve.X_thresholds_, curve.y_thresholds_]),
-        np.array([first.coef_[0, 0], first.intercept_[0]]),
+        fit_first(scores, same, compared, gallery.pids),
         maxima,
         others,
         np.sort(scores[same & compared]),
-        _fit_join(query, gallery, known[..., 0], cohort) if join else np.zeros(JOIN_WEIGHTS),
+        _fit_join(space, query, gallery) if join else np.zeros(JOIN_WEIGHTS),
     )
 
 
+class _Space:
+    """The space of a calibration: the cohort's directions, and the means of a gallery."""
+
+    def __init__(self, cohort: LabelledFeatures, gallery: LabelledFeatures) -> None:
+        mean = unit(cohort.features).mean(axis=0)
+        self.means = camera_means(gallery.features, gallery.camids, mean)
+        own = camera_means(cohort.features, cohort.camids, mean)
+        centred = own.centre(cohort.features, cohort.camids)
+        self.variation = variation(centred, cohort.pids)
+        self.cohort = without_variation(centred, self.variation)
+
+    def of(self, labelled: LabelledFeatures) -> Floats:
+        centred = self.means.centre(labelled.features, labelled.camids)
+        return without_variation(centred, self.variation)
+
+
 def _fit_join(
-    query: LabelledFeatures, gallery: LabelledFeatures, similarities: Floats, cohort: Floats
-) -> Floats:
+    space: _Space, query: LabelledFeatures, gallery: LabelledFeatures
+) -> npt.NDArray[np.float64]:
     """Fits the weights for grouping to the gallery and the queries that it does not hold."""
     own = (query.pids[:, None] == gallery.pids) & (query.camids[:, None] == gallery.camids)
+    similarities = unit(query.features) @ unit(gallery.features).T
     new = ~((similarities > _COPY) & own).any(axis=1)
     return fit_join(
-        np.concatenate([gallery.features, query.features[new]]),
-        np.concatenate([gallery.camids, query.camids[new]]),
+        np.concatenate([space.of(gallery), space.of(query)[new]]),
         np.concatenate([gallery.pids, query.pids[new]]),
-        cohort.mean(axis=0),
     )
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from torchreid_occ.calibration.cohort import Floats
+from torchreid_occ.calibration.space import Floats
 
 
 class Joins(NamedTuple):

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ.calibration.calibration import Calibration
-from torchreid_occ.calibration.cohort import Floats, unit
 from torchreid_occ.calibration.fitting import MIN_IDENTITIES, LabelledFeatures, fit_calibration
 from torchreid_occ.calibration.maxima import highest, threshold_of
+from torchreid_occ.calibration.space import Floats, unit
 from torchreid_occ.metrics import open_set, reliability
 from torchreid_occ.metrics.open_set import OpenSet, rates_at
 from torchreid_occ.utils.progress import progress
@@ -43,7 +43,7 @@ class Search(NamedTuple):
 def measure_calibration(
     query: LabelledFeatures,
     gallery: LabelledFeatures,
-    cohort: Floats,
+    cohort: LabelledFeatures,
     rate: float = 0.01,
     labels: npt.NDArray[np.int64] | None = None,
 ) -> dict[str, Any] | None:
@@ -55,7 +55,7 @@ def measure_calibration(
     Args:
         query: Features of the queries.
         gallery: Features of the gallery.
-        cohort: Features of other people. Shape: ``(C, D)``.
+        cohort: Features of other people.
         rate: The false positive identification rate that is promised.
         labels: Label of each query, such as that of its occlusion. Shape: ``(Q,)``.
 
@@ -100,7 +100,7 @@ class TooFewError(ValueError):
 def _search(
     query: LabelledFeatures,
     gallery: LabelledFeatures,
-    cohort: Floats,
+    cohort: LabelledFeatures,
     rate: float,
     seed: int,
     labels: npt.NDArray[np.int64] | None,
@@ -117,7 +117,10 @@ def _search(
     )
     searched = query.of(tested)
     left = gallery.of(np.setdiff1d(np.append(tested, others), absent))
-    scores = calibration.scores(searched.features, left.features)
+    means = calibration.means_of(left.features, left.camids)
+    scores = calibration.scores(
+        *(calibration.adapted(part.features, part.camids, means) for part in (searched, left))
+    )
     same = searched.pids[:, None] == left.pids[None]
     scores[same & (searched.camids[:, None] == left.camids[None])] = -np.inf
     order = np.argsort(-scores, axis=1)[:, :SHOWN]

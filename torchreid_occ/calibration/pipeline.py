@@ -40,8 +40,8 @@ def calibrate(
 ) -> Calibration:
     """Fits a calibration to the queries and the gallery of a dataset and writes it.
 
-    The training people of the dataset serve as the cohort, whose labels are not used. Without any,
-    half of the other people do.
+    The training people of the dataset serve as the cohort. Without any, half of the other people
+    do.
 
     Args:
         checkpoint: The checkpoint.
@@ -67,7 +67,7 @@ def calibrate(
     query, gallery = (_extracted(extractor, listed[part]) for part in ("query", "gallery"))
     chosen = np.random.default_rng(0).permutation(len(listed["train"]))[:COHORT]
     if len(chosen):
-        cohort = _extracted(extractor, [listed["train"][i] for i in np.sort(chosen)]).features
+        cohort = _extracted(extractor, [listed["train"][i] for i in np.sort(chosen)])
     else:
         query, gallery, cohort, labels = _divided(query, gallery, labels)
     about: dict[str, Any] = {
@@ -76,7 +76,7 @@ def calibrate(
         "identities": len(np.unique(query.pids)),
         "queries": len(query.pids),
         "gallery": len(gallery.pids),
-        "cohort": len(cohort),
+        "cohort": len(cohort.pids),
         "measured": measure_calibration(query, gallery, cohort, rate, labels),
     }
     calibration = fit_calibration(query, gallery, cohort, extractor.checkpoint_hash, about)
@@ -123,11 +123,12 @@ def _labels(items: list[Item]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.in
 
 def _divided(
     query: LabelledFeatures, gallery: LabelledFeatures, labels: npt.NDArray[np.int64] | None
-) -> tuple[LabelledFeatures, LabelledFeatures, Any, npt.NDArray[np.int64] | None]:
+) -> tuple[LabelledFeatures, LabelledFeatures, LabelledFeatures, npt.NDArray[np.int64] | None]:
     """Takes half of the people as the cohort."""
     people = np.random.default_rng(0).permutation(np.unique(query.pids))
     kept = people[: len(people) // 2]
-    cohort = gallery.of(np.setdiff1d(gallery.pids, kept)).features[:COHORT]
+    others = gallery.of(np.setdiff1d(gallery.pids, kept))
+    cohort = LabelledFeatures(*(part[:COHORT] for part in others))
     if labels is not None:
         labels = labels[np.isin(query.pids, kept)]
     return query.of(kept), gallery.of(kept), cohort, labels

@@ -103,7 +103,11 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
     _add_checkpoint(parser)
     parser.add_argument("--top", type=int, default=10, metavar="N", help="how many (10)")
     parser.add_argument(
-        "--other-than-camera", type=int, nargs="+", metavar="N", help="leave their tracklets out"
+        "--other-than-camera",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="leave their tracklets out; a single one is taken to be the camera that saw the query",
     )
     parser.add_argument(
         "--keep-same-frames", action="store_true",

@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ.calibration import Calibration
-from torchreid_occ.calibration.cohort import Floats
 from torchreid_occ.calibration.grouping import Joins, group
 from torchreid_occ.calibration.joining import certainty, odds_of_pairs
+from torchreid_occ.calibration.space import Floats
 from torchreid_occ.identities.corrections import Corrections
 from torchreid_occ.identities.times import Travel, pairs_apart
 from torchreid_occ.search import Gallery, GalleryTracklet
+from torchreid_occ.search.judging import numbers_of
 
 NONE = Corrections()
 
@@ -126,9 +127,10 @@ def _odds(
 ) -> Floats:
     if len(features) < 2:
         return np.zeros((len(features), len(features)))
-    cameras = np.array([-1 if one.camera is None else one.camera for one in tracklets])
-    mean = calibration.cohort.mean(axis=0)
-    return odds_of_pairs(np.stack(features), cameras, mean, calibration.join)
+    cameras = numbers_of([one.camera for one in tracklets])
+    stacked = np.stack(features)
+    means = calibration.means_of(stacked, cameras)
+    return odds_of_pairs(calibration.adapted(stacked, cameras, means), calibration.join)
 
 
 def _decisions(

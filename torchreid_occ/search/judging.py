@@ -14,11 +14,13 @@ from torchreid_occ.calibration import (
     load_calibration,
     read_calibration,
 )
+from torchreid_occ.calibration.space import CameraMeans, Floats
 from torchreid_occ.search.documents import CALIBRATION
 from torchreid_occ.search.gallery import Gallery
 from torchreid_occ.search.protocol import Judgement, Match
 
 FALSE_MATCHES, MISSED_MATCHES = 0.01, 0.05
+_FOR_MEANS = 2000  # tracklets of a gallery that the means of its cameras are taken from
 
 
 class Judge:
@@ -48,25 +50,33 @@ class Judge:
         calibration.same_above(false_matches, len(gallery))
         calibration.different_below(missed_matches)
         self._gallery, self._calibration = gallery, calibration
+        self._means = _means_of(gallery, calibration)
         self.promises = false_matches, missed_matches
 
     def __call__(
-        self, feature: npt.NDArray[np.floating[Any]], matches: Sequence[Match]
+        self,
+        feature: npt.NDArray[np.floating[Any]],
+        matches: Sequence[Match],
+        camera: int | None = None,
     ) -> list[Match]:
         """Returns the matches with a judgement of each that is still in the gallery.
 
         Args:
             feature: Feature of the query. Shape: ``(D,)``.
             matches: The matches of a search by it.
+            camera: Camera that saw the query, if known.
         """
         features = self._gallery.features_of([match.id for match in matches])
-        there = [match.id for match in matches if match.id in features]
+        kept = [match for match in matches if match.id in features]
+        there = [match.id for match in kept]
         if not there:
             return list(matches)
         size = len(self._gallery)
-        scores = self._calibration.scores(
-            np.asarray(feature)[None], np.stack([features[number] for number in there])
-        )[0]
+        own = self._adapted([np.asarray(feature)], [camera])
+        others = self._adapted(
+            [features[number] for number in there], [match.tracklet.camera for match in kept]
+        )
+        scores = self._calibration.scores(own, others)[0]
         verdicts = self._calibration.verdicts(scores, size, *self.promises)
         probabilities = self._calibration.probabilities_of_search(scores, size).tolist()
         judged = {
@@ -74,6 +84,30 @@ class Judge:
             for number, probability, verdict in zip(there, probabilities, verdicts, strict=True)
         }
         return [match._replace(judged=judged.get(match.id)) for match in matches]
+
+    def _adapted(self, features: Sequence[Floats], cameras: Sequence[int | None]) -> Floats:
+        return self._calibration.adapted(np.stack(features), numbers_of(cameras), self._means)
+
+
+def numbers_of(cameras: Sequence[int | None]) -> npt.NDArray[np.int64]:
+    """Returns cameras as numbers, -1 where unknown.
+
+    Args:
+        cameras: The cameras.
+    """
+    return np.array([-1 if camera is None else camera for camera in cameras], np.int64)
+
+
+def _means_of(gallery: Gallery, calibration: Calibration) -> CameraMeans:
+    """Returns the means of a gallery and its cameras, of tracklets evenly spread over it."""
+    ids = gallery.ids()
+    chosen = ids[:: max(1, -(-len(ids) // _FOR_MEANS))].tolist()
+    tracklets, features = gallery.get(chosen), gallery.features_of(chosen)
+    both = [number for number in chosen if number in tracklets and number in features]
+    if not both:
+        return calibration.means_of(np.zeros((0, calibration.feature_dim)), numbers_of([]))
+    cameras = numbers_of([tracklets[number].camera for number in both])
+    return calibration.means_of(np.stack([features[number] for number in both]), cameras)
 
 
 def carry_calibration(gallery: Gallery, checkpoint: StrPath) -> bool:

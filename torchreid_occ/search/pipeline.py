@@ -12,7 +12,7 @@ from torchreid_occ.extractor import TrackletExtractor
 from torchreid_occ.search.contents import Plan, plan_indexing
 from torchreid_occ.search.gallery import Gallery
 from torchreid_occ.search.judging import Judge
-from torchreid_occ.search.protocol import Cameras, Match, Searchable
+from torchreid_occ.search.protocol import Cameras, Match, Searchable, cameras_of
 from torchreid_occ.search.query import SearchQuery
 from torchreid_occ.search.same_frames import KnownFrames
 from torchreid_occ.search.tracklets import GalleryTracklet
@@ -151,7 +151,8 @@ def search_for(
         extractor: Extractor of the gallery's checkpoint.
         query: The query.
         top: Number of tracklets to find.
-        other_than_camera: Camera whose tracklets are excluded, or several.
+        other_than_camera: Camera whose tracklets are excluded, or several. A single one is taken to
+            be the camera that saw the query.
         judge: Judges what is found.
 
     Raises:
@@ -159,7 +160,7 @@ def search_for(
     """
     feature = _feature_of(gallery, extractor, query)
     found = gallery.search(feature, extractor.checkpoint_hash, top, other_than_camera)
-    return found if judge is None else judge(feature, found)
+    return found if judge is None else judge(feature, found, _camera_of(other_than_camera))
 
 
 class Elsewhere(NamedTuple):
@@ -189,7 +190,8 @@ def search_elsewhere(
         extractor: Extractor of the gallery's checkpoint.
         query: The query.
         top: Number of tracklets to find.
-        other_than_camera: Camera whose tracklets are excluded, or several.
+        other_than_camera: Camera whose tracklets are excluded, or several. A single one is taken to
+            be the camera that saw the query.
         judge: Judges what is found.
 
     Raises:
@@ -204,8 +206,16 @@ def search_elsewhere(
         left = [match for match in found if match not in same]
         if len(left) >= top or len(found) < number:
             left = left[:top]
-            return Elsewhere(left if judge is None else judge(feature, left), same)
+            if judge is not None:
+                left = judge(feature, left, _camera_of(other_than_camera))
+            return Elsewhere(left, same)
         number += top + len(same)
+
+
+def _camera_of(other_than_camera: Cameras) -> int | None:
+    """Returns the camera that saw a query: the one whose tracklets are excluded."""
+    excluded = cameras_of(other_than_camera)
+    return excluded[0] if len(excluded) == 1 else None
 
 
 def _feature_of(

@@ -16,7 +16,7 @@ from torchreid_occ.calibration import (
 @pytest.fixture(scope="module")
 def fitted():
     query, gallery = query_and_gallery(made_up_people(2, 40))
-    return fit_calibration(query, gallery, made_up_people(1, 30).features, "abc", {"queries": 40})
+    return fit_calibration(query, gallery, made_up_people(1, 30), "abc", {"queries": 40})
 
 
 def test_what_is_loaded_is_what_was_saved(fitted, tmp_path):

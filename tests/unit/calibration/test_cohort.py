@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from torchreid_occ.calibration.cohort import evidence, levels, unit
+from torchreid_occ.calibration.cohort import evidence, levels
+from torchreid_occ.calibration.space import unit
 
 
 def test_evidence_equals_a_loop_over_pairs():

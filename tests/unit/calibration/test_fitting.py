@@ -6,7 +6,7 @@ from torchreid_occ.calibration import fit_calibration
 from torchreid_occ.calibration.measuring import measure_calibration
 from torchreid_occ.metrics import reliability
 
-COHORT = made_up_people(1, 60).features
+COHORT = made_up_people(1, 60)
 
 
 @pytest.fixture(scope="module")
@@ -15,10 +15,17 @@ def fitted():
     return fit_calibration(query, gallery, COHORT, "abc", {"dataset": "made up"})
 
 
+def scores_of(fitted, query, gallery):
+    means = fitted.means_of(gallery.features, gallery.camids)
+    return fitted.scores(
+        *(fitted.adapted(part.features, part.camids, means) for part in (query, gallery))
+    )
+
+
 def test_probabilities_are_true_of_other_people(fitted):
     query, gallery = query_and_gallery(made_up_people(3, 150))
     half = gallery.of(np.arange(75))  # half of those searched for are there
-    scores = fitted.scores(query.features, half.features)
+    scores = scores_of(fitted, query, half)
     same = query.pids[:, None] == half.pids
     probabilities = fitted.probabilities(scores, len(half.pids))
     assert reliability(probabilities.ravel(), same.ravel()).error < 0.02
@@ -46,7 +53,7 @@ def test_more_searches_for_people_who_are_there_raise_the_probability(fitted):
 
 def test_verdicts_keep_both_promises(fitted):
     query, gallery = query_and_gallery(made_up_people(4, 200))
-    scores = fitted.scores(query.features, gallery.features)
+    scores = scores_of(fitted, query, gallery)
     same = query.pids[:, None] == gallery.pids
     absent = np.where(same, -np.inf, scores).max(axis=1)
     threshold = fitted.same_above(0.05, len(gallery.pids))

@@ -22,7 +22,7 @@ PEOPLE = made_up_people(7, 40, noise=0.5)
 @pytest.fixture(scope="module")
 def calibration():
     query, gallery = query_and_gallery(made_up_people(2, 120, noise=0.5))
-    return fit_calibration(query, gallery, made_up_people(1, 60).features, "abc", {})
+    return fit_calibration(query, gallery, made_up_people(1, 60), "abc", {})
 
 
 def add(gallery, rows):

@@ -75,7 +75,7 @@ def run(tmp_path_factory):
 def calibrate_made_up(checkpoint):
     """Writes a calibration beside a checkpoint."""
     query, gallery = query_and_gallery(made_up_people(6, 80))
-    cohort = made_up_people(1, 60).features
+    cohort = made_up_people(1, 60)
     about = {"dataset": "made_up", "identities": 80, "queries": 80}
     about["measured"] = measure_calibration(query, gallery, cohort, 0.1)
     made = fit_calibration(query, gallery, cohort, file_hash(checkpoint), about)

@@ -21,7 +21,7 @@ QUERY, GALLERY = query_and_gallery(made_up_people(2, 120))
 
 @pytest.fixture(scope="module")
 def calibration():
-    cohort = made_up_people(1, 60).features
+    cohort = made_up_people(1, 60)
     return fit_calibration(QUERY, GALLERY, cohort, "abc", {"dataset": "made up"})
 
 
@@ -38,8 +38,11 @@ def test_judgements_are_those_of_the_calibration(gallery, calibration):
     matches = gallery.search(feature, "abc", 4)
     judged = Judge(gallery, calibration, 0.05)(feature, matches)
     assert [one.id for one in judged] == [one.id for one in matches]
-    features = np.stack([GALLERY.features[one.id - 1] for one in matches])
-    scores = calibration.scores(feature[None], features)[0]
+    ids = np.array([one.id - 1 for one in matches])
+    ones = np.ones(60, int)
+    means = calibration.means_of(GALLERY.features[:60], ones)
+    features = calibration.adapted(GALLERY.features[ids], ones[:4], means)
+    scores = calibration.scores(calibration.adapted(feature[None], -ones[:1], means), features)[0]
     expected = calibration.probabilities_of_search(scores, 60)
     np.testing.assert_allclose([one.judged.probability for one in judged], expected, rtol=1e-5)
     assert [one.judged.verdict for one in judged] == calibration.verdicts(scores, 60, 0.05)
@@ -105,7 +108,7 @@ def test_a_gallery_carries_the_calibration(gallery, calibration, tmp_path):
 
 def test_the_default_promise_is_one_that_can_be_kept(gallery):
     query, others = (part.of(np.arange(40)) for part in (QUERY, GALLERY))
-    small = fit_calibration(query, others, made_up_people(1, 60).features, "abc", {})
+    small = fit_calibration(query, others, made_up_people(1, 60), "abc", {})
     assert Judge(gallery, small).promises[0] == pytest.approx(1 / 41)
     with pytest.raises(ValueError, match="takes 99 queries to calibrate on, and there were 40"):
         Judge(gallery, small, 0.01)
