@@ -18,7 +18,6 @@ from torchreid_occ.config import load_config, merged, plain
 from torchreid_occ.data.datasets.base import frames_in
 from torchreid_occ.extraction import extract_to_parquet, video_units
 from torchreid_occ.identities import correct, update_identities
-from torchreid_occ.identities.exporting import as_json
 from torchreid_occ.occlusion.occlude import occlude_dataset
 from torchreid_occ.occwalk.build import build
 from torchreid_occ.occwalk.presets import Preset
@@ -157,8 +156,7 @@ def identities_job():
         correct(gallery, [(1, 3)], [(4, 5)])
         update_identities(gallery, calibration)
         correct(gallery, [(7, 8)])
-        found = update_identities(gallery, calibration)
-        write_json(folder / "people.json", as_json(found))
+        update_identities(gallery, calibration)
 
     return Job(group, ())
 

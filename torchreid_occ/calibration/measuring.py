@@ -28,7 +28,8 @@ class Search(NamedTuple):
         plain_threshold: Likewise of `plain`.
         probabilities: Of the best tracklets of each search. Shape ``(Q, SHOWN)``.
         same: Whether each is the person. Same shape.
-        labels: Label of each query, of the mated ones and of the others, as in `found`.
+        labels: Label of each query, as in `probabilities`. Shape ``(Q,)``.
+        mated: Whether the person is in the gallery. Shape ``(Q,)``.
     """
 
     found: OpenSet
@@ -37,7 +38,8 @@ class Search(NamedTuple):
     plain_threshold: float
     probabilities: Floats
     same: npt.NDArray[np.bool_]
-    labels: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+    labels: npt.NDArray[np.int64]
+    mated: npt.NDArray[np.bool_]
 
 
 def measure_calibration(
@@ -80,15 +82,14 @@ def measure_calibration(
         "one_threshold": _mean_rates([(one.plain, one.plain_threshold) for one in found]),
     }
     if labels is not None:
+        of_label = np.concatenate([search.labels for search in found])
         result["by_label"] = {
             str(label): {
-                name: _mean_rates([*parts])
-                for name, parts in (
-                    ("calibrated", _of_label(found, label, plain=False)),
-                    ("one_threshold", _of_label(found, label, plain=True)),
-                )
+                "calibrated": _mean_rates([*_of_label(found, label, plain=False)]),
+                "one_threshold": _mean_rates([*_of_label(found, label, plain=True)]),
+                "best": _diagram(*(x[of_label == label] for x in (said[:, 0], same[:, 0]))),
             }
-            for label in np.unique(labels).tolist()
+            for label in np.unique(of_label).tolist()
         }
     return result
 
@@ -135,7 +136,8 @@ def _search(
         1 - _plain_threshold(query.of(fitted), gallery.of(np.append(fitted, others)), rate, left),
         _probabilities(calibration, np.take_along_axis(scores, order, axis=1), len(left.pids)),
         np.take_along_axis(same, order, axis=1),
-        (of_label[is_mated], of_label[~is_mated]),
+        of_label,
+        is_mated,
     )
 
 
@@ -156,7 +158,7 @@ def _plain_threshold(
 def _of_label(found: list[Search], label: int, plain: bool) -> Iterator[tuple[OpenSet, float]]:
     for one in found:
         whole = one.plain if plain else one.found
-        mated, absent = (labels == label for labels in one.labels)
+        mated, absent = (one.labels[part] == label for part in (one.mated, ~one.mated))
         part = OpenSet(whole.non_mated[absent], whole.mated[mated], whole.ranks[mated])
         if len(part.non_mated) and len(part.mated):
             yield part, one.plain_threshold if plain else one.threshold

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from torchreid_occ.search.postgres_connection import PostgresConnection
-from torchreid_occ.utils.files import replacing
+from torchreid_occ.utils.files import remove_partial_files, replacing
 from torchreid_occ.utils.locks import wait_for_lock
 
 CALIBRATION, IDENTITIES = "calibration.npz", "identities.json"
@@ -58,10 +58,12 @@ class FolderDocuments:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Lets one process at a time change the documents."""
+        """Lets one process at a time change the documents; removes what a killed one left."""
         handle = os.open(self._folder, os.O_RDONLY)
         try:
             wait_for_lock(handle)
+            for name in (CALIBRATION, IDENTITIES):
+                remove_partial_files(self._folder, name)
             yield
         finally:
             os.close(handle)

@@ -17,13 +17,14 @@ _PARTIAL = ".partial"
 _BLOCK = 2**20  # bytes read at a time
 
 
-def remove_partial_files(folder: StrPath) -> None:
+def remove_partial_files(folder: StrPath, name: str = "") -> None:
     """Removes temporary files that killed processes left in a folder.
 
     Args:
         folder: The folder.
+        name: The file that they were to become; all if empty.
     """
-    for file in Path(folder).glob(f".*{_PARTIAL}"):
+    for file in Path(folder).glob(f".{name}*{_PARTIAL}"):
         file.unlink(missing_ok=True)  # another process may remove it at the same time
 
 

@@ -89,6 +89,8 @@ def test_measured_on_the_other_half():
     assert sum(found["answers"]["counts"]) == 20 * 40 * 10  # divisions, queries, shown of each
     assert sum(found["best"]["counts"]) == 20 * 40
     assert found["by_label"].keys() == {"0", "1"}
+    parts = [found["by_label"][label]["best"]["counts"] for label in ("0", "1")]
+    assert np.add(*parts).tolist() == found["best"]["counts"]
     again = measure_calibration(query, gallery, COHORT, 0.1, labels)
     assert found == again
 

@@ -86,6 +86,16 @@ def test_one_process_at_a_time_changes_them(gallery, gallery_place):
     assert gallery.documents.read("notes") == b"one two"
 
 
+def test_what_a_killed_change_left_goes_with_the_next_one(tmp_path):
+    gallery = Gallery.create(tmp_path / "gallery", "abc", 16)
+    left = tmp_path / "gallery" / f".{IDENTITIES}.x1.partial"
+    others = tmp_path / "gallery" / ".index-1.faiss.x2.partial"  # another process may write it
+    for file in (left, others):
+        file.write_text("half")
+    with gallery.documents.locked():
+        assert not left.exists() and others.exists()
+
+
 def test_an_error_changes_no_correction(gallery):
     correct(gallery, [(1, 2)], [(3, 4)])
     stored = gallery.documents.read(IDENTITIES)
