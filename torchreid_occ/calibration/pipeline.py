@@ -128,7 +128,9 @@ def _divided(
     people = np.random.default_rng(0).permutation(np.unique(query.pids))
     kept = people[: len(people) // 2]
     others = gallery.of(np.setdiff1d(gallery.pids, kept))
-    cohort = LabelledFeatures(*(part[:COHORT] for part in others))
+    cohort = LabelledFeatures(
+        others.features[:COHORT], others.pids[:COHORT], others.camids[:COHORT]
+    )
     if labels is not None:
         labels = labels[np.isin(query.pids, kept)]
     return query.of(kept), gallery.of(kept), cohort, labels
