@@ -11,8 +11,17 @@ from torchreid_occ.data.clips import ConsecutiveClips
 from torchreid_occ.data.frames import Frames, FrameSource, frames_of
 from torchreid_occ.data.loaders import every_frame_loader
 from torchreid_occ.embedders import check_pretrained, load_embedder
+from torchreid_occ.engine.acceleration import (
+    Calibration,
+    check_backend,
+    stage_runners,
+    supported_precision,
+    training_tracklets,
+)
 from torchreid_occ.engine.backend import use_gpu as uses_gpu
 from torchreid_occ.engine.extraction import TrackletFeatures
+from torchreid_occ.engine.stage_runners import stages_of
+from torchreid_occ.models import ClipModel
 from torchreid_occ.runs import builders
 
 
@@ -33,7 +42,9 @@ class TrackletExtractor:
             configuration if None.
         batch_size: Clips of full length whose frames make one batch.
         workers: Worker processes that read frames; 0 reads them in this process.
-        precision: Precision of the model: 'float32', 'bfloat16' or, on a GPU, 'float16'.
+        precision: Precision of the model: 'float32', 'bfloat16', on a GPU 'float16', or with
+            OpenVINO 'int8', see docs/extraction.md.
+        backend: What computes the image network: 'torch', or on a CPU 'openvino'.
 
     Attributes:
         checkpoint: The file of the checkpoint.
@@ -41,9 +52,13 @@ class TrackletExtractor:
         feature_dim: Length of a feature.
         checkpoint_hash: SHA-256 of the checkpoint: compare features of the same checkpoint only.
         provenance: What the checkpoint was trained on and how well it did.
+        precision: What the image network is computed in: float32 where the processor lacks the
+            instructions for the one that was asked for.
 
     Raises:
-        FileNotFoundError: If there is no such checkpoint.
+        FileNotFoundError: If there is no such checkpoint, or int8 has to be calibrated and the
+            training tracklets are not there.
+        ImportError: If the packages of the backend are not installed.
         ValueError: If it is damaged or holds no model of this package, or an argument is invalid.
         WeightsUnavailable: If published weights cannot be downloaded.
 
@@ -63,6 +78,7 @@ class TrackletExtractor:
         batch_size: int | None = None,
         workers: int | None = None,
         precision: str | None = None,
+        backend: str | None = None,
     ) -> None:
         embedder = load_embedder(checkpoint)
         model, config = embedder.model, embedder.config
@@ -71,17 +87,41 @@ class TrackletExtractor:
         given = {
             "use_gpu": use_gpu,
             "data": {"workers": workers},
-            "test": {"batch_size": batch_size, "precision": precision},
+            "test": {"batch_size": batch_size, "precision": precision, "backend": backend},
         }
         self.config = merged(plain(config), [_without_none(given)], "TrackletExtractor")
         self._use_gpu, test = uses_gpu(self.config), self.config.test
+        check_backend(test.backend, test.precision, self._use_gpu, test.compile)
+        self._transform = builders.build_test_transform(self.config)
+        self.feature_dim, self.precision = model.feature_dim, test.precision
+        in_torch = test.precision
+        if test.backend != "torch":
+            self.precision, in_torch = supported_precision(test.precision), "float32"
+            self._run_stages(model)
         if self._use_gpu:
             model = model.cuda()
         self._features_of = TrackletFeatures(
-            model, self._use_gpu, test.flip, test.precision, test.compile
+            model, self._use_gpu, test.flip, in_torch, test.compile
         )
-        self._transform = builders.build_test_transform(self.config)
-        self.feature_dim = model.feature_dim
+
+    def _run_stages(self, model: ClipModel) -> None:
+        """Lets OpenVINO compute the stages of the model."""
+        folder = self.checkpoint if self.checkpoint.is_dir() else self.checkpoint.parent
+        size = self.config.data.height, self.config.data.width
+        runners = stage_runners(model, self.precision, size, folder, self._calibration)
+        stages = stages_of(model)
+        for name, runner in runners.items():
+            stages[name].runner = runner
+
+    def _calibration(self) -> Calibration:
+        try:
+            return Calibration(training_tracklets(self.config), self._transform)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"{self.checkpoint} has no stages in int8 beside it that fit, and the training "
+                f"tracklets to calibrate them on are not there: {error} Precision 'bfloat16' "
+                "needs none."
+            ) from error
 
     @classmethod
     def from_pretrained(cls, folder: StrPath, **options: Any) -> "TrackletExtractor":

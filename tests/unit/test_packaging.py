@@ -56,7 +56,7 @@ def test_the_command_and_the_version_are_in_it(wheel):
     assert "\nName: torchreid-occ\n" in metadata
     extras = re.findall(r"^Provides-Extra: (.*)$", metadata, re.M)
     assert extras == [
-        "export", "annotate", "footage", "search", "calibration", "qdrant", "timm",
+        "export", "openvino", "annotate", "footage", "search", "calibration", "qdrant", "timm",
         "interchange", "ray", "postgres", "weights", "serve", "docs", "dev",
     ]  # fmt: skip
 

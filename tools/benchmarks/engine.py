@@ -5,10 +5,12 @@
 Extraction reads query tracklets of `occwalk_tiny` from disk, whole, as torchreid's data manager
 and ours give them; a training step is that of triplet loss and cross-entropy on one batch of clips.
 Each engine has a process of its own, as what ours does to memory would help torchreid's, too; they
-take turns, and shown are medians.
+take turns, and shown are medians. `--test-backend openvino --test-precision int8` runs ours with
+OpenVINO; its calibration on training tracklets is not in the time.
 """
 
 import argparse
+import contextlib
 import functools
 import itertools
 import multiprocessing
@@ -18,6 +20,7 @@ import torch
 from torch.nn import functional as F
 
 from torchreid_occ._torchreid import torchreid
+from torchreid_occ.config.schema import BACKENDS
 from torchreid_occ.data import ClipDataManager
 from torchreid_occ.engine import ClipEngine
 from torchreid_occ.engine.precision import PRECISIONS
@@ -37,6 +40,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--root", default="reid-data", metavar="DIR")
+    parser.add_argument("--model", default="baseline", choices=("baseline", "rfcnet"))
     parser.add_argument("--backbone", default="resnet50")
     parser.add_argument("--height", type=int, default=256)
     parser.add_argument("--width", type=int, default=128)
@@ -47,7 +51,9 @@ def main():
         "Occluded-DukeMTMC-VideoReID has on average",
     )  # fmt: skip
     parser.add_argument("--precision", default="float32", choices=list(PRECISIONS))
-    parser.add_argument("--test-precision", default="float32", choices=list(PRECISIONS))
+    parser.add_argument("--test-backend", default="torch", choices=BACKENDS, help="of ours")
+    parser.add_argument("--test-precision", default="float32", choices=[*PRECISIONS, "int8"])
+    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
     parser.add_argument("--compile", action="store_true", help="our model, for extraction")
     parser.add_argument("--clips", type=int, default=8, metavar="N", help="in a training batch")
     parser.add_argument("--repeats", type=int, default=3, metavar="N")
@@ -60,15 +66,18 @@ def main():
         for side, prepare in SIDES.items()
     }
     seconds = {}
-    for what, work in {"extraction": extract, "training step": train}.items():
+    for what in arguments.parts:
+        work = PARTS[what]
         steps = {side: functools.partial(result_of, pool, work) for side, pool in sides.items()}
         seconds[what] = median_seconds(steps, arguments.repeats, what)
-    features = [result_of(pool, last_features) for pool in sides.values()]
-    cosine = F.cosine_similarity(*map(torch.from_numpy, features)).mean().item()
+    cosine = None
+    if "extraction" in arguments.parts:
+        features = [result_of(pool, last_features) for pool in sides.values()]
+        cosine = F.cosine_similarity(*map(torch.from_numpy, features)).mean().item()
     for what, times in seconds.items():
         for side, time in times.items():
             print(f"{what}, {side}: {time:.2f} s ({times['torchreid'] / time:.2f}x)")
-    print(f"mean cosine of both engines' features: {cosine:.6f}")
+    print(f"mean cosine of both engines' features: {cosine}")
     if arguments.json:
         about = {"hardware": hardware(torch.cuda.is_available()), "versions": versions()}
         found = {"seconds": seconds, "cosine": cosine}
@@ -84,6 +93,7 @@ class Side:
     """What a process holds: its engine, a batch, and the features it extracted last."""
 
     engine = batch = features = loader = None
+    network = contextlib.ExitStack()
 
 
 def prepare_theirs(arguments):
@@ -117,7 +127,10 @@ def prepare_ours(arguments):
         precision=arguments.precision,
         test_precision=arguments.test_precision,
         compile_test=arguments.compile,
+        test_backend=arguments.test_backend,
     )
+    Side.engine.set_model_mode("eval")
+    Side.network.enter_context(Side.engine.image_network())  # built once, as in a test
     Side.batch = draw(arguments)
 
 
@@ -137,6 +150,9 @@ def train():
         keep_freed_memory()  # as its run does
     Side.engine.set_model_mode("train")
     Side.engine.forward_backward(Side.batch)
+
+
+PARTS = {"extraction": extract, "training step": train}
 
 
 def last_features():
@@ -159,12 +175,14 @@ def tracklets(found, arguments):
 
 
 def build(arguments, num_classes):
-    """The same model in each process."""
+    """The same model in each process, with the statistics of a few random frames."""
     torch.manual_seed(0)
     size = {"height": arguments.height, "width": arguments.width}
     model = build_model(
-        "baseline", num_classes, pretrained=False, backbone=arguments.backbone, **size
+        arguments.model, num_classes, pretrained=False, backbone=arguments.backbone, **size
     )
+    with torch.no_grad():
+        model(torch.randn(2, 4, 3, arguments.height, arguments.width))  # in train mode
     return model.cuda() if torch.cuda.is_available() else model
 
 

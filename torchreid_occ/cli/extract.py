@@ -20,6 +20,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from torchreid_occ.cli.parser import add_backend
 from torchreid_occ.cli.tracklets import OPTIONS, add_options
 
 PARQUET, LIST = ".parquet", ".csv"
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch-size", type=int, metavar="N", help="clips in a batch; the checkpoint's"
     )
     parser.add_argument("--workers", type=int, metavar="N", help="that read images; likewise")
+    add_backend(parser)
     parser.add_argument(
         "--threads", type=_positive, metavar="N", help="that compute on a CPU; PyTorch's"
     )
@@ -109,7 +111,11 @@ def _extract_to_arrays(arguments: argparse.Namespace) -> None:
     tracklets = list_tracklets(arguments.sources)
     with threads(arguments.threads):
         extractor = TrackletExtractor(
-            arguments.checkpoint, batch_size=arguments.batch_size, workers=arguments.workers
+            arguments.checkpoint,
+            batch_size=arguments.batch_size,
+            workers=arguments.workers,
+            backend=arguments.backend,
+            precision=arguments.precision,
         )
         features = extractor([tracklet.frames for tracklet in tracklets]).numpy()
     names = [tracklet.name for tracklet in tracklets]
@@ -159,6 +165,8 @@ def _extract_to_parquet(arguments: argparse.Namespace) -> None:
         threads=arguments.threads,
         batch_size=arguments.batch_size,
         workers=arguments.workers,
+        backend=arguments.backend,
+        precision=arguments.precision,
     )
     for outcome in done.failed:
         what = "" if outcome.label in outcome.error else f"{outcome.label}: "

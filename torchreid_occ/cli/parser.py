@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+BACKENDS = ("torch", "openvino")
+PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 GALLERY = "its folder, or postgresql://user@host/database[#name]"
 
 
@@ -47,6 +49,22 @@ class Parser(argparse.ArgumentParser):
             if isinstance(action, argparse._SubParsersAction):
                 for parser in action.choices.values():
                     yield from parser.options()
+
+
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    """Adds what computes features, and in which precision.
+
+    Args:
+        parser: The parser to fill.
+    """
+    parser.add_argument(
+        "--backend", choices=BACKENDS,
+        help="of the image network; openvino is faster on a CPU (the checkpoint's test.backend)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--precision", choices=PRECISIONS,
+        help="int8 is for openvino, and calibrated on the training tracklets (likewise)",
+    )  # fmt: skip
 
 
 def suggestions(message: str, words: list[str], options: list[str]) -> str:

@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchreid_occ.cli.parser import GALLERY, gallery_place
+from torchreid_occ.cli.parser import GALLERY, add_backend, gallery_place
 from torchreid_occ.cli.search_export import add_export, export_gallery
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def _add_index(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--subset", choices=("train", "query", "gallery"), default="gallery")
     parser.add_argument("--split", type=int, default=0, metavar="N", help="of the dataset")
     parser.add_argument("--checkpoint", required=True, metavar="FILE", help=CHECKPOINT)
+    add_backend(parser)
     parser.add_argument("--camera", type=int, metavar="N", help="of all tracklets in the folders")
     parser.add_argument(
         "--kind", choices=KINDS, help="compare with all, by a graph, or by short codes for millions"
@@ -177,7 +178,13 @@ def _index(arguments: argparse.Namespace) -> None:
         camera=arguments.camera,
     )
     gallery, done = add_to_gallery(
-        arguments.gallery, tracklets, arguments.checkpoint, arguments.kind, arguments.renew
+        arguments.gallery,
+        tracklets,
+        arguments.checkpoint,
+        arguments.kind,
+        arguments.renew,
+        arguments.backend,
+        arguments.precision,
     )
     added = f"{done.added} of {len(tracklets)} tracklets added"
     print(f"{added}: {len(gallery)} are in {gallery.address}.")

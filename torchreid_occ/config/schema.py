@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 PRECISIONS = ("float32", "bfloat16", "float16")
+TEST_PRECISIONS = (*PRECISIONS, "int8")
+BACKENDS = ("torch", "openvino")
 
 
 @dataclass(frozen=True)
@@ -257,8 +259,17 @@ KEYS = {
     "test.normalize_feature": Key(False, "scale features to unit length"),
     "test.ranks": Key([1, 5, 10, 20], "ranks of the CMC that are shown and kept", minimum=1),
     "test.rerank": Key(False, "re-rank by k-reciprocal neighbours"),
+    "test.backend": Key(
+        "torch",
+        "what computes the image network at test; 'openvino' is faster on a CPU (extra [openvino])",
+        choices=BACKENDS,
+        only_for="clip",
+    ),
     "test.precision": Key(
-        "float32", "what models are tested in", choices=PRECISIONS, only_for="clip"
+        "float32",
+        "what models are tested in; 'int8' is for openvino, and calibrated on training tracklets",
+        choices=TEST_PRECISIONS,
+        only_for="clip",
     ),
     "test.compile": Key(
         False, "test a compiled model, the first batches of which take minutes", only_for="clip"

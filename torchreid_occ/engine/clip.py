@@ -1,6 +1,8 @@
 """The engine of clip models: trains any of them with any criterion and tests whole tracklets."""
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,12 @@ from torch.utils.data import DataLoader
 
 from torchreid_occ._types import Batch, Item
 from torchreid_occ.data.manager import ClipDataManager
+from torchreid_occ.engine.acceleration import (
+    Calibration,
+    check_backend,
+    stage_runners,
+    supported_precision,
+)
 from torchreid_occ.engine.base import CheckpointedEngine
 from torchreid_occ.engine.evaluation import (
     EvaluationMixin,
@@ -22,6 +30,7 @@ from torchreid_occ.engine.evaluation import (
 )
 from torchreid_occ.engine.extraction import TrackletFeatures
 from torchreid_occ.engine.precision import full_precision
+from torchreid_occ.engine.stage_runners import stages_of, stages_run_by
 from torchreid_occ.metrics import METRIC_LEARNERS, evaluate_rank
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.nested import map_tensors
@@ -60,11 +69,17 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
         metadata: Plain values that every checkpoint carries.
         metric_options: Arguments of a learned metric.
         precision: What the model trains in, one of ``PRECISIONS``.
-        test_precision: What the model is tested in, one of ``PRECISIONS``.
+        test_precision: What the model is tested in, one of ``PRECISIONS`` or, with 'openvino',
+            'int8'.
         compile_test: Test a compiled form of the model, the first batches of which take minutes.
+        test_backend: What computes the image network in ``test``: 'torch' or 'openvino'.
+            Validation during the training is always in PyTorch.
+        stages_folder: Where stages in int8 are kept; nowhere if None.
 
     Raises:
-        ValueError: If a model that carries its state from clip to clip is to be compiled.
+        ImportError: If the packages of the backend are not installed.
+        ValueError: If a model that carries its state from clip to clip is to be compiled, or the
+            backend can't compute what is asked for.
     """
 
     def __init__(
@@ -85,12 +100,18 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
         precision: str = "float32",
         test_precision: str = "float32",
         compile_test: bool = False,
+        test_backend: str = "torch",
+        stages_folder: Path | None = None,
     ) -> None:
         super().__init__(datamanager, seed, use_gpu, metadata, precision)
+        check_backend(test_backend, test_precision, self.use_gpu, compile_test)
+        self.test_backend, self.test_precision = test_backend, test_precision
+        self._stages_folder = stages_folder
         self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
         self.network = model  # with several processes: the model that shares its gradients
         self.criterion = criterion
-        self.features_of = TrackletFeatures(model, self.use_gpu, flip, test_precision, compile_test)
+        in_torch = test_precision if test_backend == "torch" else "float32"
+        self.features_of = TrackletFeatures(model, self.use_gpu, flip, in_torch, compile_test)
         self.dist_metric, self.metric_options = dist_metric, metric_options or {}
         self.clip_grad, self.clip_grad_by = clip_grad, clip_grad_by
         self.register_model("model", model, optimizer, scheduler)
@@ -147,13 +168,34 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
         Returns:
             Rank-1 of the last target; ``results`` has the rest.
         """
-        if isinstance(dist_metric, str) and dist_metric in METRIC_LEARNERS:
-            self.set_model_mode("eval")
-            loader = self.datamanager.loader_of(self.datamanager.train_dataset)
-            known = self.extract(loader, "training features")
-            learner = METRIC_LEARNERS[dist_metric](**self.metric_options)
-            dist_metric = learner.fit(known.features.numpy(), known.pids, known.camids)
-        return super().test(dist_metric, keep_distances=keep_distances, **options)
+        self.set_model_mode("eval")
+        with self.image_network() as precision:
+            if isinstance(dist_metric, str) and dist_metric in METRIC_LEARNERS:
+                loader = self.datamanager.loader_of(self.datamanager.train_dataset)
+                known = self.extract(loader, "training features")
+                learner = METRIC_LEARNERS[dist_metric](**self.metric_options)
+                dist_metric = learner.fit(known.features.numpy(), known.pids, known.camids)
+            rank1 = super().test(dist_metric, keep_distances=keep_distances, **options)
+        self.inference = self.inference._replace(backend=self.test_backend, precision=precision)
+        return rank1
+
+    @contextlib.contextmanager
+    def image_network(self) -> Iterator[str]:
+        """Lets the backend compute the image network, and yields the precision it does so in."""
+        if self.test_backend == "torch":
+            yield self.test_precision
+            return
+        data = self.datamanager
+        precision = supported_precision(self.test_precision)
+        runners = stage_runners(
+            self.model,
+            precision,
+            (data.height, data.width),
+            self._stages_folder,
+            lambda: Calibration([paths for paths, *_ in data.train_dataset], data.transform_te),
+        )
+        with stages_run_by(stages_of(self.model), runners):
+            yield precision
 
     def extract(self, loader: DataLoader[Any], description: str) -> Features:
         """Extracts the features of tracklets, in their order.

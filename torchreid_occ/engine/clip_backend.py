@@ -11,6 +11,7 @@ from yacs.config import CfgNode
 
 from torchreid_occ.config import check_options, plain
 from torchreid_occ.data.manager import ClipDataManager, ClipOptions
+from torchreid_occ.engine.acceleration import check_backend
 from torchreid_occ.engine.backend import (
     Backend,
     Outcome,
@@ -24,6 +25,7 @@ from torchreid_occ.losses import CRITERIA, build_criterion
 from torchreid_occ.metrics import METRIC_LEARNERS
 from torchreid_occ.models import MODELS, ClipModel, build_model
 from torchreid_occ.occlusion.augmentation import occluder_maker
+from torchreid_occ.utils.checkpoint import checkpoint_path
 from torchreid_occ.utils.layout import lay_out_channels_last
 from torchreid_occ.utils.logs import printed_lines_logged
 from torchreid_occ.utils.processes import process_count
@@ -51,6 +53,8 @@ class ClipBackend(Backend):
         model, loss = self.config.model, self.config.loss
         check_name("model.name", model.name, MODELS)
         check_model_options(model)
+        test = self.config.test
+        check_backend(test.backend, test.precision, use_gpu(self.config), test.compile)
         if self.tests_only:
             return
         check_occluders(self.config.data)
@@ -101,7 +105,8 @@ class ClipBackend(Backend):
     def _purpose(self) -> str:
         if not self.tests_only:
             return "train"
-        return "test with training tracklets" if self.learns_metric else "test"
+        reads_training = self.learns_metric or self.config.test.precision == "int8"
+        return "test with training tracklets" if reads_training else "test"
 
     def new_model(self, num_classes: int, pretrained: bool | str) -> ClipModel:
         """Builds the model without weights of a checkpoint."""
@@ -139,6 +144,15 @@ class ClipBackend(Backend):
             precision=config.train.precision,
             test_precision=config.test.precision,
             compile_test=config.test.compile,
+            test_backend=config.test.backend,
+            stages_folder=self._checkpoint_folder(),
+        )
+
+    def _checkpoint_folder(self) -> Path:
+        """Returns the folder of the checkpoint that is tested."""
+        tested = self.config.model.load_weights if self.tests_only else ""
+        return (
+            Path(tested).parent if tested else checkpoint_path(self.config.data.save_dir, 0).parent
         )
 
     def verify(self, datamanager: ClipDataManager) -> None:

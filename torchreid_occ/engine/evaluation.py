@@ -73,10 +73,14 @@ class Inference(NamedTuple):
     Attributes:
         frames: Number of frames.
         seconds: Seconds, reading the frames included.
+        backend: What computed the image network.
+        precision: What it was computed in.
     """
 
     frames: int
     seconds: float
+    backend: str = "torch"
+    precision: str = "float32"
 
     @property
     def frames_per_second(self) -> float:

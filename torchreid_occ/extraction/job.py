@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from yacs.config import CfgNode
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.embedders import Provenance
@@ -55,6 +56,8 @@ def extract_to_parquet(
     threads: int | None = None,
     batch_size: int | None = None,
     workers: int | None = None,
+    backend: str | None = None,
+    precision: str | None = None,
 ) -> Extracted:
     """Writes a Parquet file for each unit that has none yet, by this process or a Ray cluster.
 
@@ -70,6 +73,8 @@ def extract_to_parquet(
         threads: Threads that compute on a CPU; PyTorch's number if None.
         batch_size: See `TrackletExtractor`.
         workers: See `TrackletExtractor`.
+        backend: See `TrackletExtractor`.
+        precision: See `TrackletExtractor`.
 
     Raises:
         ConnectionError: If there is no cluster at the address.
@@ -88,6 +93,8 @@ def extract_to_parquet(
         threads=threads or torch.get_num_threads(),
         batch_size=batch_size,
         workers=workers,
+        backend=backend,
+        precision=precision,
         use_gpu=False if ray else None,  # the cluster's devices compute
     )
     with computing_threads(settings.threads):
@@ -98,7 +105,7 @@ def extract_to_parquet(
             checkpoint_hash=extractor.checkpoint_hash,
             use_gpu=None,
         )
-        with _claimed(folder, _plan(settings, extractor.config.test.batch_size, units), units):
+        with _claimed(folder, _plan(settings, extractor.config.test, units), units):
             missing = [unit for unit in units if not part_of(settings.folder, unit).exists()]
             outcomes: Iterable[Outcome] = map(own, missing)
             if ray and missing:
@@ -114,12 +121,14 @@ def extract_to_parquet(
     )
 
 
-def _plan(settings: Settings, batch_size: int, units: Sequence[Unit]) -> dict[str, Any]:
+def _plan(settings: Settings, test: CfgNode, units: Sequence[Unit]) -> dict[str, Any]:
     """Describes what all parts have in common."""
     plan: dict[str, Any] = {
         "checkpoint": settings.checkpoint_hash,
         "number of threads": settings.threads,
-        "batch size": batch_size,
+        "batch size": test.batch_size,
+        "backend": test.backend,
+        "precision": test.precision,
     }
     videos = [unit for unit in units if isinstance(unit, VideoUnit)]
     if videos:

@@ -32,6 +32,8 @@ class Settings(NamedTuple):
         threads: Threads that compute on a CPU; features depend on their number in the last digits.
         batch_size: See `TrackletExtractor`.
         workers: See `TrackletExtractor`.
+        backend: Likewise.
+        precision: Likewise.
         use_gpu: See `TrackletExtractor`.
     """
 
@@ -41,6 +43,8 @@ class Settings(NamedTuple):
     threads: int
     batch_size: int | None = None
     workers: int | None = None
+    backend: str | None = None
+    precision: str | None = None
     use_gpu: bool | None = None
 
 
@@ -115,6 +119,8 @@ class UnitExtractor:
             use_gpu=settings.use_gpu,
             batch_size=settings.batch_size,
             workers=settings.workers,
+            backend=settings.backend,
+            precision=settings.precision,
         )
         if settings.checkpoint_hash not in ("", self.extractor.checkpoint_hash):
             raise ValueError(

@@ -121,6 +121,8 @@ def _results(
             "frames": done.inference.frames,
             "seconds": round(done.inference.seconds, 3),
             "frames_per_second": round(done.inference.frames_per_second, 1),
+            "backend": done.inference.backend,
+            "precision": done.inference.precision,
         },
         "versions": versions(),
         "hardware": {**hardware(use_gpu(config)), "processes": process_count()},

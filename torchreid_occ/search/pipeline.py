@@ -42,6 +42,8 @@ def add_to_gallery(
     checkpoint: StrPath,
     kind: str | None = None,
     renew: bool = False,
+    backend: str | None = None,
+    precision: str | None = None,
 ) -> tuple[Gallery, Indexed]:
     """Adds tracklets to a gallery, which is created if there is none.
 
@@ -51,6 +53,8 @@ def add_to_gallery(
         checkpoint: Checkpoint of the model that extracts the features.
         kind: Kind of the index, see `Gallery.create`.
         renew: See `index_tracklets`.
+        backend: See `TrackletExtractor`.
+        precision: Likewise.
 
     Returns:
         The gallery, and what was done with the tracklets.
@@ -60,7 +64,7 @@ def add_to_gallery(
         ValueError: If the gallery has features of another checkpoint, or a name is taken by
             other frames.
     """
-    extractor = TrackletExtractor(checkpoint)
+    extractor = TrackletExtractor(checkpoint, backend=backend, precision=precision)
     gallery = Gallery.create(place, extractor.checkpoint_hash, extractor.feature_dim, kind)
     gallery.remember_checkpoint(extractor.checkpoint)
     return gallery, index_tracklets(gallery, extractor, tracklets, renew)

@@ -20,12 +20,21 @@ def versions() -> dict[str, str | None]:
         "python": platform.python_version(),
     }
     for package in packages:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = None
+        found[package] = package_version(package)
     found["commit"] = _commit()
     return found
+
+
+def package_version(package: str) -> str | None:
+    """Returns the version of a package, None if it is not installed.
+
+    Args:
+        package: Its name in the package index.
+    """
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def hardware(use_gpu: bool) -> dict[str, Any]:

@@ -24,7 +24,13 @@ class Stage(nn.Sequential):
     Args:
         layers: The layers by name.
         stride: Down-sampling of the stage's input against the frames.
+
+    Attributes:
+        runner: Computes the stage's map there in place of the layers, from the maps and the number
+            of frames to process at a time; None if the layers do.
     """
+
+    runner: Callable[[Tensor, int], Tensor] | None = None
 
     def __init__(self, layers: OrderedDict[str, nn.Module], stride: int) -> None:
         super().__init__(layers)
@@ -36,6 +42,8 @@ class Stage(nn.Sequential):
         if whole or maps.device.type != "cpu":
             return self._run(maps)
         few = max(1, PIXELS // (maps.shape[2] * maps.shape[3] * self.stride**2))
+        if self.runner is not None:
+            return self.runner(maps, few)
         return torch.cat([self._run(part) for part in maps.split(few)])
 
     def _run(self, maps: Tensor) -> Tensor:
