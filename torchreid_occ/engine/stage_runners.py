@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -93,7 +94,7 @@ def convert(stage: Stage, example: Tensor) -> Any:
     """
     (openvino,) = import_optional("openvino", extra="openvino")
     few = example[:2].clone()
-    with warnings.catch_warnings(), torch.no_grad():
+    with _root_logger_kept(), warnings.catch_warnings(), torch.no_grad():
         # OpenVINO traces by torch.jit, which torch calls deprecated and keeps.
         warnings.filterwarnings("ignore", category=FutureWarning, module="torch.jit")
         warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -206,6 +207,18 @@ class StageRunner:
             self._request.set_output_tensor(self._tensor(written[part], shared_memory=True))
             self._request.infer()
         return found
+
+
+@contextlib.contextmanager
+def _root_logger_kept() -> Iterator[None]:
+    """Restores the root logger, which OpenVINO's conversion sets to errors only."""
+    root = logging.getLogger()
+    level, filters, handlers = root.level, root.filters[:], root.handlers[:]
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.filters[:], root.handlers[:] = filters, handlers
 
 
 class _Layers(nn.Module):

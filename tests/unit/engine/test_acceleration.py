@@ -59,8 +59,8 @@ def model_of(name, **options):
     return model.eval()
 
 
-def tracklets(count):
-    rng = np.random.default_rng(0)
+def tracklets(count, seed=0):
+    rng = np.random.default_rng(seed)
     return [rng.integers(256, size=(3, 40, 20, 3), dtype=np.uint8) for _ in range(count)]
 
 
@@ -69,7 +69,7 @@ def calibration(count=FEWEST):
 
 
 def features(model, runners):
-    clips = torch.randn(3, 2, 3, *SIZE, generator=torch.Generator().manual_seed(1))
+    clips = calibration_clips(Calibration(tracklets(FEWEST, seed=1), ClipTransform(*SIZE)))
     with torch.inference_mode(), stages_run_by(stages_of(model), runners):
         return model(clips)
 
