@@ -115,7 +115,7 @@ def quantise(model: Any, inputs: Sequence[Tensor]) -> Any:
         ImportError: If NNCF is not installed.
     """
     nncf, ranges = import_optional("nncf", "nncf.quantization.range_estimator", extra="openvino")
-    nncf.set_log_level("ERROR")
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     arrays = [maps.numpy() for maps in inputs]
     advanced = nncf.AdvancedQuantizationParameters(
         # The whole range: NNCF's default clips what few frames reach, and its bias correction
@@ -217,8 +217,8 @@ def _root_logger_kept() -> Iterator[None]:
     try:
         yield
     finally:
+        root.filters, root.handlers = filters, handlers
         root.setLevel(level)
-        root.filters[:], root.handlers[:] = filters, handlers
 
 
 class _Layers(nn.Module):

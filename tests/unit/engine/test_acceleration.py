@@ -94,6 +94,13 @@ def test_training_and_gradients_leave_the_runners_alone():
             model(torch.zeros(1, 1, 3, *SIZE))
 
 
+@pytest.fixture
+def warned(caplog):
+    """Returns the log of the package's warnings."""
+    with caplog.at_level("WARNING", "torchreid_occ"):
+        yield caplog
+
+
 @pytest.fixture(scope="module")
 def quantised(tmp_path_factory):
     """Returns a model, the folder of its int8 stages, and its features in int8."""
@@ -129,7 +136,7 @@ def test_other_weights_are_calibrated_anew(quantised):
 
 
 @pytest.mark.parametrize("damage", ["foreign", "truncated"])
-def test_a_foreign_or_damaged_file_is_named_and_made_anew(quantised, tmp_path, caplog, damage):
+def test_a_foreign_or_damaged_file_is_named_and_made_anew(quantised, tmp_path, warned, damage):
     model, folder, found = quantised
     (kept,) = folder.iterdir()
     file = tmp_path / kept.name
@@ -141,16 +148,16 @@ def test_a_foreign_or_damaged_file_is_named_and_made_anew(quantised, tmp_path, c
     with pytest.raises(ValueError, match="other weights" if damage == "foreign" else "damaged"):
         read_archive(file, "key")
     runners = stage_runners(model, "int8", SIZE, tmp_path, calibration())
-    assert f"{file}" in caplog.text
+    assert f"{file}" in warned.text
     assert torch.equal(features(model, runners), found)
     assert zipfile.ZipFile(file).testzip() is None
 
 
-def test_stages_that_int8_changes_too_much_stay_in_float32(monkeypatch, caplog):
+def test_stages_that_int8_changes_too_much_stay_in_float32(monkeypatch, warned):
     monkeypatch.setattr(acceleration, "LEAST_COSINE", 1.1)  # none is near enough
     model = one_stage()
     runners = stage_runners(model, "int8", SIZE, None, calibration())
-    assert "left in float32" in caplog.text
+    assert "left in float32" in warned.text
     assert torch.allclose(features(model, runners), features(model, {}), rtol=1e-4, atol=1e-5)
 
 
@@ -166,10 +173,10 @@ def test_calibration_reads_frames_spread_over_the_training_set():
     assert len({clip.sum().item() for clip in found}) == len(found)
 
 
-def test_a_processor_without_bfloat16_computes_in_float32_and_says_so(monkeypatch, caplog):
+def test_a_processor_without_bfloat16_computes_in_float32_and_says_so(monkeypatch, warned):
     monkeypatch.setattr(acceleration, "is_supported", lambda precision: False)
     assert supported_precision("bfloat16") == "float32"
-    assert "no instructions for bfloat16" in caplog.text
+    assert "no instructions for bfloat16" in warned.text
 
 
 @pytest.mark.parametrize(

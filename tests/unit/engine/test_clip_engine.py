@@ -148,7 +148,7 @@ def test_the_frames_and_seconds_of_a_test_are_counted(tmp_path):
     # Four frames in each query and gallery of two targets, of the last test alone.
     assert built.inference.frames == 2 * 2 * 4
     assert 0 < built.inference.seconds < time.perf_counter() - start
-    frames, seconds = built.inference
+    frames, seconds, *_ = built.inference
     assert built.inference.frames_per_second == frames / seconds
 
 
