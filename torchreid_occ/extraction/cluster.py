@@ -2,7 +2,6 @@
 
 import logging
 import os
-import pickle
 import re
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -71,16 +70,16 @@ def extract_on_cluster(
         device, count = devices([node["Resources"] for node in nodes], settings.threads, is_cut)
         _check_nodes(ray, nodes, settings)
         logger.info("%d units go to %d actors, one for each %s.", len(units), count, device)
-        rows = [{"unit": pickle.dumps(unit), "error": ""} for unit in units]
+        rows = [{"place": place, "error": ""} for place in range(len(units))]
         dataset = data.from_items(rows, override_num_blocks=len(rows))
         needed = {"num_cpus": settings.threads}
         if device == "GPU":
             if is_cut:
-                dataset = dataset.map(_cut_ahead, fn_args=(settings,), **needed)
+                dataset = dataset.map(_cut_ahead, fn_args=(units, settings), **needed)
             needed = {"num_gpus": 1, "num_cpus": 0}  # or the cutting would wait for them
         dataset = dataset.map(
             _Actor,
-            fn_constructor_args=(settings, device),
+            fn_constructor_args=(units, settings, device),
             compute=data.ActorPoolStrategy(size=count, max_tasks_in_flight_per_actor=_QUEUED),
             **needed,
         )
@@ -136,22 +135,23 @@ def look(settings: Settings, plan: bytes) -> Look:
 class _Actor:
     """Extracts units on the device that Ray gives to the process."""
 
-    def __init__(self, settings: Settings, device: str) -> None:
+    def __init__(self, units: Sequence[Unit], settings: Settings, device: str) -> None:
+        self._units = units
         set_threads(settings.threads)
         if device == "GPU" and not torch.cuda.is_available():
             logger.warning("Ray gives a GPU, but PyTorch finds none: a CPU computes.")
         self._extract = UnitExtractor(settings)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        unit = pickle.loads(row["unit"])
+        unit = self._units[row["place"]]
         if row["error"]:
             return Outcome(unit.label, 0, row["error"])._asdict()
         return self._extract(unit)._asdict()
 
 
-def _cut_ahead(row: dict[str, Any], settings: Settings) -> dict[str, Any]:
+def _cut_ahead(row: dict[str, Any], units: Sequence[Unit], settings: Settings) -> dict[str, Any]:
     set_threads(settings.threads)
-    return {**row, "error": cut(pickle.loads(row["unit"]))}
+    return {**row, "error": cut(units[row["place"]])}
 
 
 @contextmanager

@@ -1,4 +1,3 @@
-import pickle
 import socket
 import sys
 
@@ -86,10 +85,11 @@ def test_an_actor_passes_errors_of_cutting_on(small, tmp_path):
     folder, checkpoint, (unit,) = small
     settings = Settings(str(tmp_path), str(checkpoint), "", 1)
     broken = unit._replace(video=str(folder / "gone.avi"))
-    row = {"unit": pickle.dumps(broken), "error": ""}
-    cut = cluster._cut_ahead(row, settings)
+    units = [broken, unit]
+    row = {"place": 0, "error": ""}
+    cut = cluster._cut_ahead(row, units, settings)
     assert cut == {**row, "error": f"There is no video {folder / 'gone.avi'}."}
-    actor = cluster._Actor(settings, "1 CPUs")
+    actor = cluster._Actor(units, settings, "1 CPUs")
     assert actor(cut) == {"label": unit.label, "tracklets": 0, "error": cut["error"]}
-    whole = cluster._cut_ahead({**row, "unit": pickle.dumps(unit)}, settings)
+    whole = cluster._cut_ahead({"place": 1, "error": ""}, units, settings)
     assert actor(whole) == {"label": unit.label, "tracklets": 2, "error": ""}
