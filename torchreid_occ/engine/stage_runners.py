@@ -1,6 +1,7 @@
 """Stages of a model's image network run by OpenVINO on the CPU, in float32, bfloat16 or int8."""
 
 import contextlib
+import functools
 import io
 import logging
 import tempfile
@@ -33,6 +34,17 @@ class StageFiles(NamedTuple):
 
     graph: bytes
     weights: bytes
+
+
+@functools.cache
+def _core() -> Any:
+    """Returns OpenVINO's entry point, one for the life of the process.
+
+    It gives the calling thread a stack for signals. Released in another thread, it would take the
+    memory away and leave the stack in use: the next signal, such as Ctrl-C, would end the process.
+    """
+    (openvino,) = import_optional("openvino", extra="openvino")
+    return openvino.Core()
 
 
 def stages_of(model: nn.Module) -> dict[str, Stage]:
@@ -154,7 +166,7 @@ def from_files(files: StageFiles) -> Any:
     """
     (openvino,) = import_optional("openvino", extra="openvino")
     weights = openvino.Tensor(np.frombuffer(files.weights, np.uint8).copy())
-    return openvino.Core().read_model(files.graph, weights)
+    return _core().read_model(files.graph, weights)
 
 
 def is_supported(precision: str) -> bool:
@@ -163,8 +175,7 @@ def is_supported(precision: str) -> bool:
     Args:
         precision: One of `HINTS`.
     """
-    (openvino,) = import_optional("openvino", extra="openvino")
-    known = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    known = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return CAPABILITIES[precision] in known
 
 
@@ -185,7 +196,7 @@ class StageRunner:
             "INFERENCE_PRECISION_HINT": HINTS[precision],
             "ENABLE_CPU_PINNING": False,  # the processes that read frames use the same cores
         }
-        compiled = openvino.Core().compile_model(model, "CPU", settings)
+        compiled = _core().compile_model(model, "CPU", settings)
         self._shape = [size.get_length() for size in [*compiled.output(0).partial_shape][1:]]
         self._request = compiled.create_infer_request()
 

@@ -1,7 +1,9 @@
 """The image network run by OpenVINO: equal features in float32, near ones in int8, kept files."""
 
+import ctypes
 import json
 import sys
+import threading
 import zipfile
 from collections import OrderedDict
 
@@ -22,7 +24,7 @@ from torchreid_occ.engine.acceleration import (
     supported_precision,
 )
 from torchreid_occ.engine.stage_archive import read_archive
-from torchreid_occ.engine.stage_runners import stages_of, stages_run_by
+from torchreid_occ.engine.stage_runners import StageRunner, convert, stages_of, stages_run_by
 from torchreid_occ.models import ClipModel, build_model
 from torchreid_occ.models.backbones import Stage
 from torchreid_occ.models.frame_embedder import EmbeddedClip
@@ -202,3 +204,30 @@ def test_a_missing_package_is_one_line_that_names_the_extra(monkeypatch):
 def test_a_model_without_stages_is_refused():
     with pytest.raises(ValueError, match="Linear has no image network"):
         stage_runners(torch.nn.Linear(2, 2), "float32", SIZE)
+
+
+class SignalStack(ctypes.Structure):
+    _fields_ = [
+        ("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)
+    ]  # fmt: skip
+
+
+def signal_stack_is_there():
+    """Whether the memory of this thread's alternate stack for signals, if any, is mapped."""
+    stack = SignalStack()
+    ctypes.CDLL(None).sigaltstack(None, ctypes.byref(stack))
+    if not stack.start:
+        return True
+    with open("/proc/self/maps") as maps:  # noqa: PTH123
+        ranges = [line.split()[0].split("-") for line in maps]
+    return any(int(low, 16) <= stack.start < int(high, 16) for low, high in ranges)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_runner_released_in_another_thread_leaves_the_stack_for_signals():
+    stage = Stage(OrderedDict(conv=nn.Conv2d(3, 4, 3)), 1).eval()
+    runners = [StageRunner(convert(stage, torch.rand(1, 3, 8, 8)), "float32")]
+    thread = threading.Thread(target=runners.clear)
+    thread.start()
+    thread.join()
+    assert not runners and signal_stack_is_there()
