@@ -134,6 +134,23 @@ def test_precision_may_be_chosen(trained):
     assert torch.equal(half, engine_features(data, model, test_precision="bfloat16"))
 
 
+def test_openvino_gives_the_same_numbers(trained):
+    path, expected, tracklets, *_ = trained("rfcnet")
+    found = TrackletExtractor(path, backend="openvino")(tracklets)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+    assert not torch.equal(found, expected)  # another library
+
+
+def test_int8_without_training_tracklets_says_what_is_missing(trained, tmp_path):
+    state = torch.load(trained("baseline").path, weights_only=True)
+    state["config"]["data"]["root"] = str(tmp_path / "gone")
+    save_checkpoint(state, tmp_path / "model.pth.tar-1")
+    with pytest.raises(
+        FileNotFoundError, match=r"(?s)no stages in int8 .* Precision 'bfloat16' needs"
+    ):
+        TrackletExtractor(tmp_path / "model.pth.tar-1", backend="openvino", precision="int8")
+
+
 def test_tracklets_of_one_frame_and_frames_of_any_size(trained):
     extractor = TrackletExtractor(trained("rfcnet").path)
     rng = np.random.default_rng(0)
