@@ -101,6 +101,28 @@ def test_from_tracklets_to_an_answer(search, checkpoint, people, tmp_path):
     assert "changed" not in search("query", gallery, "--image", other, "--keep-same-frames")
 
 
+def test_features_extracted_elsewhere_make_the_same_gallery(search, checkpoint, people, tmp_path):
+    table, model = tmp_path / "f.parquet", ("--checkpoint", checkpoint)
+    main(["extract", str(checkpoint), str(people), "--out", str(table)])
+    search("index", tmp_path / "direct", people, *model)
+    made = search("index", tmp_path / "made", table, *model, "--kind", "hnsw").splitlines()
+    assert made[-1] == f"8 of 8 tracklets added: 8 are in {tmp_path / 'made'}."
+    made, direct = Gallery(tmp_path / "made"), Gallery(tmp_path / "direct")
+    for one, other in zip(made.entries(), direct.entries(), strict=True):
+        assert one[0] == other[0] and one[1] == other[1]._replace(stamp="")
+        assert (one[2] == other[2]).all()
+    assert made.kind == "hnsw" and made.checkpoint == checkpoint
+    # Frames are looked at when their folder is indexed, too.
+    assert search("index", tmp_path / "made", people, *model).startswith("0 of 8 tracklets added")
+    assert [*made.tracklets()] == [*direct.tracklets()]
+    other = tmp_path / "other.pth.tar-1"
+    save_checkpoint({**torch.load(checkpoint, weights_only=True), "epoch": 7}, other)
+    refused = search("index", tmp_path / "new", table, "--checkpoint", other)
+    assert f"values each, but {other} is of" in refused and not (tmp_path / "new").exists()
+    refused = search("index", tmp_path / "new", table, *model, "--camera", 2, "-s", "mars")
+    assert "are indexed as they are, without -s, --camera: name one table alone" in refused
+
+
 def test_people_are_forgotten(search, checkpoint, people, tmp_path, monkeypatch):
     gallery, copy = tmp_path / "g", tmp_path / "copy"
     shutil.copytree(people, copy)

@@ -11,15 +11,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchreid_occ.cli.parser import GALLERY, add_backend, gallery_place
+from torchreid_occ.cli.parser import CHECKPOINT, GALLERY, gallery_place
 from torchreid_occ.cli.search_export import add_export, export_gallery
+from torchreid_occ.cli.search_index import add_index, index_gallery
 
 if TYPE_CHECKING:
     from torchreid_occ.search import Gallery, Match
-    from torchreid_occ.search.pipeline import Indexed
-
-KINDS = ("exact", "hnsw", "codes")
-CHECKPOINT = "of a run, an ONNX file, or a published name such as osnet_x1_0_msmt17"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     def command(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, parents=[shared])
 
-    _add_index(command("index", "Adds tracklets; those that are there already are left alone."))
+    add_index(command("index", "Adds tracklets; those that are there already are left alone."))
     _add_query(command("query", "Finds the tracklets nearest to a person."))
     remove = command("remove", "Removes tracklets.")
     remove.add_argument("ids", nargs="+", type=int, metavar="ID")
@@ -57,24 +54,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     push = command("push", "Updates a collection of a Qdrant server to what the gallery holds.")
     push.add_argument("url", help="such as http://localhost:6333")
     push.add_argument("--collection", default="tracklets", metavar="NAME")
-
-
-def _add_index(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="of tracklets")
-    parser.add_argument("-s", "--source", metavar="NAME", help="a dataset, in place of folders")
-    parser.add_argument("--root", default="reid-data", metavar="DIR", help="of the datasets")
-    parser.add_argument("--subset", choices=("train", "query", "gallery"), default="gallery")
-    parser.add_argument("--split", type=int, default=0, metavar="N", help="of the dataset")
-    parser.add_argument("--checkpoint", required=True, metavar="FILE", help=CHECKPOINT)
-    add_backend(parser)
-    parser.add_argument("--camera", type=int, metavar="N", help="of all tracklets in the folders")
-    parser.add_argument(
-        "--kind", choices=KINDS, help="compare with all, by a graph, or by short codes for millions"
-    )
-    parser.add_argument(
-        "--renew", action="store_true",
-        help="extract those anew whose frames have changed since they were indexed",
-    )  # fmt: skip
 
 
 def _add_query(parser: argparse.ArgumentParser) -> None:
@@ -152,75 +131,13 @@ def run(arguments: argparse.Namespace) -> None:
     from torchreid_occ.search import Gallery
 
     if arguments.command == "index":
-        _index(arguments)
+        index_gallery(arguments)
         return
     action = {
         "query": _query, "serve": _serve, "remove": _remove, "erase": _erase, "retain": _retain,
         "list": _list, "info": _info, "push": _push, "export": export_gallery,
     }  # fmt: skip
     action[arguments.command](Gallery(arguments.gallery), arguments)
-
-
-def _index(arguments: argparse.Namespace) -> None:
-    from torchreid_occ.embedders import check_embedder
-    from torchreid_occ.search import list_tracklets
-    from torchreid_occ.search.erasure import choose, erase
-    from torchreid_occ.search.judging import carry_calibration
-    from torchreid_occ.search.pipeline import add_to_gallery
-
-    check_embedder(arguments.checkpoint)  # before a dataset is read or rendered
-    tracklets = list_tracklets(
-        arguments.folders,
-        arguments.source,
-        root=arguments.root,
-        subset=arguments.subset,
-        split_id=arguments.split,
-        camera=arguments.camera,
-    )
-    gallery, done = add_to_gallery(
-        arguments.gallery,
-        tracklets,
-        arguments.checkpoint,
-        arguments.kind,
-        arguments.renew,
-        arguments.backend,
-        arguments.precision,
-    )
-    added = f"{done.added} of {len(tracklets)} tracklets added"
-    print(f"{added}: {len(gallery)} are in {gallery.address}.")
-    if carry_calibration(gallery, arguments.checkpoint):
-        print("It carries the checkpoint's calibration: answers have probabilities and verdicts.")
-    _say_more(done)
-    if gallery.retention is not None:
-        expired = choose(gallery, expired=True)
-        if expired.ids:
-            erased, _ = erase(gallery, expired)
-            print(f"{erased} tracklets erased, as they were past the gallery's retention.")
-
-
-def _say_more(done: "Indexed") -> None:
-    """Says what else than adding was done or is to be done."""
-    from torchreid_occ.search.answer import printable
-
-    for name, first in [*done.plan.repeated.items()][:1]:
-        print(
-            f"{len(done.plan.repeated)} left out, whose frames are there under another name, such "
-            f"as {printable(name)}: it is {printable(first)}."
-        )
-    changed, unknown = len(done.plan.changed), len(done.plan.unknown)
-    if done.renewed:
-        print(f"{done.renewed} extracted anew, under new ids.")
-        return
-    for tracklet in [*done.plan.changed.values()][:1]:
-        print(
-            f"{changed} have other frames than when they were indexed, such as "
-            f"{printable(tracklet.name)}: --renew extracts them anew."
-        )
-    if unknown:
-        print(
-            f"Of {unknown} it is not known whether their frames have changed, as an earlier "
-            "version indexed them: --renew extracts them anew."
-        )
 
 
 def _query(gallery: "Gallery", arguments: argparse.Namespace) -> None:

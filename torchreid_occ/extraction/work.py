@@ -15,6 +15,7 @@ import torch
 
 from torchreid_occ.extraction.units import BATCH, Unit
 from torchreid_occ.extractor import TrackletExtractor
+from torchreid_occ.search.contents import recorded
 from torchreid_occ.search.parquet import write_feature_table
 from torchreid_occ.search.tracklets import GalleryTracklet
 
@@ -153,7 +154,7 @@ class UnitExtractor:
         self, tracklets: list[GalleryTracklet]
     ) -> Iterator[tuple[list[GalleryTracklet], npt.NDArray[np.float32]]]:
         for start in range(0, len(tracklets), BATCH):
-            batch = tracklets[start : start + BATCH]
+            batch = [recorded(one) for one in tracklets[start : start + BATCH]]
             yield batch, self.extractor([one.frames for one in batch]).numpy()
 
 

@@ -74,12 +74,15 @@ def state_of(tracklet: GalleryTracklet) -> State:
     return State.SAME if same else State.CHANGED
 
 
-def plan_indexing(gallery: Gallery, tracklets: Sequence[GalleryTracklet]) -> Plan:
+def plan_indexing(
+    gallery: Gallery, tracklets: Sequence[GalleryTracklet], read_frames: bool = True
+) -> Plan:
     """Sorts tracklets by what is to be done with them.
 
     Args:
         gallery: The gallery.
         tracklets: The tracklets.
+        read_frames: Look what the frames hold now; else what the tracklets say of it counts.
 
     Raises:
         FileNotFoundError: If a frame does not exist.
@@ -90,13 +93,20 @@ def plan_indexing(gallery: Gallery, tracklets: Sequence[GalleryTracklet]) -> Pla
     unseen = []
     for tracklet in tracklets:
         if tracklet.name in stored:
-            _sort_stored(plan, *stored[tracklet.name], tracklet, gallery.place)
+            number, before = stored[tracklet.name]
+            if read_frames and _looks_the_same(before, tracklet):
+                continue
+            now = recorded(tracklet) if read_frames else tracklet
+            _sort_stored(plan, number, before, now, gallery.place)
         else:
             unseen.append(tracklet)
-    found = [recorded(one) for one in progress(unseen, "reading frames", unit="tracklet")]
-    names = gallery.names_of_contents(str(one.content) for one in found)
-    for tracklet in found:
-        first = names.setdefault(str(tracklet.content), tracklet.name)
+    if read_frames:
+        unseen = [recorded(one) for one in progress(unseen, "reading frames", unit="tracklet")]
+    names = gallery.names_of_contents(one.content for one in unseen if one.content is not None)
+    for tracklet in unseen:
+        first = tracklet.name
+        if tracklet.content is not None:
+            first = names.setdefault(tracklet.content, tracklet.name)
         if first == tracklet.name:
             plan.new.append(tracklet)
         else:
@@ -104,20 +114,25 @@ def plan_indexing(gallery: Gallery, tracklets: Sequence[GalleryTracklet]) -> Pla
     return plan
 
 
+def _looks_the_same(stored: GalleryTracklet, tracklet: GalleryTracklet) -> bool:
+    if stored.frames != tracklet.frames or stored.stamp is None:
+        return False
+    return stored.stamp == _stamp(tracklet.frames)
+
+
 def _sort_stored(
-    plan: Plan, number: int, stored: GalleryTracklet, tracklet: GalleryTracklet, place: str
+    plan: Plan, number: int, stored: GalleryTracklet, now: GalleryTracklet, place: str
 ) -> None:
-    """Enters a tracklet whose name is stored into a plan."""
-    in_place = stored.frames == tracklet.frames
-    if in_place and stored.stamp is not None and stored.stamp == _stamp(tracklet.frames):
-        return
-    now = recorded(tracklet)
-    if stored.content is None and in_place:
-        plan.unknown[number] = now
+    """Enters a tracklet whose name is stored, as it is now, into a plan."""
+    in_place = stored.frames == now.frames
+    if in_place and None in (stored.content, now.content):
+        if now.content is not None:
+            plan.unknown[number] = now
     elif stored.content == now.content:
-        if in_place or not Path(stored.frames[0]).exists():
+        # A table does not know times of files, which a gallery may.
+        if now.stamp if in_place else not Path(stored.frames[0]).exists():
             plan.moved[number] = now
-    elif _folder(stored) == _folder(tracklet) or not Path(stored.frames[0]).exists():
+    elif _folder(stored) == _folder(now) or not Path(stored.frames[0]).exists():
         plan.changed[number] = now
     else:
         raise name_taken(number, stored, place)

@@ -26,8 +26,9 @@ BLOCK = 4096  # tracklets of a row group
 def write_gallery_table(path: StrPath, gallery: Gallery) -> int:
     """Writes the tracklets of a gallery with their features, a row each, ordered by id.
 
-    The columns are id, name, camera, start, end, frames and feature. The schema's metadata names
-    the checkpoint, under ``torchreid_occ``.
+    The columns are id, name, camera, start, end, frames, content (a digest of what the frames'
+    files held, where that is recorded) and feature. The schema's metadata names the checkpoint,
+    under ``torchreid_occ``.
 
     Args:
         path: The file.
@@ -44,6 +45,7 @@ def write_gallery_table(path: StrPath, gallery: Gallery) -> int:
         features = np.array([feature for *_, feature in block], np.float32)
         return {
             **tracklet_arrays([number for number, *_ in block], [one for _, one, _ in block]),
+            **_content_array([one for _, one, _ in block]),
             "feature": _feature_array(features.reshape(-1, gallery.feature_dim)),
         }
 
@@ -61,7 +63,8 @@ def write_feature_table(
     """Writes tracklets with their features, a row each, and a row group for each block.
 
     The columns are name, camera, start, end, frames, video, video_frames, seconds and boxes, see
-    `write_answer_table`, and feature. Equal rows give equal files.
+    `write_answer_table`, content (a digest of what the frames' files held) and feature. Equal rows
+    give equal files.
 
     Args:
         path: The file, which appears once it is complete.
@@ -84,6 +87,7 @@ def write_feature_table(
         return {
             **_place_arrays(tracklets),
             **_moment_arrays(where),
+            **_content_array(tracklets),
             "feature": _feature_array(features),
         }
 
@@ -95,7 +99,7 @@ def write_answer_table(path: StrPath, matches: Sequence[Match], checkpoint_hash:
     """Writes matches, a row each, nearest first.
 
     The columns are rank, distance, probability and verdict (where a calibration tells), those of
-    `write_gallery_table` without the feature, state, and, of tracklets that were cut out of a
+    `write_gallery_table` up to the frames, state, and, of tracklets that were cut out of a
     video, video, video_frames, seconds and boxes (left, top, width and height in pixels).
 
     Args:
@@ -160,6 +164,11 @@ def _moment_arrays(where: Sequence[RecordedTracklet | None]) -> dict[str, Any]:
         ),
         "boxes": arrow.array([one and one.boxes for one in where], boxes),
     }
+
+
+def _content_array(tracklets: Sequence[GalleryTracklet]) -> dict[str, Any]:
+    arrow, _ = arrow_modules()
+    return {"content": arrow.array([one.content for one in tracklets], arrow.string())}
 
 
 def _feature_array(features: npt.NDArray[np.float32]) -> Any:

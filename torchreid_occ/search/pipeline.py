@@ -8,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ._types import StrPath
+from torchreid_occ.embedders import load_embedder
 from torchreid_occ.extractor import TrackletExtractor
 from torchreid_occ.search.contents import Plan, plan_indexing
+from torchreid_occ.search.feature_table import FeatureTable
 from torchreid_occ.search.gallery import Gallery
 from torchreid_occ.search.judging import Judge
 from torchreid_occ.search.protocol import Cameras, Match, Searchable, cameras_of
@@ -26,11 +28,13 @@ class Indexed(NamedTuple):
     """What indexing did.
 
     Attributes:
+        given: Number of tracklets that were to be indexed.
         added: Number of tracklets added.
-        renewed: Number of tracklets extracted anew.
-        plan: What was found.
+        renewed: Number of tracklets whose features were replaced.
+        plan: What was found; of a `FeatureTable` without what was added or has moved.
     """
 
+    given: int
     added: int
     renewed: int
     plan: Plan
@@ -68,6 +72,38 @@ def add_to_gallery(
     gallery = Gallery.create(place, extractor.checkpoint_hash, extractor.feature_dim, kind)
     gallery.remember_checkpoint(extractor.checkpoint)
     return gallery, index_tracklets(gallery, extractor, tracklets, renew)
+
+
+def add_features_to_gallery(
+    place: StrPath,
+    table: StrPath,
+    checkpoint: StrPath,
+    kind: str | None = None,
+    renew: bool = False,
+) -> tuple[Gallery, Indexed]:
+    """Adds features that were extracted elsewhere to a gallery, which is created if there is none.
+
+    Args:
+        place: Folder of the gallery, or its address in PostgreSQL.
+        table: File or folder of a `FeatureTable`.
+        checkpoint: Checkpoint of the model that extracted the features.
+        kind: Kind of the index, see `Gallery.create`.
+        renew: See `index_features`.
+
+    Returns:
+        The gallery, and what was done with the tracklets.
+
+    Raises:
+        FileNotFoundError: If there is no such checkpoint or table.
+        ValueError: If the table is damaged or its features are of another checkpoint, as those of
+            the gallery may be, or a name is taken by other frames.
+    """
+    features = FeatureTable(table)
+    embedder = load_embedder(checkpoint)
+    features.check_model(embedder.sha256, embedder.model.feature_dim, str(checkpoint))
+    gallery = Gallery.create(place, features.checkpoint_hash, features.feature_dim, kind)
+    gallery.remember_checkpoint(embedder.file)
+    return gallery, index_features(gallery, features, renew)
 
 
 def checkpoint_for(gallery: Gallery, given: StrPath | None = None) -> Path:
@@ -124,9 +160,7 @@ def index_tracklets(
     plan = plan_indexing(gallery, tracklets)
     if plan.moved:
         gallery.set_frames(plan.moved)
-    again = {**plan.changed, **plan.unknown} if renew else {}
-    work: list[tuple[GalleryTracklet, int | None]] = [(one, None) for one in plan.new]
-    work += [(tracklet, number) for number, tracklet in again.items()]
+    work = _work_of(plan, renew)
     if work:
         frames = sum(len(tracklet.frames) for tracklet, _ in work)
         logger.info("Indexing %d tracklets of %d frames, %d at a time.", len(work), frames, BATCH)
@@ -137,7 +171,53 @@ def index_tracklets(
         features = extractor([tracklet.frames for tracklet in own]).numpy()
         gallery.add(own, features, extractor.checkpoint_hash, in_place_of=former)
     gallery.save_index()
-    return Indexed(len(plan.new), len(again), plan)
+    return Indexed(len(tracklets), len(plan.new), len(work) - len(plan.new), plan)
+
+
+def index_features(gallery: Gallery, table: FeatureTable, renew: bool = False) -> Indexed:
+    """Adds the tracklets of a table that a gallery lacks, block by block, and saves the index.
+
+    No frame is read, nor need there be any. Blocks of a killed call stay, and the same call goes
+    on.
+
+    Args:
+        gallery: The gallery.
+        table: The table.
+        renew: Replace the features of those, under new ids, whose frames had changed before they
+            were extracted for the table.
+
+    Raises:
+        ValueError: If the table is damaged or of another checkpoint, or a name is taken by other
+            frames.
+    """
+    gallery.check_model(table.checkpoint_hash, table.feature_dim)
+    given = added = renewed = 0
+    found = Plan([], {}, {}, {}, {})
+    for tracklets, features in progress(table.blocks(), "indexing", len(table), "block"):
+        plan = plan_indexing(gallery, tracklets, read_frames=False)
+        if plan.moved:
+            gallery.set_frames(plan.moved)
+        work = _work_of(plan, renew)
+        if work:
+            rows = {tracklet.name: row for row, tracklet in enumerate(tracklets)}
+            own = [tracklet for tracklet, _ in work]
+            chosen = features[[rows[tracklet.name] for tracklet in own]]
+            former = [number for _, number in work if number is not None]
+            gallery.add(own, chosen, table.checkpoint_hash, in_place_of=former)
+        given, added = given + len(tracklets), added + len(plan.new)
+        renewed += len(work) - len(plan.new)
+        found.changed.update(plan.changed)
+        found.unknown.update(plan.unknown)
+        found.repeated.update(plan.repeated)
+    gallery.save_index()
+    return Indexed(given, added, renewed, found)
+
+
+def _work_of(plan: Plan, renew: bool) -> list[tuple[GalleryTracklet, int | None]]:
+    """Returns the tracklets to add, and the ids of those that they take the place of."""
+    again = {**plan.changed, **plan.unknown} if renew else {}
+    new: list[tuple[GalleryTracklet, int | None]] = [(one, None) for one in plan.new]
+    return new + [(tracklet, number) for number, tracklet in again.items()]
 
 
 def search_for(

@@ -21,7 +21,8 @@ class GalleryTracklet(NamedTuple):
         camera: Number of the camera, if known.
         start: Time of the first frame in seconds of the recording, if known.
         end: Time of the last frame, likewise.
-        stamp: Digest of the sizes and times of the files when they were indexed, if recorded.
+        stamp: Digest of the sizes and times of the files when they were indexed, if recorded; empty
+            if only the content is known.
         content: Digest of what they held.
     """
 

@@ -16,7 +16,7 @@ from torchreid_occ.cli import (
     export,
     main,
     occwalk,
-    search,
+    search_index,
     train_small_detector,
 )
 from torchreid_occ.cli.command import parse_command
@@ -195,7 +195,7 @@ def test_what_can_not_go_on_is_said_in_a_line(monkeypatch):
 def test_choices_are_those_of_the_library():
     assert sorted(convert.MODELS) == sorted(RELEASED)
     assert {*export.FORMATS} == {*FORMATS, "safetensors"}
-    assert search.KINDS == KINDS
+    assert search_index.KINDS == KINDS
     assert tuple(HEADS) == train_small_detector.KINDS
     assert occwalk.PRESETS == train_small_detector.PRESETS == tuple(PRESETS)
     assert diagnose.TRUTHS == TRUTHS

@@ -46,7 +46,7 @@ def test_an_empty_gallery_has_the_columns(tmp_path):
     gallery = Gallery.create(tmp_path / "g", HASH, DIM)
     assert write_gallery_table(tmp_path / "g.parquet", gallery) == 0
     names = pq.read_schema(tmp_path / "g.parquet").names
-    assert names == ["id", "name", "camera", "start", "end", "frames", "feature"]
+    assert names == ["id", "name", "camera", "start", "end", "frames", "content", "feature"]
 
 
 def test_an_answer_is_read_back(gallery, tmp_path):
