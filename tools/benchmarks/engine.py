@@ -6,7 +6,8 @@ Extraction reads query tracklets of `occwalk_tiny` from disk, whole, as torchrei
 and ours give them; a training step is that of triplet loss and cross-entropy on one batch of clips.
 Each engine has a process of its own, as what ours does to memory would help torchreid's, too; they
 take turns, and shown are medians. `--test-backend openvino --test-precision int8` runs ours with
-OpenVINO; its calibration on training tracklets is not in the time.
+OpenVINO; its calibration on training tracklets is not in the time. Layers with random weights do
+not quantise as those of a trained model do (`--weights`).
 """
 
 import argparse
@@ -27,6 +28,7 @@ from torchreid_occ.engine.precision import PRECISIONS
 from torchreid_occ.engine.torchreid_backend import TorchreidTripletEngine
 from torchreid_occ.losses import build_criterion
 from torchreid_occ.models import build_model
+from torchreid_occ.utils.checkpoint import load_matching_weights
 from torchreid_occ.utils.environment import hardware, versions
 from torchreid_occ.utils.files import write_json
 from torchreid_occ.utils.memory import keep_freed_memory
@@ -42,6 +44,7 @@ def main():
     parser.add_argument("--root", default="reid-data", metavar="DIR")
     parser.add_argument("--model", default="baseline", choices=("baseline", "rfcnet"))
     parser.add_argument("--backbone", default="resnet50")
+    parser.add_argument("--weights", metavar="FILE", help="of a trained model, for both")
     parser.add_argument("--height", type=int, default=256)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--tracklets", type=int, default=8, metavar="N", help="to extract")
@@ -175,14 +178,17 @@ def tracklets(found, arguments):
 
 
 def build(arguments, num_classes):
-    """The same model in each process, with the statistics of a few random frames."""
+    """The same model in each process, trained or with the statistics of a few random frames."""
     torch.manual_seed(0)
     size = {"height": arguments.height, "width": arguments.width}
     model = build_model(
         arguments.model, num_classes, pretrained=False, backbone=arguments.backbone, **size
     )
-    with torch.no_grad():
-        model(torch.randn(2, 4, 3, arguments.height, arguments.width))  # in train mode
+    if arguments.weights:
+        load_matching_weights(model, arguments.weights)
+    else:
+        with torch.no_grad():
+            model(torch.randn(2, 4, 3, arguments.height, arguments.width))  # in train mode
     return model.cuda() if torch.cuda.is_available() else model
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from torchreid_occ.search.faiss_library import Writable, bits, faiss
+from torchreid_occ.search.faiss_library import Writable, faiss, selector
 from torchreid_occ.search.protocol import (
     FeatureSource,
     nearest_with_ties,
@@ -111,15 +111,23 @@ class FeatureCodes:
         """
         self._index.remove_ids(faiss().IDSelectorBatch(ids))
 
+    def allow(self, ids: npt.NDArray[np.int64]) -> Any:
+        """Makes what limits searches to some ids.
+
+        Args:
+            ids: The ids. Shape: ``(N,)``.
+        """
+        return selector(ids)
+
     def nearest(
-        self, feature: npt.NDArray[np.float32], top: int, allowed: npt.NDArray[np.int64] | None
+        self, feature: npt.NDArray[np.float32], top: int, allowed: Any
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
         """Finds at least the nearest features, in no order.
 
         Args:
             feature: The query.
             top: Number of features to find; fewer where there are fewer.
-            allowed: Ids to search; all if None.
+            allowed: What `allow` gave; all are searched if None.
 
         Returns:
             Ids and similarities.
@@ -127,10 +135,9 @@ class FeatureCodes:
         Shape:
             feature: ``(1, D)``; results: ``(N,)`` each.
         """
-        selector = None if allowed is None else faiss().IDSelectorBitmap(bits(allowed))
         wanted = max(CANDIDATES, CANDIDATES_PER_RESULT * top)
         found = nearest_with_ties(
-            lambda limit: self._candidates(feature, limit, top, selector),
+            lambda limit: self._candidates(feature, limit, top, allowed),
             lambda pair: pair[1],
             wanted,
             _ROUNDING,
@@ -142,14 +149,14 @@ class FeatureCodes:
         return np.array([*features], np.int64), similarities_of(read, feature[0])
 
     def _candidates(
-        self, feature: npt.NDArray[np.float32], limit: int, top: int, selector: Any
+        self, feature: npt.NDArray[np.float32], limit: int, top: int, allowed: Any
     ) -> list[tuple[int, float]]:
         """Returns ids and similarities of codes in the likely lists, or in all if too few are."""
         if not len(self):
             return []
         probes = PROBES
         while True:
-            options = {} if selector is None else {"sel": selector}
+            options = {} if allowed is None else {"sel": allowed}
             parameters = faiss().SearchParametersIVF(nprobe=probes, **options)
             (scores,), (ids,) = self._index.search(feature, limit, params=parameters)
             if ids[min(top, limit) - 1] >= 0 or probes >= self._index.nlist:

@@ -27,12 +27,12 @@ def faiss() -> Any:
     return module
 
 
-def bits(ids: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    """Returns a bitmap of ids, lowest bit first.
+def selector(ids: npt.NDArray[np.int64]) -> Any:
+    """Returns what limits a search to some ids.
 
     Args:
         ids: The ids. Shape: ``(N,)``.
     """
     chosen = np.zeros(int(ids.max(initial=0)) + 1, bool)
     chosen[ids] = True
-    return np.packbits(chosen, bitorder="little")
+    return faiss().IDSelectorBitmap(np.packbits(chosen, bitorder="little"))

@@ -6,12 +6,12 @@ feature within `NEAR` of one in the graph is stored beside it, and found with it
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from torchreid_occ.search.faiss_library import Writable, bits, faiss
+from torchreid_occ.search.faiss_library import Writable, faiss, selector
 from torchreid_occ.search.protocol import similarities_of
 
 LINKS = 16  # of a node of the graph, "M" of Malkov and Yashunin (TPAMI 2020)
@@ -22,6 +22,20 @@ _SLACK = 3e-3  # similarities to features of one node differ by less: sqrt(2 * N
 _FEW = 10_000  # so many allowed features are compared with the query one by one
 _BLOCK = 512  # features added, and compared with one another, at a time
 _READ = 4096  # features compared with a query at a time
+
+
+class Allowed(NamedTuple):
+    """What a search is limited to.
+
+    Attributes:
+        places: Whether each feature may be found, in the order in which they were added.
+        total: Number of those.
+        nodes: FAISS's selector of their nodes.
+    """
+
+    places: npt.NDArray[np.bool_]
+    total: int
+    nodes: Any
 
 
 class FeatureGraph:
@@ -38,7 +52,7 @@ class FeatureGraph:
         self.ids = np.empty(0, np.int64)
         self._node = np.empty(0, np.int64)  # of each feature
         self._row = np.empty(0, np.int64)  # in `_beside`; -1 if it is the node's own
-        self._by_node: npt.NDArray[np.int64] | None = None
+        self._by_node: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None = None
 
     @classmethod
     def read(cls, path: Path) -> "FeatureGraph":
@@ -93,15 +107,24 @@ class FeatureGraph:
         self.ids = np.concatenate([self.ids, ids])
         self._by_node = None
 
+    def allow(self, ids: npt.NDArray[np.int64]) -> Allowed:
+        """Makes what limits searches to some ids, until features are added.
+
+        Args:
+            ids: The ids. Shape: ``(N,)``.
+        """
+        places = np.isin(self.ids, ids)
+        return Allowed(places, int(places.sum()), selector(self._node[places]))
+
     def nearest(
-        self, feature: npt.NDArray[np.float32], top: int, allowed: npt.NDArray[np.int64] | None
+        self, feature: npt.NDArray[np.float32], top: int, allowed: Allowed | None
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
         """Finds at least the nearest features, in no order.
 
         Args:
             feature: The query.
             top: Number of features to find; fewer where there are fewer.
-            allowed: Ids to search; all if None.
+            allowed: What `allow` gave; all are searched if None.
 
         Returns:
             Ids and similarities.
@@ -109,33 +132,34 @@ class FeatureGraph:
         Shape:
             feature: ``(1, D)``; results: ``(N,)`` each.
         """
-        chosen = np.ones(len(self.ids), np.bool_) if allowed is None else np.isin(self.ids, allowed)
-        wanted = np.flatnonzero(chosen)
-        if allowed is None or len(wanted) > _FEW:
-            found = self._near(feature, top, None if allowed is None else wanted)
-            found = found[chosen[found]]
+        count = len(self) if allowed is None else allowed.total
+        if allowed is None or count > _FEW:
+            found = self._near(feature, top, allowed)
             # A search of the graph ends before a filter has let enough through.
-            if len(found) >= min(top, len(wanted)):
-                wanted = found
-        return self.ids[wanted], self._similarities(wanted, feature[0])
+            if len(found) >= min(top, count):
+                return self.ids[found], self._similarities(found, feature[0])
+        places = np.arange(len(self)) if allowed is None else np.flatnonzero(allowed.places)
+        return self.ids[places], self._similarities(places, feature[0])
 
     def _near(
-        self, feature: npt.NDArray[np.float32], top: int, allowed: npt.NDArray[np.int64] | None
+        self, feature: npt.NDArray[np.float32], top: int, allowed: Allowed | None
     ) -> npt.NDArray[np.int64]:
-        """Returns the places of the features of the nodes that may hold the nearest."""
+        """Returns the places of the allowed features of the nodes that may hold the nearest."""
         breadth = max(BREADTH_OF_SEARCH, 2 * top)
-        options = {} if allowed is None else {"sel": _selector(self._node[allowed])}
+        options = {} if allowed is None else {"sel": allowed.nodes}
         parameters = faiss().SearchParametersHNSW(efSearch=breadth, **options)
         (similarities,), (nodes,) = self._graph.search(feature, breadth, params=parameters)
         nodes, similarities = nodes[nodes >= 0], similarities[nodes >= 0]
         nodes = nodes[similarities >= similarities[:top].min(initial=np.inf) - _SLACK]
         if self._by_node is None:
-            self._by_node = np.argsort(self._node, kind="stable")
-        grouped = self._node[self._by_node]
+            order = np.argsort(self._node, kind="stable")
+            self._by_node = order, self._node[order]
+        order, grouped = self._by_node
         first = np.searchsorted(grouped, nodes)
         last = np.searchsorted(grouped, nodes, side="right")
-        spans = [self._by_node[a:b] for a, b in zip(first, last, strict=True)]
-        return np.concatenate([np.empty(0, np.int64), *spans])
+        spans = [order[a:b] for a, b in zip(first, last, strict=True)]
+        places = np.concatenate([np.empty(0, np.int64), *spans])
+        return places if allowed is None else places[allowed.places[places]]
 
     def _similarities(
         self, places: npt.NDArray[np.int64], feature: npt.NDArray[np.float32]
@@ -179,7 +203,3 @@ class FeatureGraph:
         parameters = faiss().SearchParametersHNSW(efSearch=BREADTH_OF_LOOKING)
         similarities, nodes = self._graph.search(features, 1, params=parameters)
         return np.where(similarities[:, 0] >= 1 - NEAR, nodes[:, 0], -1)
-
-
-def _selector(nodes: npt.NDArray[np.int64]) -> Any:
-    return faiss().IDSelectorBitmap(bits(nodes))

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ.search.codes import FeatureCodes
-from torchreid_occ.search.faiss_library import Writable, bits, faiss
+from torchreid_occ.search.faiss_library import Writable, faiss, selector
 from torchreid_occ.search.graph import FeatureGraph
 from torchreid_occ.search.protocol import FeatureSource, unit_features
 
@@ -109,18 +109,29 @@ class FeatureIndex:
         """
         self._index.add(unit_features(features), ids)
 
+    def allow(self, ids: npt.NDArray[np.int64]) -> Any:
+        """Makes what limits searches to some ids, which takes longer than a search.
+
+        Args:
+            ids: The ids. Shape: ``(N,)``.
+
+        Returns:
+            What `search` takes, until features are added.
+        """
+        return self._index.allow(ids)
+
     def search(
         self,
         feature: npt.NDArray[np.floating[Any]],
         top: int,
-        allowed: npt.NDArray[np.int64] | None = None,
+        allowed: Any = None,
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
         """Finds the nearest features.
 
         Args:
             feature: Feature of the query.
             top: Number of features to find; fewer where there are fewer.
-            allowed: Ids to search; all if None.
+            allowed: What `allow` gave; all are searched if None.
 
         Returns:
             Ids and cosine distances, nearest first. Of equal distances the lower ids come first,
@@ -165,11 +176,14 @@ class _Flat:
     def remove(self, ids: npt.NDArray[np.int64]) -> None:
         self._index.remove_ids(faiss().IDSelectorBatch(ids))
 
+    def allow(self, ids: npt.NDArray[np.int64]) -> Any:
+        return selector(ids)
+
     def nearest(
-        self, feature: npt.NDArray[np.float32], top: int, allowed: npt.NDArray[np.int64] | None
+        self, feature: npt.NDArray[np.float32], top: int, allowed: Any
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
         """Finds at least the nearest, with all that are as near as the last of them."""
-        options = {} if allowed is None else {"sel": faiss().IDSelectorBitmap(bits(allowed))}
+        options = {} if allowed is None else {"sel": allowed}
         parameters = faiss().SearchParameters(**options)
         (similarities,), (ids,) = self._index.search(feature, top + 1, params=parameters)
         # FAISS keeps any of those that are equally near as the last one.

@@ -19,6 +19,7 @@ from torchreid_occ.utils.files import file_hash, remove_partial_files, replacing
 from torchreid_occ.utils.progress import progress
 
 STALE = 0.2  # share of removed features in an index from which it is rebuilt
+FILTERS = 16  # that are kept for further searches
 _NONE = np.empty(0, np.int64)
 
 
@@ -37,7 +38,7 @@ class StoredIndex:
         self._last = 0  # the highest id in the index
         self._removed = _NONE  # ids of the index that the store does not hold
         self._removals: int | None = None  # number of the last one that is noted; None: look
-        self._allowed: npt.NDArray[np.int64] | None = None
+        self._filters: dict[tuple[int, ...], Any] = {}  # by the cameras that they exclude
         self._state: tuple[Any, ...] | None = None
         self._erasures = 0  # of the store when the index in memory was begun
 
@@ -55,8 +56,7 @@ class StoredIndex:
             feature: ``(D,)``; results: ``(N,)`` each.
         """
         index = self.refreshed()
-        allowed = self._store.ids(other_than_cameras) if other_than_cameras else self._allowed
-        return index.search(feature, top, allowed)
+        return index.search(feature, top, self._filter(index, other_than_cameras))
 
     def save(self) -> None:
         """Writes an up-to-date index in place of the one on disk."""
@@ -105,9 +105,21 @@ class StoredIndex:
         ):
             index.add(ids, features)
             self._last = int(ids[-1])  # SQLite takes no numpy integers
-        self._allowed = np.setdiff1d(index.ids, self._removed) if len(self._removed) else None
+        self._filters.clear()
         self._state = state
         return index
+
+    def _filter(self, index: FeatureIndex, other_than_cameras: Sequence[int]) -> Any:
+        """Returns what limits a search; it is kept, as it takes longer than a search."""
+        cameras = tuple(sorted(set(other_than_cameras)))
+        if not cameras and not len(self._removed):
+            return None
+        if cameras not in self._filters:
+            if len(self._filters) == FILTERS:
+                del self._filters[next(iter(self._filters))]
+            ids = self._store.ids(cameras) if cameras else np.setdiff1d(index.ids, self._removed)
+            self._filters[cameras] = index.allow(ids)
+        return self._filters[cameras]
 
     def _note_removals(self, index: FeatureIndex) -> None:
         """Removes from the index what the store does not hold any more, or notes it."""

@@ -7,6 +7,8 @@ from support import qdrant_in_memory
 from torchreid_occ.search import KINDS, Gallery, GalleryTracklet, codes, graph
 from torchreid_occ.search.index import FeatureIndex
 from torchreid_occ.search.qdrant import QdrantCollection
+from torchreid_occ.search.store import TrackletStore
+from torchreid_occ.search.stored_index import FILTERS
 
 DIM = 64
 # Relative deviations of the features that repeat.
@@ -65,7 +67,7 @@ def test_of_equally_near_ones_the_first_are_found(kind, tmp_path):
             ids, distances = one.search(features[equal[0] - 1], top)
             assert ids.tolist() == equal[:top].tolist()
             assert set(distances.tolist()) == {distances[0]}
-        ids, _ = one.search(features[equal[0] - 1], 5, allowed=equal[100:])
+        ids, _ = one.search(features[equal[0] - 1], 5, one.allow(equal[100:]))
         assert ids.tolist() == equal[100:105].tolist()
         # Some nearer ones before the equal ones.
         query = features[equal[0] - 1] + features[0] * (0.9 if equal[0] > 1 else 0)
@@ -80,8 +82,8 @@ def test_a_filter_that_leaves_few_finds_as_many_as_asked(monkeypatch):
     for few in (graph._FEW, 0):  # compared one by one; by the graph, and then one by one
         monkeypatch.setattr(graph, "_FEW", few)
         for query in features[:20]:
-            ids, distances = index.search(query, 30, allowed)
-            expected = exact.search(query, 30, allowed)
+            ids, distances = index.search(query, 30, index.allow(allowed))
+            expected = exact.search(query, 30, exact.allow(allowed))
             assert ids.tolist() == expected[0].tolist()
             np.testing.assert_allclose(distances, expected[1], atol=2e-6)
 
@@ -158,9 +160,9 @@ def test_codes_searched_in_few_lists_give_as_many_as_asked_for(monkeypatch):
     features = drawn(2500, np.random.default_rng(0))
     index = filled("codes", features)
     allowed = np.arange(7, 20_000, 500)
-    ids, distances = index.search(features[0], 30, allowed)
+    ids, distances = index.search(features[0], 30, index.allow(allowed))
     assert len(ids) == 30 and set(ids) <= {*allowed} and (np.diff(distances) >= 0).all()
-    assert len(index.search(features[0], 500, allowed)[0]) == len(allowed)
+    assert len(index.search(features[0], 500, index.allow(allowed))[0]) == len(allowed)
 
 
 def test_codes_are_arranged_anew_when_a_gallery_has_grown(tmp_path):
@@ -218,3 +220,47 @@ def test_codes_without_a_source_and_in_a_database_are_refused():
         FeatureIndex("codes", DIM)
     with pytest.raises(ValueError, match=r"kind .codes., but expected to be one of"):
         Gallery.create("postgresql://localhost/none", "a", DIM, "codes")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kept_filter_follows_what_is_added_and_removed(tmp_path, kind):
+    features = drawn(120, np.random.default_rng(0))
+    gallery = Gallery.create(tmp_path, "a", DIM, kind)
+    one_more = Gallery(tmp_path)  # changes come from elsewhere, too
+    filters = [(), (0,), (1, 2), (0, 1, 2)]
+    left = {}
+    for step, changed in enumerate((gallery, one_more, gallery)):
+        new = range(40 * step, 40 * step + 40)
+        ids = changed.add(
+            [GalleryTracklet(f"t{n}", (f"{n}.jpg",), n % 4) for n in new], features[new], "a"
+        )
+        left.update(zip(ids, new, strict=True))
+        changed.remove(ids[:3])
+        for number in ids[:3]:
+            del left[number]
+        for cameras in [*filters, *filters]:
+            found = [match.id for match in gallery.search(features[5], "a", 9, cameras)]
+            allowed = [number for number, place in left.items() if place % 4 not in cameras]
+            nearest = sorted(
+                allowed, key=lambda number: -similarity(features[left[number]], features[5])
+            )
+            assert found == nearest[:9]
+
+
+def test_only_the_last_filters_are_kept(tmp_path, monkeypatch):
+    features = drawn(60, np.random.default_rng(0))
+    gallery = Gallery.create(tmp_path, "a", DIM, "exact")
+    gallery.add([GalleryTracklet(f"t{n}", (f"{n}.jpg",), n) for n in range(60)], features, "a")
+    asked = []
+    ids = TrackletStore.ids
+    monkeypatch.setattr(TrackletStore, "ids", lambda *given: asked.append(given[1:]) or ids(*given))
+    for camera in [*range(FILTERS), 0, FILTERS, 1, 0]:
+        assert camera not in [
+            m.tracklet.camera for m in gallery.search(features[camera], "a", 60, camera)
+        ]
+    # The second search without camera 0 asks for nothing; the one more filter replaces it.
+    assert asked == [((camera,),) for camera in [*range(FILTERS), FILTERS, 0]]
+
+
+def similarity(one, other):
+    return one @ other / np.linalg.norm(one) / np.linalg.norm(other)
