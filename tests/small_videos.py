@@ -45,3 +45,7 @@ def colour_of(path):
     pixels = cv2.imread(str(path)).reshape(-1, 3)
     middle = np.median(pixels, axis=0)
     return min(COLOURS, key=lambda person: np.abs(middle - COLOURS[person]).sum())
+
+
+def files_below(folder):
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())

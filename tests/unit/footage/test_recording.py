@@ -1,44 +1,20 @@
 import json
 import logging
-import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from small_videos import FPS, FRAMES, SIZE, colour_of, corners, image, mot_lines, write_video
+from small_videos import FPS, FRAMES, SIZE, colour_of, corners, files_below, image, mot_lines
 
 from torchreid_occ.cli import main
 from torchreid_occ.data.datasets.video import TrackletFolder
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
-from torchreid_occ.footage import (
-    BoxSource,
-    TrackletOptions,
-    add_recording,
-    crops,
-    reading,
-    recording,
-)
-from torchreid_occ.footage import video as video_module
+from torchreid_occ.footage import BoxSource, TrackletOptions, add_recording
 from torchreid_occ.footage.boxes import read_mot
 from torchreid_occ.search.query import track_query
 
 OPTIONS = TrackletOptions(camera=3)
-
-
-def files_below(folder):
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-
-
-@pytest.fixture
-def add(tmp_path, video, detections):
-    """Adds the video to a dataset."""
-
-    def run(path=video, source=None, options=OPTIONS, name="", **changes):
-        source = source or BoxSource(detections=str(detections))
-        return add_recording(path, tmp_path / "data", source, options._replace(**changes), name)
-
-    return run
 
 
 def test_a_recording_is_a_gallery_that_loads(add, tmp_path):
@@ -115,91 +91,6 @@ def test_cameras_are_added_one_after_another(add, tmp_path):
     assert len({item[1] for item in dataset.gallery}) == 4
 
 
-def test_a_recording_that_exists_is_left_as_it_is(add, tmp_path, video):
-    first = add()
-    times = {p: p.stat().st_mtime_ns for p in (tmp_path / "data").rglob("*")}
-    assert add() == first
-    with pytest.raises(
-        FileExistsError, match=r"gate\.json was made from another options: .*\(name\)"
-    ):
-        add(margin=0.1)
-    write_video(video, frames=20)
-    with pytest.raises(FileExistsError, match="another video"):
-        add()
-    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "data").rglob("*")} == {
-        p: t if p.name != "data" else p.stat().st_mtime_ns for p, t in times.items()
-    }
-    (tmp_path / "data/recordings/gate.json").unlink()
-    with pytest.raises(FileExistsError, match=r"gate_0001 exists, but not recordings/gate\.j"):
-        add()
-
-
-def kill_at(monkeypatch, owner, name, call):
-    """Lets a call of a function, counted from 1, be interrupted; returns the list of calls."""
-    real, calls = getattr(owner, name), []
-
-    def counted(*args, **options):
-        calls.append(args)
-        if len(calls) == call:
-            raise KeyboardInterrupt
-        return real(*args, **options)
-
-    monkeypatch.setattr(owner, name, counted)
-    return calls
-
-
-CROPS = 2 * (FRAMES - 1)  # of both people: a track begins with its second detection
-
-
-@pytest.mark.parametrize(
-    ("owner", "name", "call"),
-    [
-        (crops, "_write_file", 33),  # while crops are cut
-        (Path, "rename", 9),  # while they are given to tracklets
-        (crops, "_write_file", 2 * FRAMES + 1),  # at a whole frame
-        (recording, "write_text", 1),
-        (recording, "write_sheet", 1),
-        (Path, "rename", CROPS + 2),  # in the middle of moving into place
-    ],
-)
-def test_a_kill_leaves_nothing_half_written(add, tmp_path, monkeypatch, owner, name, call):
-    data = tmp_path / "data"
-    add()
-    expected = {file: (data / file).read_bytes() for file in files_below(data)}
-    shutil.rmtree(data)
-    kill_at(monkeypatch, owner, name, call)
-    with pytest.raises(KeyboardInterrupt):
-        add()
-    assert not (data / "recordings/gate.json").exists()
-    for folder in data.glob("gallery/*/*"):
-        assert len([*folder.iterdir()]) == FRAMES - 1
-    monkeypatch.undo()
-    manifest = add()
-    assert {file: (data / file).read_bytes() for file in files_below(data)} == expected
-    assert [*data.glob(".*")] == []
-    assert len(manifest["tracklets"]) == 2
-
-
-def test_crops_that_were_cut_before_a_kill_are_kept(add, tmp_path, monkeypatch):
-    data = tmp_path / "data"
-    add(margin=0.5)
-    with_margin = {file: (data / file).read_bytes() for file in files_below(data)}
-    shutil.rmtree(data)
-    for margin, cut_again in ((0, range(1, 41)), (0.5, range(60, 61))):
-        kill_at(monkeypatch, crops, "_write_file", 50)  # in frame 25 of 30, two crops in each
-        with pytest.raises(KeyboardInterrupt):
-            add()
-        monkeypatch.undo()
-        calls = kill_at(monkeypatch, crops, "_write_file", None)
-        add(margin=margin)
-        monkeypatch.undo()
-        written = [file for file, _ in calls if "/crops/" in str(file)]
-        assert len(written) in cut_again
-        if margin:
-            assert {file: (data / file).read_bytes() for file in files_below(data)} == with_margin
-        shutil.rmtree(data)
-
-
 def test_boxes_of_two_tracks_may_be_the_same(add, tmp_path):
     path = tmp_path / "tracks.txt"
     path.write_text("\n".join([*mot_lines({1: 1, 2: 2}), *mot_lines({1: 3, 2: 4})]))
@@ -208,69 +99,6 @@ def test_boxes_of_two_tracks_may_be_the_same(add, tmp_path):
     assert len(first) == len(third) == FRAMES
     pairs = zip(sorted(first), sorted(third), strict=True)
     assert all(one.read_bytes() == other.read_bytes() for one, other in pairs)
-
-
-def test_a_video_is_decoded_once(add, tmp_path, monkeypatch):
-    opened = kill_at(monkeypatch, reading, "opened", None)
-    sought = kill_at(monkeypatch, video_module, "sought", None)
-    add()
-    assert len(opened) == 1
-    assert [(list(numbers), count) for _, numbers, count, _ in sought] == [([16], FRAMES)]
-
-
-def test_a_detector_continues_after_a_kill_and_its_detections_stay(add, tmp_path, monkeypatch):
-    class Detector:
-        seen = 0
-
-        def __call__(self, frame):
-            Detector.seen += 1
-            if Detector.seen == 21:
-                raise KeyboardInterrupt
-            blue = np.flatnonzero(((frame[..., 0] > 200) & (frame[..., 1] < 100)).any(0))
-            return np.array([[blue[0], 10, blue[0] + 16, 50]]), np.array([1.6])
-
-    monkeypatch.setattr(recording, "build_detector", lambda *_: Detector())
-    source = BoxSource(detector="hog")
-    with pytest.raises(KeyboardInterrupt):
-        add(source=source)
-    with pytest.raises(
-        ValueError, match=r"\.gate\.partial holds a recording that was begun with an"
-    ):
-        add()
-    with pytest.raises(ValueError, match="No track has 99 frames"):
-        add(source=source, min_length=99)
-    assert Detector.seen == 20 + 1 + 11  # frame 20 may have been cut short
-    add(source=source)
-    assert Detector.seen == 20 + 1 + 11 + 1  # the last one, likewise
-    kept = tmp_path / "data/recordings/gate.detections.txt"
-    assert len(kept.read_text().splitlines()) == FRAMES
-    again = add(source=BoxSource(detections=str(kept)), name="again", min_length=5)
-    assert [len(where["frames"]) for where in again["tracklets"].values()] == [FRAMES - 1]
-
-
-def test_a_failure_leaves_nothing(add, tmp_path):
-    with pytest.raises(ValueError, match=r"No track has 99 frames"):
-        add(min_length=99)
-    assert not (tmp_path / "data").exists()
-    add(name="noon")
-    with pytest.raises(ValueError, match="No track has 99 frames"):
-        add(min_length=99)
-    assert sorted(p.name for p in (tmp_path / "data").iterdir()) == ["gallery", "recordings"]
-
-
-def test_a_refused_detector_leaves_no_folder(tmp_path, video, monkeypatch):
-    source, data = BoxSource(detector="yolo"), tmp_path / "deep/er/data"
-    with pytest.raises(ValueError, match='Received detector "yolo"'):
-        add_recording(video, data, source, OPTIONS)
-    nothing = (np.empty((0, 4)), np.empty(0))
-    monkeypatch.setattr(recording, "build_detector", lambda *_: lambda frame: nothing)
-    with pytest.raises(ValueError, match="No person was found"):
-        add_recording(video, data, BoxSource(detector="hog"), OPTIONS)
-    assert not (tmp_path / "deep").exists()
-    (tmp_path / "own").mkdir()  # by the user: stays
-    with pytest.raises(ValueError, match="No person was found"):
-        add_recording(video, tmp_path / "own", BoxSource(detector="hog"), OPTIONS)
-    assert [*(tmp_path / "own").iterdir()] == []
 
 
 def test_the_tracks_are_written_for_a_query(add, tmp_path, video):
@@ -306,14 +134,6 @@ def test_a_folder_of_frames_is_a_recording(tmp_path, detections):
     cv2.imwrite(str(folder / "000009.png"), image(10))
     with pytest.raises(FileExistsError, match="made from another video"):
         add_recording(folder, tmp_path / "data", source, OPTIONS)
-
-
-def test_two_processes_do_not_make_one_recording(add, tmp_path):
-    with (
-        recording._workshop(tmp_path / "data/.gate.partial"),
-        pytest.raises(ValueError, match=r"Another process is at work in .*\.gate\.partial"),
-    ):
-        add()
 
 
 def test_detections_after_the_end_of_a_cut_video(add, video, caplog):
@@ -385,7 +205,12 @@ def test_the_command(tmp_path, video, detections, capsys):
     assert "already" not in said
     assert f"Look through {tmp_path}/data/recordings/noon.sheet.html" in said
     options = json.loads((tmp_path / "data/recordings/noon.json").read_text())["options"]
-    assert options == {**OPTIONS._asdict(), "camera": 1, "min_score": 0.7, "margin": 0.2}
+    assert options == {
+        **OPTIONS._asdict(),
+        "camera": 1,
+        "min_score": 0.7,
+        "margin": 0.2,
+    }
     main([*words, "--name", "noon", "--margin", "0.2"])
     assert capsys.readouterr().out.startswith("They are there already: the same video, boxes and")
     with pytest.raises(SystemExit, match=r"error: .*another options"):
