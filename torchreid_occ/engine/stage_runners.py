@@ -4,6 +4,7 @@ import contextlib
 import functools
 import io
 import logging
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,11 @@ from torch import Tensor, nn
 
 from torchreid_occ.models.backbones import Stage
 from torchreid_occ.utils.dependencies import import_optional
+
+# With this package of its installation, OpenVINO reports every import and conversion to its maker
+# over the internet, and NNCF every calibration: each report in a process that is forked for it.
+# Both work the same where the package is missing, as it now seems to be.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 # Precision of what is computed in floating point: OpenVINO's own choice would be bfloat16 wherever
 # the processor has it.

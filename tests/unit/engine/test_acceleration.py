@@ -10,6 +10,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
+from small_backbone import SMALL_BACKBONE
 from torch import nn
 from torch.nn.functional import cosine_similarity
 
@@ -54,7 +55,7 @@ def one_stage():
 
 def model_of(name, **options):
     torch.manual_seed(0)
-    options = {"backbone": "resnet18_x0_5", **options}
+    options = {"backbone": SMALL_BACKBONE, **options}
     model = build_model(name, 4, height=SIZE[0], width=SIZE[1], **options)
     with torch.no_grad():  # statistics of some frames; in train mode
         model(torch.randn(4, 4, 3, *SIZE))
@@ -85,6 +86,11 @@ def test_float32_gives_the_features_of_a_model_with_blocks_between_and_after_sta
     assert len(runners) == 4
     assert 0 < (found - expected).abs().max() <= 1e-5 * expected.abs().max()
     assert all(stage.runner is None for stage in stages_of(model).values())
+
+
+def test_no_use_is_reported_over_the_internet():
+    convert(one_stage().stage, torch.rand(1, 3, *SIZE))
+    assert sys.modules["openvino.tools.ovc.telemetry_utils"].tm.__name__.endswith("_stub")
 
 
 def test_training_and_gradients_leave_the_runners_alone():
