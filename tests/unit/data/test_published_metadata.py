@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from published_metadata import METADATA, mars_names, needs_metadata, place
 
+from torchreid_occ.data.datasets import base
 from torchreid_occ.data.datasets.image import OccludedDukeMTMCreID
 from torchreid_occ.data.datasets.matlab import MatrixName, read_matrices, read_matrix
 from torchreid_occ.data.datasets.video import ILIDSVID, LSVID, PRID2011, Mars, XMars, lsvid
@@ -31,6 +32,18 @@ def mars(tmp_path_factory):
     place("mars_info/query_IDX.mat", root / "mars/info/query_IDX.mat")
     place("mars_info/x-mars/query_IDX.mat", root / "mars/x-mars/info/query_IDX.mat")
     return root
+
+
+@pytest.fixture
+def frames(monkeypatch):
+    """Names of frames by folder, in place of tens of thousands of files."""
+    names = {}
+
+    def listed(folder):
+        return tuple(f"{folder}/{name}" for name in sorted(names[folder]))
+
+    monkeypatch.setattr(base, "list_frames", listed)
+    return names
 
 
 def counts(dataset):
@@ -117,7 +130,7 @@ def test_lsvids_validation_list_is_of_an_older_version():
     assert len(set(rows[:, 2].tolist())) == 200
 
 
-def test_ilidsvid(tmp_path):
+def test_ilidsvid(tmp_path, frames):
     place(
         "splits/splits_ilidsvid.mat",
         tmp_path / "ilids-vid/train-test people splits/train_test_splits_ilidsvid.mat",
@@ -129,7 +142,7 @@ def test_ilidsvid(tmp_path):
         for person in people[:300]:
             folder = tmp_path / f"ilids-vid/i-LIDS-VID/sequences/{camera}/{person}"
             folder.mkdir(parents=True)
-            (folder / f"{camera}_{person}_00001.png").touch()
+            frames[folder] = [f"{camera}_{person}_00001.png"]
     halves = []
     for split_id in range(10):
         dataset = ILIDSVID(tmp_path, split_id=split_id, verbose=False)
@@ -140,7 +153,7 @@ def test_ilidsvid(tmp_path):
     assert halves[0] == tuple(np.sort(rows[0, :150] - 1).tolist())
 
 
-def test_prid2011(tmp_path):
+def test_prid2011(tmp_path, frames):
     path = tmp_path / "prid2011/splits_prid2011.json"
     place("splits/splits_prid2011.json", path)
     selected = set(read_matrix(METADATA / "splits/splits_prid.mat", "select_idx").ravel().tolist())
@@ -149,8 +162,7 @@ def test_prid2011(tmp_path):
         for person in range(1, 201):
             folder = tmp_path / f"prid2011/prid_2011/multi_shot/{camera}/person_{person:04d}"
             folder.mkdir(parents=True)
-            for frame in range(28 if person in selected else 20):
-                (folder / f"{frame:04d}.png").touch()
+            frames[folder] = [f"{n:04d}.png" for n in range(28 if person in selected else 20)]
     for split_id in range(10):
         dataset = PRID2011(tmp_path, split_id=split_id, verbose=False)
         assert counts(dataset) == [(89, 178), (89, 89), (89, 89)]
@@ -162,11 +174,11 @@ def test_prid2011(tmp_path):
         assert counts(PRID2011(tmp_path, verbose=False)) == [(89, 178), (89, 89), (89, 89)]
 
 
-def test_occluded_dukemtmc(tmp_path):
+def test_occluded_dukemtmc(tmp_path, frames):
     lists = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
-    for name, folder in lists.items():
-        (tmp_path / "Occluded_Duke" / folder).mkdir(parents=True)
-        for frame in (METADATA / f"occduke_lists/{name}.list").read_text().split():
-            (tmp_path / "Occluded_Duke" / folder / frame).touch()
+    for name, subfolder in lists.items():
+        folder = tmp_path / "Occluded_Duke" / subfolder
+        folder.mkdir(parents=True)
+        frames[folder] = (METADATA / f"occduke_lists/{name}.list").read_text().split()
     dataset = OccludedDukeMTMCreID(tmp_path, verbose=False)
     assert counts(dataset) == [(702, 15618), (519, 2210), (1110, 17661)]
