@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import os
 import sys
 
 import numpy as np
@@ -31,11 +32,6 @@ MODELS = {
     "trl_st2n": {"hidden": 8},
     "trl_st2n frame": {"level": "frame", "alignment": "stn"},
 }
-FAST = ("baseline", "torch_export")
-EXPORTS = [
-    pytest.param(*pair, marks=() if pair == FAST else pytest.mark.slow, id="-".join(pair))
-    for pair in itertools.product(MODELS, export.FORMATS)
-]
 
 
 @pytest.fixture
@@ -77,7 +73,23 @@ def features_by(file_format, content, clips):
     return torch.from_numpy(found), {one.key: json.loads(one.value) for one in properties}
 
 
-@pytest.mark.parametrize(("name", "file_format"), EXPORTS)
+def check_file(file_format, path, model):
+    """Compares features by a file with the model's, and what the file says of itself."""
+    torch.manual_seed(1)
+    for clips, frames in ((1, 1), (2, 11)):  # 11 is none of those it was checked at
+        batch = torch.randn(clips, frames, 3, HEIGHT, WIDTH)
+        found, about = features_by(file_format, path.read_bytes(), batch)
+        with torch.no_grad():
+            expected = model(batch)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert about["feature_dim"] == model.feature_dim == found.shape[1]
+    assert (about["height"], about["width"], about["clip_len"]) == (HEIGHT, WIDTH, 64)
+    assert np.allclose(about["norm_mean"], [0.485, 0.456, 0.406])
+    return about["model"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "file_format"), [*itertools.product(MODELS, export.FORMATS)])
 def test_a_file_gives_the_models_features(checkpoint_of, tmp_path, monkeypatch, name, file_format):
     """What this process did before, here something that fails, is not in the export's process."""
     monkeypatch.setattr(export, "_program", None)
@@ -86,17 +98,30 @@ def test_a_file_gives_the_models_features(checkpoint_of, tmp_path, monkeypatch, 
     path, model = checkpoint_of(name)
     out = tmp_path / "exported"
     assert export_model(path, file_format, out) < 1e-5
-    torch.manual_seed(1)
-    for clips, frames in ((1, 1), (2, 11)):  # 11 is none of those it was checked at
-        batch = torch.randn(clips, frames, 3, HEIGHT, WIDTH)
-        found, about = features_by(file_format, out.read_bytes(), batch)
-        with torch.no_grad():
-            expected = model(batch)
-        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-    assert about["model"] == name.partition(" ")[0]
-    assert about["feature_dim"] == model.feature_dim == found.shape[1]
-    assert (about["height"], about["width"], about["clip_len"]) == (HEIGHT, WIDTH, 64)
-    assert np.allclose(about["norm_mean"], [0.485, 0.456, 0.406])
+    assert check_file(file_format, out, model) == name.partition(" ")[0]
+
+
+def test_what_that_process_runs_gives_the_models_features(
+    checkpoint_of, tmp_path, monkeypatch, capsys
+):
+    path, model = checkpoint_of("baseline")
+    out = tmp_path / "exported"
+    monkeypatch.setattr(sys, "argv", ["-c", str(path), "torch_export", str(out)])
+    exec(export._WORKER, {})
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["deviation"] < 1e-5
+    assert check_file("torch_export", out, model) == "baseline"
+
+
+def test_an_export_has_a_process_of_its_own(checkpoint_of, tmp_path, monkeypatch):
+    path, out = checkpoint_of("baseline")[0], tmp_path / "out"
+    worker = (
+        "import json, os, sys\n"
+        f"assert sys.argv[1:] == {[str(path), 'onnx', str(out)]}\n"
+        "print('a line of a library')\n"
+        "print(json.dumps({'deviation': os.getppid()}))"
+    )
+    monkeypatch.setattr(export, "_WORKER", worker)
+    assert export_model(path, "onnx", out) == os.getpid()
 
 
 @pytest.fixture

@@ -125,9 +125,27 @@ def toolkit(monkeypatch):
     return found
 
 
+@pytest.mark.slow
 def test_nvcc_compiles_the_kernels(toolkit, tmp_path):
     build.compile_kernels(toolkit, tmp_path / "kernels.o")
     assert (tmp_path / "kernels.o").stat().st_size > 0
+
+
+def test_nvcc_is_told_the_chips_and_the_sources(tmp_path, monkeypatch):
+    nvcc = tmp_path / "bin" / "nvcc"
+    nvcc.parent.mkdir()
+    nvcc.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/words\n')
+    nvcc.chmod(0o755)
+    monkeypatch.setenv("TORCH_CUDA_ARCH_LIST", "8.0;9.0+PTX")
+    build.compile_kernels(tmp_path, tmp_path / "kernels.o")
+    words = (tmp_path / "words").read_text().splitlines()
+    assert [word for word in words if "arch" in word] == [
+        f"-gencode=arch=compute_{number},code=[sm_{number},compute_{number}]" for number in (80, 90)
+    ]
+    assert [Path(word).name for word in words if word.endswith(".cu")] == [
+        "patch_attention_kernels.cu"
+    ]
+    assert words[-2:] == ["-o", str(tmp_path / "kernels.o")]
 
 
 @pytest.mark.slow
