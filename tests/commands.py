@@ -32,6 +32,14 @@ def run_command(*words, env=None):
     return _finished(main, ["torchreid-occ", *words], env)
 
 
+def train(*words, check=True, env=None):
+    """Runs ``torchreid-occ train``, and raises `AssertionError` with its output if it fails."""
+    done = run_command("train", *words, env=env)
+    if check and done.returncode:
+        raise AssertionError(f"{done.stdout}\n{done.stderr}")
+    return done
+
+
 def run_script(path, *words, env=None):
     """Runs ``python path words`` in the repository and returns a `subprocess.CompletedProcess`."""
     return _finished(partial(_run_script, str(path)), [path, *words], env)

@@ -4,20 +4,48 @@ The process that only hands out tests reads this file, too, so what imports torc
 it is used.
 """
 
+import functools
 import gc
 import os
 
 import pytest
 from postgres_server import running_server
 
+# Imports of libraries make no garbage; tests make little. With Python's own thresholds the
+# collection of garbage takes a twentieth of the time.
+gc.disable()
+
 
 def pytest_collection_finish():
-    """Lets collections of garbage skip the objects of imported libraries, a tenth of the time."""
+    """Lets collections of garbage skip the objects of imported libraries, and run seldom."""
+    from torchreid_occ.utils.memory import keep_freed_memory
+
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+    gc.enable()
+    keep_freed_memory()
 
 
 def pytest_unconfigure():
     gc.unfreeze()  # otherwise libraries report leaks when the process ends
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config, log):
+    """Hands out a module at a time, and at once all those that fork commands of one server."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            module = nodeid.partition("::")[0]
+            return "commands" if forks_commands(config.rootpath / module) else module
+
+    return Scheduling(config, log)
+
+
+@functools.cache
+def forks_commands(module):
+    return "from commands import" in module.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
@@ -66,17 +94,3 @@ def gallery_place(request, tmp_path):
     if request.param == "folder":
         return tmp_path / "gallery"
     return request.getfixturevalue("postgres_url")
-
-
-@pytest.fixture(scope="session")
-def main():
-    """Runs `torchreid-occ train`."""
-    from commands import run_command
-
-    def run(*arguments, check=True, env=None):
-        done = run_command("train", *arguments, env=env)
-        if check and done.returncode:
-            raise AssertionError(f"{done.stdout}\n{done.stderr}")
-        return done
-
-    return run

@@ -2,7 +2,7 @@ import re
 from functools import partial
 
 import pytest
-from commands import run_command
+from commands import run_command, train
 from support import REPOSITORY, TINY, pairs
 
 from torchreid_occ.cli import main as command
@@ -29,8 +29,8 @@ def rows_of(output):
 
 
 @pytest.mark.slow
-def test_oracles_of_a_trained_model(main, root, tmp_path):
-    done = main(
+def test_oracles_of_a_trained_model(root, tmp_path):
+    done = train(
         "--config-file", "configs/compare/rfcnet.yaml", "--root", root,
         *pairs(SETTINGS), "data.save_dir", tmp_path / "run",
     )  # fmt: skip

@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 import yaml
+from commands import train
 from support import REPOSITORY, TINY, pairs
 
 from torchreid_occ.cli import main as command
@@ -14,9 +15,9 @@ UNREACHABLE = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0
 
 
 @pytest.fixture(scope="module")
-def finished(main, two_cameras, tmp_path_factory):
+def finished(two_cameras, tmp_path_factory):
     save_dir = tmp_path_factory.mktemp("run") / "baseline"
-    done = main(
+    done = train(
         "--config-file", "configs/baseline_resnet50.yaml",
         "-s", "sduvid", *pairs(TINY), "data.save_dir", save_dir, "--root", two_cameras,
     )  # fmt: skip
@@ -51,7 +52,7 @@ def test_a_run_leaves_all_that_its_numbers_can_be_traced_by(finished):
     assert checkpoint["num_classes"] == 4
 
 
-def test_a_second_run_does_not_overwrite_the_first(finished, main, two_cameras):
+def test_a_second_run_does_not_overwrite_the_first(finished, two_cameras):
     save_dir, _ = finished
     assert json.loads((save_dir / "results.json").read_text())["seconds"] > 0
     before = (save_dir / "results.json").read_bytes()
@@ -59,26 +60,26 @@ def test_a_second_run_does_not_overwrite_the_first(finished, main, two_cameras):
         "--config-file", "configs/baseline_resnet50.yaml", "--root", two_cameras,
         "-s", "sduvid", *pairs(TINY), "data.save_dir", save_dir,
     )  # fmt: skip
-    again = main(*arguments, check=False)
+    again = train(*arguments, check=False)
     assert again.returncode == 1
     assert f"{save_dir} holds a run already: continue it with resume=True" in again.stderr
     assert "On the command line: --resume DIR." in again.stderr
-    other = main(*arguments, "--resume", save_dir, "train.lr", "0.1", check=False)
+    other = train(*arguments, "--resume", save_dir, "train.lr", "0.1", check=False)
     assert "another configuration: train.lr was 0.0003 and is 0.1" in other.stderr
     assert (save_dir / "results.json").read_bytes() == before
 
 
-def test_a_finished_run_can_be_trained_further(finished, main, tmp_path):
+def test_a_finished_run_can_be_trained_further(finished, tmp_path):
     copy = shutil.copytree(finished[0], tmp_path / "copy")
-    done = main("--resume", copy, "train.max_epoch", "3")
+    done = train("--resume", copy, "train.max_epoch", "3")
     assert "Resumed after epoch 2" in done.stdout
     assert (copy / "model" / "model.pth.tar-3").is_file()
 
 
-def test_weights_of_a_checkpoint_are_tested_as_they_are(finished, main, two_cameras, tmp_path):
+def test_weights_of_a_checkpoint_are_tested_as_they_are(finished, two_cameras, tmp_path):
     save_dir, _ = finished
     results = json.loads((save_dir / "results.json").read_text())
-    main(
+    train(
         "--config-file", save_dir / "config.yaml", "data.save_dir", tmp_path / "test",
         "test.evaluate", "True", "model.load_weights", save_dir / "model" / "model.pth.tar-2",
     )  # fmt: skip
@@ -89,8 +90,8 @@ def test_weights_of_a_checkpoint_are_tested_as_they_are(finished, main, two_came
     assert not (tmp_path / "test" / "model").exists()
 
 
-def test_dry_run_prints_configuration_and_cost_and_writes_nothing(main, two_cameras, tmp_path):
-    done = main(
+def test_dry_run_prints_configuration_and_cost_and_writes_nothing(two_cameras, tmp_path):
+    done = train(
         "--config-file", "configs/baseline_resnet50.yaml", "--dry-run", "-s", "sduvid",
         "--root", two_cameras, *pairs(TINY), "data.save_dir", tmp_path / "run",
     )  # fmt: skip
@@ -99,7 +100,7 @@ def test_dry_run_prints_configuration_and_cost_and_writes_nothing(main, two_came
     assert not (tmp_path / "run").exists()
 
 
-def test_phases_run_on_each_split(main, two_cameras, tmp_path):
+def test_phases_run_on_each_split(two_cameras, tmp_path):
     config = tmp_path / "phases.yaml"
     config.write_text(
         f"_BASE_: {REPOSITORY}/configs/baseline_resnet50.yaml\n"
@@ -107,7 +108,7 @@ def test_phases_run_on_each_split(main, two_cameras, tmp_path):
         "  - {name: first}\n"
         "  - {name: second, take: {model.start_from: first}}\n"
     )
-    main(
+    train(
         "--config-file", config, "--root", two_cameras, "-s", "sduvid", "--splits", "1", "3",
         *pairs(TINY), "train.max_epoch", "1", "data.save_dir", tmp_path / "run",
     )  # fmt: skip
@@ -120,8 +121,8 @@ def test_phases_run_on_each_split(main, two_cameras, tmp_path):
 
 
 @pytest.mark.slow
-def test_ten_splits_are_averaged(main, two_cameras, tmp_path):
-    main(
+def test_ten_splits_are_averaged(two_cameras, tmp_path):
+    train(
         "--config-file", "configs/baseline_resnet50.yaml", "-s", "sduvid", "--root", two_cameras,
         "--splits", "all", *pairs(TINY), "train.max_epoch", "1", "data.save_dir", tmp_path,
         "data.workers", "0",
@@ -136,13 +137,13 @@ def test_ten_splits_are_averaged(main, two_cameras, tmp_path):
     # Without a third split it can be completed, and the others are not trained again.
     shutil.rmtree(tmp_path / "split_2")
     kept = (tmp_path / "split_1" / "results.json").read_bytes()
-    main("--resume", tmp_path, "--splits", "all")
+    train("--resume", tmp_path, "--splits", "all")
     assert json.loads((tmp_path / "results.json").read_text())["targets"] == results["targets"]
     assert (tmp_path / "split_1" / "results.json").read_bytes() == kept
-    alone = main("--resume", tmp_path, check=False)
+    alone = train("--resume", tmp_path, check=False)
     assert "holds a run over splits: continue it by run_splits" in alone.stderr
     assert "On the command line: --splits." in alone.stderr
-    beyond = main("--resume", tmp_path, "--splits", "3", "10", check=False)
+    beyond = train("--resume", tmp_path, "--splits", "3", "10", check=False)
     assert "Splits are [3, 10], but there are [0, 1, 2" in beyond.stderr
 
 
@@ -173,9 +174,9 @@ def test_mistakes_end_in_one_clear_line(two_cameras, tmp_path, arguments, messag
 
 
 @pytest.mark.parametrize("pretrained", ["auto", "True"])
-def test_weights_that_can_not_be_had(main, two_cameras, tmp_path, pretrained):
+def test_weights_that_can_not_be_had(two_cameras, tmp_path, pretrained):
     settings = {**TINY, "model.options.backbone": "resnet18", "train.max_epoch": "1"}
-    done = main(
+    done = train(
         "--config-file", "configs/baseline_resnet50.yaml", "-s", "sduvid", "--root", two_cameras,
         *pairs({**settings, "model.pretrained": pretrained}),
         "data.save_dir", tmp_path / "run", check=False,

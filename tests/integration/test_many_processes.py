@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from commands import run_in_processes
+from commands import run_in_processes, train
 from support import REPOSITORY, TINY, pairs
 from torch import distributed
 
@@ -47,7 +47,7 @@ def test_each_tracklet_is_read_once_and_its_feature_is_in_its_place(trained, occ
     torch.testing.assert_close(two["single"], two["features"][:1], rtol=1e-3, atol=1e-5)
 
 
-def test_the_command_trains_and_one_process_continues(main, two_cameras, tmp_path):
+def test_the_command_trains_and_one_process_continues(two_cameras, tmp_path):
     settings = {**TINY, "data.root": two_cameras, "data.save_dir": tmp_path, "data.workers": 0}
     words = ["--config-file", "configs/baseline_resnet50.yaml", "-s", "sduvid", *pairs(settings)]
     ranks = run_in_processes(2, "tools/main.py", *words, "train.max_epoch", 1)
@@ -55,7 +55,7 @@ def test_the_command_trains_and_one_process_continues(main, two_cameras, tmp_pat
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["hardware"]["processes"] == 2
     assert ["Evaluating sduvid" in done.stdout for done in ranks] == [True, False]
-    done = main(*words, "--resume", tmp_path)
+    done = train(*words, "--resume", tmp_path)
     assert "Resumed after epoch 1" in done.stdout
     assert json.loads((tmp_path / "results.json").read_text())["epochs"] == 2
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from commands import start_and_kill
+from commands import start_and_kill, train
 from support import TINY, pairs
 
 PHASES = ["pretrain", "score", "stcnet", "complete", "reid"]
@@ -30,9 +30,9 @@ def arguments(root, folder):
 
 
 @pytest.fixture(scope="module")
-def finished(main, two_cameras, tmp_path_factory):
+def finished(two_cameras, tmp_path_factory):
     folder = tmp_path_factory.mktemp("vrstc") / "run"
-    main(*arguments(two_cameras, folder))
+    train(*arguments(two_cameras, folder))
     return folder
 
 
@@ -50,47 +50,47 @@ def test_each_phase_leaves_what_it_made(finished):
     assert 0 <= found["reid"]["targets"]["completed"]["last"]["mAP"] <= 1
 
 
-def test_finished_phases_are_not_run_again(main, two_cameras, finished):
+def test_finished_phases_are_not_run_again(two_cameras, finished):
     def made():
         files = [path for path in finished.rglob("*") if path.name != "run.log" and path.is_file()]
         return {path: path.stat().st_mtime_ns for path in files}
 
     before = made()
-    done = main(*arguments(two_cameras, finished), "--resume", finished)
+    done = train(*arguments(two_cameras, finished), "--resume", finished)
     assert all(f"Phase {name} has finished before." in done.stdout for name in PHASES)
     assert made() == before
 
 
-def test_a_phase_alone_says_what_it_lacks(main, two_cameras, tmp_path):
+def test_a_phase_alone_says_what_it_lacks(two_cameras, tmp_path):
     alone = arguments(two_cameras, tmp_path / "run")
-    done = main(*alone, "--phase", "score", check=False)
+    done = train(*alone, "--phase", "score", check=False)
     assert done.returncode == 1
     assert "completion.extractor is" in done.stderr and "there is no such file" in done.stderr
-    done = main(*alone, "--phase", "scores", check=False)
+    done = train(*alone, "--phase", "scores", check=False)
     assert "There is no phase 'scores'" in done.stderr
 
 
-def test_a_dry_run_prints_every_phase(main, two_cameras, tmp_path):
-    done = main(*arguments(two_cameras, tmp_path / "run"), "--dry-run")
+def test_a_dry_run_prints_every_phase(two_cameras, tmp_path):
+    done = train(*arguments(two_cameras, tmp_path / "run"), "--dry-run")
     assert [line for line in done.stdout.splitlines() if line.startswith("# phase")] == [
         f"# phase {name}" for name in PHASES
     ]
     assert not (tmp_path / "run").exists()
 
 
-def test_a_guider_of_other_identities_is_refused(main, two_cameras, finished, tmp_path):
+def test_a_guider_of_other_identities_is_refused(two_cameras, finished, tmp_path):
     state = torch.load(finished / "pretrain" / "model" / "model.pth.tar-2", weights_only=True)
     for name in ("classifier.weight", "classifier.bias"):
         state["state_dict"][name] = state["state_dict"][name][:3]
     torch.save({**state, "num_classes": 3}, tmp_path / "guider.pth")
-    done = main(
+    done = train(
         *arguments(two_cameras, tmp_path / "run"), "phases", "[]", "task", "train_completion",
         "completion.scores", finished / "score" / "scores.csv",
         "completion.guider", tmp_path / "guider.pth", check=False,
     )  # fmt: skip
     assert done.returncode == 1
     assert "knows 3 identities, but 4 are trained on" in done.stderr
-    done = main(
+    done = train(
         *arguments(two_cameras, tmp_path / "other"), "phases", "[]", "task", "train_completion",
         "completion.discriminators", "['near']", check=False,
     )  # fmt: skip
@@ -98,9 +98,7 @@ def test_a_guider_of_other_identities_is_refused(main, two_cameras, finished, tm
 
 
 @pytest.mark.slow
-def test_a_run_killed_in_every_phase_ends_with_the_same_weights(
-    main, two_cameras, finished, tmp_path
-):
+def test_a_run_killed_in_every_phase_ends_with_the_same_weights(two_cameras, finished, tmp_path):
     folder = tmp_path / "run"
     words = arguments(two_cameras, folder)
     awaited = {
@@ -114,7 +112,7 @@ def test_a_run_killed_in_every_phase_ends_with_the_same_weights(
     for phase, file in awaited.items():
         start_and_kill(["train", *words, *resume], folder / phase / file)
         resume = ["--resume", str(folder)]
-    main(*words, *resume)
+    train(*words, *resume)
     for phase in ("pretrain", "stcnet", "reid"):
         found, expected = (
             torch.load(run / phase / "model" / "model.pth.tar-2", weights_only=True)["models"]

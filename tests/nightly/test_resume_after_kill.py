@@ -1,21 +1,19 @@
 import pytest
 import torch
-from commands import start_and_kill
+from commands import start_and_kill, train
 from support import TINY, pairs
 
 pytestmark = pytest.mark.nightly
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
-    main, two_cameras, tmp_path, workers
-):
+def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(two_cameras, tmp_path, workers):
     settings = {**TINY, "train.max_epoch": "4", "train.checkpoint_freq": "1"}
     arguments = [
         "--config-file", "configs/baseline_resnet50.yaml", "-s", "sduvid",
         "--root", str(two_cameras), *pairs(settings), "data.workers", str(workers),
     ]  # fmt: skip
-    main(*arguments, "data.save_dir", tmp_path / "whole")
+    train(*arguments, "data.save_dir", tmp_path / "whole")
     killed = tmp_path / "killed"
     resume = []
     for epoch in (0, 1, 2):
@@ -26,7 +24,7 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
         resume = ["--resume", str(killed)]
     # A kill in the midst of writing a checkpoint leaves such a file.
     (killed / "model" / ".model.pth.tar-3.x.partial").write_bytes(b"half")
-    main("--resume", killed)
+    train("--resume", killed)
     expected = final_weights(tmp_path / "whole")
     found = final_weights(killed)
     assert expected.keys() == found.keys()
