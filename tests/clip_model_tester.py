@@ -8,6 +8,7 @@ import warnings
 
 import pytest
 import torch
+from small_backbone import SMALL_BACKBONE
 from support import training_batch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -76,7 +77,7 @@ class ClipModelTester:
     def build_variant(self, variant):
         torch.manual_seed(0)
         size = dict(zip(("height", "width"), SIZE, strict=True))
-        options = {"backbone": "resnet18_x0_5", **size, **self.options, **variant}
+        options = {"backbone": SMALL_BACKBONE, **size, **self.options, **variant}
         return wake(build_model(self.name, CLASSES, **options))
 
     def losses(self, model, batch, **options):

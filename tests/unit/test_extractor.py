@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from small_backbone import SMALL_BACKBONE
 from support import pairs
 from torch import nn
 
@@ -23,9 +24,9 @@ from torchreid_occ.utils.checkpoint import save_checkpoint
 
 SIZE = {"height": 64, "width": 32}
 MODELS = {
-    "baseline": {"backbone": "resnet18_x0_5"},
-    "rfcnet": {"backbone": "resnet18_x0_5"},
-    "rru_stim": {"backbone": "resnet18_x0_5", "last_stride": 1},
+    "baseline": {"backbone": SMALL_BACKBONE},
+    "rfcnet": {"backbone": SMALL_BACKBONE},
+    "rru_stim": {"backbone": SMALL_BACKBONE, "last_stride": 1},
 }
 SETTINGS = {
     **{f"data.{name}": str(value) for name, value in SIZE.items()},

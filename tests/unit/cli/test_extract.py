@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from many_videos import write_videos
+from small_backbone import SMALL_BACKBONE
 from support import pairs, write_two_cameras
 
 from torchreid_occ.cli import main
@@ -16,9 +17,9 @@ SETTINGS = {"data.height": "32", "data.width": "16", "data.workers": "0", "model
 @pytest.fixture
 def checkpoint(tmp_path):
     config = plain(load_config(None, pairs(SETTINGS)))
-    config["model"]["options"] = {"backbone": "resnet18_x0_5"}
+    config["model"]["options"] = {"backbone": SMALL_BACKBONE}
     torch.manual_seed(0)
-    model = build_model("baseline", 4, height=32, width=16, backbone="resnet18_x0_5")
+    model = build_model("baseline", 4, height=32, width=16, backbone=SMALL_BACKBONE)
     state = {"config": config, "num_classes": 4, "state_dict": model.state_dict()}
     save_checkpoint(state, tmp_path / "model.pth.tar-1")
     return tmp_path / "model.pth.tar-1"

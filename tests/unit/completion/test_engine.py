@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from small_backbone import SMALL_BACKBONE
 from torch import nn
 
 from torchreid_occ.completion.discriminator import Discriminator
@@ -32,7 +33,7 @@ def make_batch(seed):
 
 def make_guider():
     torch.manual_seed(9)
-    model = build_model("baseline", 3, backbone="resnet18_x0_5", neck=False)
+    model = build_model("baseline", 3, backbone=SMALL_BACKBONE, neck=False)
     return IdGuider(model, 32, 16, [0.5] * 3, [0.5] * 3)
 
 

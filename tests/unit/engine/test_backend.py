@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from small_backbone import SMALL_BACKBONE
 from torch import nn
 
 from torchreid_occ.config import load_config
@@ -13,7 +14,7 @@ from torchreid_occ.runs.builders import backend_of
 from torchreid_occ.runs.run import run_experiment
 
 TORCHREID = ["engine", "torchreid", "loss.name", "softmax", "model.name", "resnet18"]
-SMALL = ["model.options.backbone", "resnet18_x0_5", "model.name", "baseline"]
+SMALL = ["model.options.backbone", SMALL_BACKBONE, "model.name", "baseline"]
 
 
 def test_each_engine_has_its_backend():

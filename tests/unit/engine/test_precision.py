@@ -2,6 +2,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from small_backbone import SMALL_BACKBONE
 from support import REPOSITORY, training_batch
 from torch import nn
 
@@ -13,7 +14,7 @@ from torchreid_occ.runs.builders import backend_of
 
 SIZE = (64, 32)
 TINY = [
-    *("model.pretrained", "False", "model.options.backbone", "resnet18_x0_5"),
+    *("model.pretrained", "False", "model.options.backbone", SMALL_BACKBONE),
     *("data.height", str(SIZE[0]), "data.width", str(SIZE[1]), "phases", "[]"),
 ]
 SYSTEMS = {

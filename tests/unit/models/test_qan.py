@@ -1,10 +1,11 @@
 import torch
 from clip_model_tester import CLASSES, ClipModelTester
+from small_backbone import SMALL_BACKBONE
 from torch.nn.functional import linear
 
 from torchreid_occ.models import build_model
 
-SMALL = {"backbone": "resnet18_x0_5", "height": 64, "width": 32}
+SMALL = {"backbone": SMALL_BACKBONE, "height": 64, "width": 32}
 
 
 class TestQan(ClipModelTester):

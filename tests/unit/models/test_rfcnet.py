@@ -1,13 +1,14 @@
 import pytest
 import torch
 from clip_model_tester import ClipModelTester
+from small_backbone import SMALL_BACKBONE
 from support import training_batch
 from torch import nn
 
 from torchreid_occ.losses import build_criterion
 from torchreid_occ.models import build_model
 
-SMALL = {"backbone": "resnet18_x0_5", "height": 64, "width": 32}
+SMALL = {"backbone": SMALL_BACKBONE, "height": 64, "width": 32}
 PARTS = ("weight", "bias")
 
 

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 from clip_model_tester import CarryingTester
+from small_backbone import SMALL_BACKBONE
 from support import REPOSITORY
 from torchvision.models.inception import InceptionAux
 
@@ -14,7 +15,7 @@ from torchreid_occ.models.backbones import BACKBONES, Origin
 from torchreid_occ.models.backbones.weights import Published
 from torchreid_occ.models.rru_stim import RruStimOutput
 
-SMALL = {"backbone": "resnet18_x0_5", "height": 64, "width": 32, "auxiliary": "none"}
+SMALL = {"backbone": SMALL_BACKBONE, "height": 64, "width": 32, "auxiliary": "none"}
 PIDS = torch.tensor([0, 0, 1, 1])
 
 
@@ -140,7 +141,7 @@ def test_the_classifier_is_drawn_as_released():
     }
     assert changed == {f"classifier.{n}.{part}" for n in (0, 4) for part in ("weight", "bias")}
     for name, options in (("baseline", {}), ("rfcnet", {"height": 64, "width": 32})):
-        options |= {"backbone": "resnet18_x0_5", "initial_classifier": "released"}
+        options |= {"backbone": SMALL_BACKBONE, "initial_classifier": "released"}
         classifier = build_model(name, 500, **options).classifier
         assert classifier.weight.std().item() == pytest.approx(0.001, rel=0.05)
         assert not classifier.bias.any()
@@ -158,7 +159,7 @@ def test_terms_add_up(clip):
     )
     torch.testing.assert_close(losses["auxiliary"], frames)
     rows = [criterion.triplet(outputs.refined[:, :, :, row].mean((1, 3)), PIDS) for row in range(2)]
-    assert outputs.strips.shape == (4, 256, 2)
+    assert outputs.strips.shape == (4, model.backbone.channels[-1], 2)
     torch.testing.assert_close(losses["parts"], sum(rows) / 2)
     with pytest.raises(ValueError, match="logits of 2 classes"):
         build_criterion("rru_stim", 3)(outputs, {"pid": PIDS})

@@ -1,10 +1,11 @@
 import pytest
 import torch
 from clip_model_tester import ClipModelTester
+from small_backbone import SMALL_BACKBONE
 
 from torchreid_occ.models import build_model
 
-SMALL = {"backbone": "resnet18_x0_5", "hidden": 8}
+SMALL = {"backbone": SMALL_BACKBONE, "hidden": 8}
 
 
 class TestTrlSt2n(ClipModelTester):

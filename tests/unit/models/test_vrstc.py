@@ -16,6 +16,7 @@ vrstc = importlib.import_module("torchreid_occ.models.vrstc")  # the package exp
 
 class TestVrstc(ClipModelTester):
     name = "vrstc"
+    options = {"backbone": "resnet18_x0_5"}  # some blocks, as attention stands behind the first
     variants = (
         {},
         {"positions": "even", "scaled_attention": True, "neck": True, "max_key_frames": 2},

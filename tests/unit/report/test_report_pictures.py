@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from small_backbone import SMALL_BACKBONE
 from support import write_two_cameras
 
 from torchreid_occ.completion.copy import CopyPlan, complete_frames
@@ -62,7 +63,7 @@ def test_scores_of_thirds_are_the_picture_that_scoring_left(tmp_path):
 def test_a_models_pictures_have_captions(name, options, caption, tmp_path):
     torch.manual_seed(0)
     size = {"height": 64, "width": 32}
-    model = build_model(name, 3, backbone="resnet18_x0_5", **size, **options).eval()
+    model = build_model(name, 3, backbone=SMALL_BACKBONE, **size, **options).eval()
     config = load_config(None, ["model.name", name, "data.height", "64", "data.width", "32"])
     Image.new("RGB", (32, 64)).save(tmp_path / "frame.png")
     (shown,) = draw_model(model, config, [tmp_path / "frame.png"] * 3)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from small_backbone import SMALL_BACKBONE
 
 from torchreid_occ.config import load_config
 from torchreid_occ.models import build_model
@@ -10,13 +11,13 @@ from torchreid_occ.runs.readiness import check_files
 from torchreid_occ.runs.run import _build_model
 from torchreid_occ.utils.files import file_hash
 
-SMALL = ["model.options.backbone", "resnet18_x0_5", "model.name", "baseline"]
+SMALL = ["model.options.backbone", SMALL_BACKBONE, "model.name", "baseline"]
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "weights.pth.tar"
-    model = build_model("baseline", 5, backbone="resnet18_x0_5")
+    model = build_model("baseline", 5, backbone=SMALL_BACKBONE)
     torch.save({"state_dict": model.state_dict()}, path)
     return path
 

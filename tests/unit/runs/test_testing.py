@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from small_backbone import SMALL_BACKBONE
 
 from torchreid_occ.cli import main
 from torchreid_occ.config import load_config, plain
@@ -19,7 +20,7 @@ from torchreid_occ.utils.documents import read_json
 
 SMALL = {
     "model.name": "baseline",
-    "model.options": "{'backbone': 'resnet18_x0_5'}",
+    "model.options": f"{{'backbone': '{SMALL_BACKBONE}'}}",
     "model.pretrained": "False",
     "loss.name": "identity",
     "data.sources": "['tracklet_folder']",
@@ -126,7 +127,7 @@ def test_the_command_tests_a_checkpoint_alone(target, checkpoint, capsys):
     assert "tracklet_folder: mAP " in capsys.readouterr().out
     folder = checkpoint.parents[1] / "test" / "tracklet_folder" / "model.pth.tar-1"
     results = read_json(folder / "results.json")
-    assert results["config"]["model"]["options"] == {"backbone": "resnet18_x0_5"}
+    assert results["config"]["model"]["options"] == {"backbone": SMALL_BACKBONE}
     assert not list(folder.rglob("model.pth*"))
     main(words)
     shown = capsys.readouterr().out

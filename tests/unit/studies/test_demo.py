@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_backbone import SMALL_BACKBONE
 
 from torchreid_occ.config import load_config, plain
 from torchreid_occ.models import build_model
@@ -50,12 +51,12 @@ def finished(tmp_path, occwalk_root):
     torch.manual_seed(0)
     path = tmp_path / "demo.yaml"
     path.write_text(
-        "model: {name: rfcnet, options: {backbone: resnet18_x0_5, stages: [3]}}\n"
+        f"model: {{name: rfcnet, options: {{backbone: {SMALL_BACKBONE}, stages: [3]}}}}\n"
         f"data: {{sources: [occwalk_tiny], height: 64, width: 32, root: {occwalk_root},"
         f" save_dir: {tmp_path / 'run'}}}\n"
     )
     config = plain(load_config(path))
-    built = build_model("rfcnet", 3, **SIZE, backbone="resnet18_x0_5", stages=[3])
+    built = build_model("rfcnet", 3, **SIZE, backbone=SMALL_BACKBONE, stages=[3])
     state = {"config": config, "num_classes": 3, "state_dict": built.state_dict()}
     save_checkpoint(state, checkpoint_path(tmp_path / "run", 1))
     (tmp_path / "run" / "results.json").write_text(json.dumps({**RESULTS, "config": config}))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from small_backbone import SMALL_BACKBONE
 from support import pairs, same, write_two_cameras
 
 from torchreid_occ.config import load_config
@@ -40,7 +41,7 @@ def clips(occwalk_root):
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    built = build_model("rfcnet", 4, False, 128, 64, backbone="resnet18_x0_5").eval()
+    built = build_model("rfcnet", 4, False, 128, 64, backbone=SMALL_BACKBONE).eval()
     for block in built.blocks.values():  # a gamma of 0 makes a block the identity
         for branch in (block.spatial, block.temporal):
             torch.nn.init.ones_(branch.extend[1].weight)
@@ -142,17 +143,17 @@ def test_a_dataset_without_ground_truth_is_refused(tmp_path):
 
 
 def test_a_model_without_the_part_is_refused():
-    options = {"backbone": "resnet18_x0_5", "partition": "fixed"}
+    options = {"backbone": SMALL_BACKBONE, "partition": "fixed"}
     fixed = build_model("rfcnet", 4, False, 128, 64, **options)
     assert predicted_by(fixed) == ["foreground"]
     with pytest.raises(ValueError, match="predicts no lines to be replaced"):
         Truth(fixed, TRUTHS)
     masked = build_model(
-        "rfcnet", 4, False, 128, 64, backbone="resnet18_x0_5", arrangement="foreground"
+        "rfcnet", 4, False, 128, 64, backbone=SMALL_BACKBONE, arrangement="foreground"
     )
     assert predicted_by(masked) == ["foreground"]
     with pytest.raises(ValueError, match="no foreground and no lines"):
-        Truth(build_model("baseline", 4, backbone="resnet18_x0_5"), TRUTHS)
+        Truth(build_model("baseline", 4, backbone=SMALL_BACKBONE), TRUTHS)
 
 
 def test_features_are_means_over_a_tracklets_clips(clips, model):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from small_backbone import SMALL_BACKBONE
 
 from torchreid_occ.models import build_model
 from torchreid_occ.visualization import draw_rru_stim, draw_trl_st2n
@@ -26,13 +27,13 @@ def images(figure):
 def rru_stim(**options):
     torch.manual_seed(0)
     return build_model(
-        "rru_stim", 3, backbone="resnet18_x0_5", auxiliary="none", **SIZE, **options
+        "rru_stim", 3, backbone=SMALL_BACKBONE, auxiliary="none", **SIZE, **options
     ).eval()
 
 
 def trl_st2n(**options):
     torch.manual_seed(0)
-    return build_model("trl_st2n", 3, backbone="resnet18_x0_5", hidden=8, **SIZE, **options).eval()
+    return build_model("trl_st2n", 3, backbone=SMALL_BACKBONE, hidden=8, **SIZE, **options).eval()
 
 
 def test_refinement_leaves_the_first_frame_as_it_is(frames):

@@ -5,6 +5,7 @@ import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
+from small_backbone import SMALL_BACKBONE
 from support import write_two_cameras
 
 from torchreid_occ.config import load_config, plain
@@ -21,7 +22,7 @@ PICTURES = ("partition", "foreground", "assignment", "temporal")
 
 def draw(frames=3, **options):
     torch.manual_seed(0)
-    model = build_model("rfcnet", 3, backbone="resnet18_x0_5", **SIZE, **options)
+    model = build_model("rfcnet", 3, backbone=SMALL_BACKBONE, **SIZE, **options)
     shown = [np.full((64, 32, 3), 60 * i, np.uint8) for i in range(frames)]
     return draw_rfcnet(model, torch.rand(1, frames, 3, 64, 32), shown)
 
@@ -69,9 +70,9 @@ def test_a_matrix_shows_its_numbers():
 def checkpoint(tmp_path):
     config = load_config(
         None,
-        ["model.options.backbone", "resnet18_x0_5", "data.height", "64", "data.width", "32"],
+        ["model.options.backbone", SMALL_BACKBONE, "data.height", "64", "data.width", "32"],
     )
-    model = build_model("rfcnet", 3, backbone="resnet18_x0_5", **SIZE)
+    model = build_model("rfcnet", 3, backbone=SMALL_BACKBONE, **SIZE)
     path = tmp_path / "model.pth"
     state = {"config": plain(config), "num_classes": 3, "state_dict": model.state_dict()}
     save_checkpoint(state, path)
@@ -84,7 +85,7 @@ def test_a_checkpoint_restores_its_model(checkpoint):
     clip = torch.rand(1, 2, 3, 64, 32)
     lay_out_channels_last(model)
     assert torch.equal(loaded(clip), model.eval()(clip))
-    assert config.model.options.backbone == "resnet18_x0_5"
+    assert config.model.options.backbone == SMALL_BACKBONE
 
 
 def test_pictures_of_a_checkpoint_are_written(checkpoint, tmp_path):
@@ -106,10 +107,8 @@ def test_pictures_that_cannot_be_drawn_are_refused(checkpoint, tmp_path):
     save_checkpoint({"state_dict": {}}, bare)
     with pytest.raises(ValueError, match=r"lacks \['config', 'num_classes'\]"):
         load_trained_model(bare)
-    config = load_config(
-        None, ["model.name", "baseline", "model.options.backbone", "resnet18_x0_5"]
-    )
-    model = build_model("baseline", 3, backbone="resnet18_x0_5")
+    config = load_config(None, ["model.name", "baseline", "model.options.backbone", SMALL_BACKBONE])
+    model = build_model("baseline", 3, backbone=SMALL_BACKBONE)
     other = tmp_path / "other.pth"
     state = {"config": plain(config), "num_classes": 3, "state_dict": model.state_dict()}
     save_checkpoint(state, other)
@@ -123,8 +122,8 @@ def sduvid(tmp_path):
     write_two_cameras(tmp_path, persons=4)
     path = tmp_path / "model.pth"
     overrides = ["data.root", str(tmp_path), "data.sources", "['sduvid']"]
-    overrides += ["model.name", "baseline", "model.options.backbone", "resnet18_x0_5"]
-    model = build_model("baseline", 3, backbone="resnet18_x0_5")
+    overrides += ["model.name", "baseline", "model.options.backbone", SMALL_BACKBONE]
+    model = build_model("baseline", 3, backbone=SMALL_BACKBONE)
     config = plain(load_config(None, overrides))
     save_checkpoint({"config": config, "num_classes": 3, "state_dict": model.state_dict()}, path)
     return path
