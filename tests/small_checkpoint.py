@@ -1,7 +1,6 @@
 """A checkpoint of a small model that was never trained."""
 
 import torch
-from small_backbone import SMALL_BACKBONE
 from support import pairs
 
 from torchreid_occ.config import load_config, plain
@@ -14,7 +13,7 @@ SETTINGS = {"data.height": "32", "data.width": "16", "data.workers": "0", "model
 def write_small_checkpoint(folder):
     config = load_config(None, pairs(SETTINGS)).clone()
     config.defrost()
-    config.model.options.backbone = SMALL_BACKBONE
+    config.model.options.backbone = "resnet18_x0_5"
     torch.manual_seed(0)
     model = build_model("baseline", 4, height=32, width=16, **plain(config.model.options))
     path = folder / "model.pth.tar-1"
