@@ -10,6 +10,7 @@ import os
 
 import pytest
 from postgres_server import running_server
+from qdrant_shards import shards_in
 
 # Imports of libraries make no garbage; tests make little. With Python's own thresholds the
 # collection of garbage takes a twentieth of the time.
@@ -88,9 +89,17 @@ def postgres_url(postgres_server, request):
             connection.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
 
 
-@pytest.fixture(params=["folder", "postgres"])
+@pytest.fixture
+def qdrant_url(monkeypatch):
+    """Address of a gallery in Qdrant's own engine, without HTTP."""
+    with shards_in() as shards:
+        monkeypatch.setattr("torchreid_occ.search.qdrant_connection.connect", lambda _: shards)
+        yield "qdrant://localhost:6333/people"
+
+
+@pytest.fixture(params=["folder", "postgres", "qdrant"])
 def gallery_place(request, tmp_path):
-    """Where a gallery may be made: a folder, or an address of the server."""
+    """Where a gallery may be made: a folder, or an address of a server."""
     if request.param == "folder":
         return tmp_path / "gallery"
-    return request.getfixturevalue("postgres_url")
+    return request.getfixturevalue(f"{request.param}_url")

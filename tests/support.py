@@ -89,13 +89,6 @@ def write_upstreams_torchreid(folder):
     return package
 
 
-def qdrant_in_memory():
-    """Returns an embedded client of Qdrant; it is imported where it is used, as that takes long."""
-    from qdrant_client import QdrantClient
-
-    return QdrantClient(":memory:")
-
-
 def same(one, other):
     """Whether nested values are equal, tensors bit by bit."""
     if torch.is_tensor(one):

@@ -187,6 +187,22 @@ def test_a_gallery_in_postgresql_is_used_alike(
     assert not any("geheim" in output for output in outputs)
 
 
+def test_a_gallery_in_qdrant_is_used_alike(search, checkpoint, people, tmp_path, qdrant_url):
+    places, model = (qdrant_url, tmp_path / "g"), ("--checkpoint", checkpoint)
+    query = ("--tracklet", people / "cam1" / "person002", "--other-than-camera", 1)
+    for place in places:
+        assert search("index", place, people, *model) == (
+            f"8 of 8 tracklets added: 8 are in {place}.\n"
+        )
+    for words in (("query", *query), ("list",), ("remove", 1), ("retain", "30d"), ("info",),
+                  ("erase", "--person", "cam1"), ("erase", 99), ("list",)):  # fmt: skip
+        server, folder = (search(words[0], place, *words[1:]) for place in places)
+        assert server.replace(qdrant_url, str(tmp_path / "g")) == folder
+    page = tmp_path / "a.html"
+    search("query", qdrant_url, *query, "--html", page)
+    assert qdrant_url in page.read_text(encoding="utf-8")
+
+
 def test_errors_are_one_line(search, checkpoint, people, tmp_path):
     model = ("--checkpoint", checkpoint)
     assert search("list", tmp_path).startswith(f"error: There is no gallery in {tmp_path}")

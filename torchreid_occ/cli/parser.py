@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 BACKENDS = ("torch", "openvino")
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 CHECKPOINT = "of a run, an ONNX file, or a published name such as osnet_x1_0_msmt17"
-GALLERY = "its folder, or postgresql://user@host/database[#name]"
+GALLERY = "its folder, postgresql://user@host/database[#name], or qdrant://host/name"
 
 
 class Parser(argparse.ArgumentParser):

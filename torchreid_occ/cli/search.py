@@ -51,9 +51,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     serve.add_argument("--port", type=int, default=8008, metavar="N", help="(%(default)s)")
     add_export(command("export", "Writes the tracklets for other tools."))
-    push = command("push", "Updates a collection of a Qdrant server to what the gallery holds.")
-    push.add_argument("url", help="such as http://localhost:6333")
-    push.add_argument("--collection", default="tracklets", metavar="NAME")
 
 
 def _add_query(parser: argparse.ArgumentParser) -> None:
@@ -135,7 +132,7 @@ def run(arguments: argparse.Namespace) -> None:
         return
     action = {
         "query": _query, "serve": _serve, "remove": _remove, "erase": _erase, "retain": _retain,
-        "list": _list, "info": _info, "push": _push, "export": export_gallery,
+        "list": _list, "info": _info, "export": export_gallery,
     }  # fmt: skip
     action[arguments.command](Gallery(arguments.gallery), arguments)
 
@@ -267,11 +264,3 @@ def _info(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     if gallery.retention is not None:
         expired = len(choose(gallery, expired=True).ids)
         print(f"kept for {format_duration(gallery.retention)}; {expired} are older")
-
-
-def _push(gallery: "Gallery", arguments: argparse.Namespace) -> None:
-    from torchreid_occ.search.qdrant import QdrantCollection
-
-    collection = QdrantCollection.at(arguments.url, arguments.collection)
-    added, removed = collection.mirror(gallery)
-    print(f"{added} tracklets added to {arguments.collection}, {removed} removed.")

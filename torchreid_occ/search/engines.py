@@ -1,14 +1,22 @@
-"""Engines that keep galleries: SQLite with FAISS in a folder, or PostgreSQL with pgvector."""
+"""Engines that keep galleries: SQLite with FAISS in a folder, PostgreSQL with pgvector, Qdrant."""
 
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from torchreid_occ._types import StrPath
-from torchreid_occ.search.documents import FolderDocuments, PostgresDocuments
+from torchreid_occ.search.documents import (
+    Documents,
+    FolderDocuments,
+    PostgresDocuments,
+    QdrantDocuments,
+)
 from torchreid_occ.search.index import KINDS
 from torchreid_occ.search.postgres import PostgresStore
 from torchreid_occ.search.postgres_address import PostgresAddress, is_postgres_address
 from torchreid_occ.search.postgres_index import PostgresIndex
+from torchreid_occ.search.qdrant import QdrantStore
+from torchreid_occ.search.qdrant_address import QdrantAddress, is_qdrant_address
+from torchreid_occ.search.qdrant_index import QdrantIndex
 from torchreid_occ.search.store import TrackletStore
 from torchreid_occ.search.stored_index import StoredIndex
 
@@ -16,18 +24,28 @@ FILE = "gallery.sqlite"
 
 
 # They offer the same methods to a gallery.
-Store: TypeAlias = TrackletStore | PostgresStore
-Index: TypeAlias = StoredIndex | PostgresIndex
-Documents: TypeAlias = FolderDocuments | PostgresDocuments
+Store: TypeAlias = TrackletStore | PostgresStore | QdrantStore
+Index: TypeAlias = StoredIndex | PostgresIndex | QdrantIndex
+
+
+def is_address(place: StrPath) -> bool:
+    """Returns whether the place of a gallery is the address of one on a server.
+
+    Args:
+        place: Folder or address.
+    """
+    return is_postgres_address(place) or is_qdrant_address(place)
 
 
 def kinds_of(place: StrPath) -> tuple[str, ...]:
     """Returns the kinds of index that a gallery can have.
 
     Args:
-        place: A folder, or an address that begins with ``postgresql://``.
+        place: A folder or an address.
     """
-    return PostgresIndex.KINDS if is_postgres_address(place) else KINDS
+    if is_postgres_address(place):
+        return PostgresIndex.KINDS
+    return QdrantIndex.KINDS if is_qdrant_address(place) else KINDS
 
 
 def open_engine(
@@ -36,7 +54,7 @@ def open_engine(
     """Opens the engine of a gallery.
 
     Args:
-        place: A folder, or an address that begins with ``postgresql://``, see `PostgresAddress`.
+        place: A folder, or an address, see `PostgresAddress` and `QdrantAddress`.
         about: Values about a new gallery, which is created if there is none; None to open one.
 
     Returns:
@@ -53,10 +71,21 @@ def open_engine(
         in_database = PostgresStore(address, about)
         documents = PostgresDocuments(in_database.connection)
         return str(address), in_database, PostgresIndex(in_database), documents
-    if str(place).startswith(("postgresql:", "postgres:")):  # as a path it has lost a slash
+    if is_qdrant_address(place):
+        server = QdrantAddress(str(place))
+        points = QdrantStore(server, about)
+        return str(server), points, QdrantIndex(points), QdrantDocuments(points.connection)
+    return _open_folder(place, about)
+
+
+def _open_folder(
+    place: StrPath, about: dict[str, Any] | None
+) -> tuple[str, Store, Index, Documents]:
+    scheme = str(place).partition(":")[0]
+    if is_address(f"{scheme}://") and str(place).startswith(f"{scheme}:"):
         raise ValueError(
-            "The address of a gallery in PostgreSQL begins with postgresql:// and is text: as a "
-            "path it loses a slash."
+            f"The address of a gallery begins with {scheme}:// and is text: as a path it loses a "
+            "slash."
         )
     folder = Path(place).expanduser()
     if about is None and not (folder / FILE).is_file():

@@ -97,7 +97,7 @@ def other_files(gallery: Gallery) -> list[Path]:
     """Returns files in the folder of a gallery that are not its own, such as pages of answers.
 
     Args:
-        gallery: The gallery; one in a database has none.
+        gallery: The gallery; one on a server has none.
     """
     if gallery.folder is None:
         return []

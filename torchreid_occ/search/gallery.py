@@ -1,8 +1,9 @@
-"""A gallery: tracklets that are found by their features, on disk or in a database.
+"""A gallery: tracklets that are found by their features, on disk or on a server.
 
-In a folder, SQLite holds names, frames and features, and FAISS searches them. In a database,
-PostgreSQL with pgvector does both. :mod:`torchreid_occ.search.engines` opens either. Each change is
-one transaction: nothing needs repair after a kill, and searching needs no write access.
+In a folder, SQLite holds names, frames and features, and FAISS searches them. PostgreSQL with
+pgvector does both, and so does Qdrant. :mod:`torchreid_occ.search.engines` opens each. A change is
+one transaction (in Qdrant, one request): nothing needs repair after a kill, and searching needs no
+write access.
 """
 
 from collections import Counter
@@ -16,8 +17,7 @@ import numpy.typing as npt
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.search.audit import audit_entry
-from torchreid_occ.search.engines import begin_erasure, kinds_of, open_engine
-from torchreid_occ.search.postgres_address import is_postgres_address
+from torchreid_occ.search.engines import begin_erasure, is_address, kinds_of, open_engine
 from torchreid_occ.search.protocol import (
     Cameras,
     Match,
@@ -40,7 +40,8 @@ class Gallery:
     Several processes may use a gallery at once; each sees the changes of the others.
 
     Args:
-        place: Folder of a gallery, see `create`, or the address of one, see `PostgresAddress`.
+        place: Folder of a gallery, see `create`, or the address of one, see `PostgresAddress` and
+            `QdrantAddress`.
 
     Attributes:
         address: The folder or the address, without a password.
@@ -65,13 +66,13 @@ class Gallery:
     def create(
         cls, place: StrPath, checkpoint_hash: str, feature_dim: int, kind: str | None = None
     ) -> "Gallery":
-        """Opens the gallery in a folder or a database, which is created if there is none.
+        """Opens the gallery in a folder or on a server, which is created if there is none.
 
         Args:
-            place: The folder, or the address of the database.
+            place: The folder or the address.
             checkpoint_hash: ``TrackletExtractor.checkpoint_hash`` of the features.
             feature_dim: Length of a feature.
-            kind: Kind of the index from now on, one of ``KINDS``, in a database 'exact' or 'hnsw'.
+            kind: Kind of the index from now on, one of ``KINDS``, on a server 'exact' or 'hnsw'.
                 None leaves the kind of a gallery as it is, and is 'exact' for a new one.
 
         Raises:
@@ -95,8 +96,8 @@ class Gallery:
 
     @property
     def folder(self) -> Path | None:
-        """Folder of the gallery; None if it is in a database."""
-        return None if is_postgres_address(self.address) else Path(self.address)
+        """Folder of the gallery; None if it is on a server."""
+        return None if is_address(self.address) else Path(self.address)
 
     @property
     def kind(self) -> str:

@@ -52,7 +52,7 @@ def add_to_gallery(
     """Adds tracklets to a gallery, which is created if there is none.
 
     Args:
-        place: Folder of the gallery, or its address in PostgreSQL.
+        place: Folder of the gallery, or its address on a server.
         tracklets: The tracklets; those already in the gallery are left as they are.
         checkpoint: Checkpoint of the model that extracts the features.
         kind: Kind of the index, see `Gallery.create`.
@@ -84,7 +84,7 @@ def add_features_to_gallery(
     """Adds features that were extracted elsewhere to a gallery, which is created if there is none.
 
     Args:
-        place: Folder of the gallery, or its address in PostgreSQL.
+        place: Folder of the gallery, or its address on a server.
         table: File or folder of a `FeatureTable`.
         checkpoint: Checkpoint of the model that extracted the features.
         kind: Kind of the index, see `Gallery.create`.

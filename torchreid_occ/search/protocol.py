@@ -57,7 +57,7 @@ class Match(NamedTuple):
 
 
 class Searchable(Protocol):
-    """Tracklets with features of one checkpoint, such as a `Gallery` or a `QdrantCollection`."""
+    """Tracklets with features of one checkpoint, such as a `Gallery`."""
 
     @property
     def place(self) -> str:

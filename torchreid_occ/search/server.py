@@ -47,7 +47,7 @@ def serve(place: StrPath, checkpoint: StrPath, host: str = HOST, port: int = POR
     """Serves the page of a gallery until it is interrupted.
 
     Args:
-        place: Folder of the gallery, or its address in PostgreSQL.
+        place: Folder of the gallery, or its address on a server.
         checkpoint: The gallery's checkpoint.
         host: Address to listen on. Others than those of this machine can be reached by anybody who
             reaches them, since there is no password.
@@ -92,7 +92,7 @@ def gallery_app(place: StrPath, checkpoint: StrPath, host: str = HOST) -> Any:
     """Returns the web application of a gallery, a `flask.Flask`.
 
     Args:
-        place: Folder of the gallery, or its address in PostgreSQL.
+        place: Folder of the gallery, or its address on a server.
         checkpoint: The gallery's checkpoint.
         host: The address that it is served on; requests for other names than it and those of this
             machine are refused.
@@ -122,7 +122,7 @@ class _Pages:
     """Answers requests.
 
     Args:
-        place: Folder of the gallery, or its address in PostgreSQL.
+        place: Folder of the gallery, or its address on a server.
         checkpoint: The gallery's checkpoint.
     """
 
@@ -180,7 +180,7 @@ class _Searcher:
     """Answers queries in one thread, with one model and one index in memory.
 
     Args:
-        place: Folder of the gallery, or its address in PostgreSQL.
+        place: Folder of the gallery, or its address on a server.
         checkpoint: The gallery's checkpoint.
     """
 

@@ -16,8 +16,8 @@ from torchreid_occ.calibration import calibration_bytes, calibration_path, read_
 from torchreid_occ.search.documents import (
     CALIBRATION,
     IDENTITIES,
+    Documents,
     FolderDocuments,
-    PostgresDocuments,
 )
 from torchreid_occ.utils.documents import parse_json
 from torchreid_occ.utils.files import json_bytes
@@ -26,7 +26,7 @@ _PAIRS = ("merged", "split")
 
 
 def drop_names(
-    documents: FolderDocuments | PostgresDocuments,
+    documents: Documents,
     held: Callable[[Sequence[str]], Collection[str]],
 ) -> None:
     """Drops tracklets that are no more from the people and the corrections, if there are any.
@@ -60,7 +60,7 @@ def drop_names(
 
 
 def drop_features(
-    documents: FolderDocuments | PostgresDocuments,
+    documents: Documents,
     checkpoint_hash: str,
     checkpoint: Path | None,
     features: Collection[npt.NDArray[np.floating[Any]]],
@@ -97,7 +97,7 @@ def drop_features(
 
 
 def _drop_from(
-    documents: FolderDocuments | PostgresDocuments,
+    documents: Documents,
     name: str,
     checkpoint_hash: str,
     features: npt.NDArray[np.floating[Any]],

@@ -110,6 +110,8 @@ def test_contradictions_and_unknown_ids_change_nothing(gallery, calibration):
         update_identities(gallery, calibration)
 
 
+# Qdrant's engine in this process cannot be forked.
+@pytest.mark.parametrize("gallery_place", ["folder", "postgres"], indirect=True)
 def test_a_run_that_is_killed_changes_nothing_and_can_be_repeated(
     gallery, gallery_place, calibration, monkeypatch
 ):

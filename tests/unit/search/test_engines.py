@@ -1,25 +1,22 @@
-"""One suite for all engines of galleries: SQLite with FAISS, PostgreSQL with pgvector, Qdrant.
-
-Tests of `engine` are of `Searchable` and run on all; those of `gallery` change one, which a
-collection of Qdrant does by `mirror` only, see `test_a_collection_follows_every_change`.
-"""
+"""One suite for all engines of galleries: SQLite with FAISS, PostgreSQL with pgvector, Qdrant."""
 
 import time
 from itertools import product
 
 import numpy as np
 import pytest
-from support import qdrant_in_memory
 
 from torchreid_occ.search import Gallery, GalleryTracklet
 from torchreid_occ.search.erasure import choose
-from torchreid_occ.search.qdrant import QdrantCollection
 
 HASH, DIM, COUNT = "a1" * 32, 16, 90
 FEATURES = np.random.default_rng(0).standard_normal((COUNT, DIM)).astype("f4")
 FEATURES[40:60] = FEATURES[40] * np.repeat(np.float32([0.5, 1, 2, 4]), 5)[:, None]  # equally near
 FEATURES[70] = 0
-GALLERIES = ("folder exact", "folder hnsw", "folder codes", "postgres exact", "postgres hnsw")
+GALLERIES = (
+    "folder exact", "folder hnsw", "folder codes", "postgres exact", "postgres hnsw",
+    "qdrant exact",
+)  # fmt: skip
 
 
 def tracklet(number):
@@ -34,7 +31,7 @@ TRACKLETS = [tracklet(number) for number in range(COUNT)]
 @pytest.fixture(params=GALLERIES)
 def place(request, tmp_path):
     where, kind = request.param.split()
-    address = request.getfixturevalue("postgres_url") if where == "postgres" else tmp_path / "g"
+    address = tmp_path / "g" if where == "folder" else request.getfixturevalue(f"{where}_url")
     return address, kind
 
 
@@ -49,20 +46,6 @@ def fill(gallery, numbers=range(COUNT)):
     return ids
 
 
-@pytest.fixture(params=[*GALLERIES, "qdrant"])
-def engine(request, tmp_path):
-    """All tracklets, to be searched."""
-    where, _, kind = request.param.partition(" ")
-    address = request.getfixturevalue("postgres_url") if where == "postgres" else tmp_path / "g"
-    gallery = Gallery.create(address, HASH, DIM, kind or "exact")
-    fill(gallery)
-    if where != "qdrant":
-        return gallery
-    collection = QdrantCollection(qdrant_in_memory(), "people")
-    collection.mirror(gallery)
-    return collection
-
-
 def expected(query, cameras=()):
     """Numbers of the tracklets, nearest first, and of those equally near the lower ones first."""
     lengths = np.linalg.norm(FEATURES, axis=1)
@@ -73,10 +56,11 @@ def expected(query, cameras=()):
 
 
 @pytest.mark.parametrize("cameras", [(), (0,), (0, 1, 2, 3, 4)])
-def test_the_nearest_are_found_in_order_and_never_fewer(engine, cameras):
+def test_the_nearest_are_found_in_order_and_never_fewer(gallery, cameras):
+    fill(gallery)
     queries = FEATURES[3] + 0.1, FEATURES[45], -FEATURES[45]
     for query, top in product(queries, [1, 10, 45, COUNT, 200]):
-        found = engine.search(query, HASH, top, other_than_camera=cameras)
+        found = gallery.search(query, HASH, top, other_than_camera=cameras)
         numbers, distances = expected(query, cameras)
         assert [match.id - 1 for match in found] == numbers[:top]
         np.testing.assert_allclose(
@@ -85,47 +69,22 @@ def test_the_nearest_are_found_in_order_and_never_fewer(engine, cameras):
         assert [match.tracklet for match in found] == [TRACKLETS[n] for n in numbers[:top]]
 
 
-def test_a_collection_follows_every_change(gallery):
-    collection = QdrantCollection(qdrant_in_memory(), "people")
-
-    def answers():
-        collection.mirror(gallery)
-        for place in (gallery, collection):
-            found = place.search(FEATURES[3], HASH, COUNT)
-            yield [(match.id, match.tracklet) for match in found]
-
-    fill(gallery, range(20))
-    new = TRACKLETS[2]._replace(frames=("/new.jpg",))
-    moved = TRACKLETS[5]._replace(frames=("/moved.jpg",))
-    for change in (
-        lambda: None,
-        lambda: gallery.remove([1, 2]),
-        lambda: gallery.add([new], FEATURES[8:9], HASH, in_place_of=[3]),
-        lambda: gallery.set_frames({6: moved}),
-        lambda: gallery.erase([7, 8], "id"),
-        lambda: gallery.erase(gallery.ids().tolist(), "id"),
-    ):
-        change()
-        in_gallery, in_collection = answers()
-        assert in_collection == in_gallery
-        assert len(collection) == len(gallery) == len(in_gallery)
-
-
-def test_the_number_of_tracklets_and_the_model_are_known(engine):
-    assert len(engine) == COUNT
-    engine.check_model(HASH, DIM)
+def test_the_number_of_tracklets_and_the_model_are_known(gallery):
+    fill(gallery)
+    assert len(gallery) == COUNT
+    gallery.check_model(HASH, DIM)
     for other in (("b2" * 32, DIM), (HASH, 2 * DIM)):
         with pytest.raises(ValueError, match=f"checkpoint {other[0]} with {other[1]} values each"):
-            engine.check_model(*other)
+            gallery.check_model(*other)
     with pytest.raises(ValueError, match="use that checkpoint, or index anew into another place"):
-        engine.search(FEATURES[0], "b2" * 32)
+        gallery.search(FEATURES[0], "b2" * 32)
 
 
-def test_invalid_queries_are_refused(engine):
+def test_invalid_queries_are_refused(gallery):
     with pytest.raises(ValueError, match="Received top 0, but expected to be at least 1"):
-        engine.search(FEATURES[0], HASH, top=0)
+        gallery.search(FEATURES[0], HASH, top=0)
     with pytest.raises(ValueError, match="not finite"):
-        engine.search(FEATURES[0] * np.nan, HASH)
+        gallery.search(FEATURES[0] * np.nan, HASH)
 
 
 def test_tracklets_are_listed_as_they_were_added(gallery, place):

@@ -3,6 +3,7 @@
 import threading
 import time
 import warnings
+from base64 import b64decode
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,10 @@ from torchreid_occ.calibration import (
     save_calibration,
 )
 from torchreid_occ.identities import correct
-from torchreid_occ.search import Gallery, GalleryTracklet
+from torchreid_occ.search import Gallery, GalleryTracklet, qdrant_connection
 from torchreid_occ.search.documents import CALIBRATION, IDENTITIES
 from torchreid_occ.search.judging import carry_calibration, find_calibration
+from torchreid_occ.search.qdrant_address import QdrantAddress
 
 PEOPLE = made_up_people(1, 20)
 
@@ -42,12 +44,15 @@ def gallery(gallery_place):
 
 
 def holding(place, number):
-    """Files of a gallery that hold anything of a tracklet."""
+    """Files, or in Qdrant collections, of a gallery that hold anything of a tracklet."""
     feature = PEOPLE.features[number]
     unit = feature / np.linalg.norm(feature)
     forms = [3 * feature, unit, unit.astype("f2")]
     traces = [form.tobytes()[:12] for form in forms] + [f"p{number:03d}".encode()]
     folder = Path(place)
+    if str(place).startswith("qdrant"):
+        contents = qdrant_contents(place)
+        return {name for name, content in contents if any(trace in content for trace in traces)}
     if "://" in str(place):
         with psycopg.connect(str(place).partition("#")[0], autocommit=True) as connection:
             ((data,),) = connection.execute("SHOW data_directory").fetchall()
@@ -55,6 +60,17 @@ def holding(place, number):
         folder = Path(data, "base")
     files = [path for path in folder.rglob("*") if path.is_file()]
     return {path.name for path in files if any(trace in path.read_bytes() for trace in traces)}
+
+
+def qdrant_contents(place):
+    """The content of each collection: vectors, texts, and documents as they are."""
+    client = qdrant_connection.connect(QdrantAddress(place))
+    for collection in client.get_collections().collections:
+        points, _ = client.scroll(collection.name, limit=1000, with_vectors=True)
+        vectors = [np.float32(point.vector).tobytes() for point in points if point.vector]
+        documents = [b64decode(point.payload.get("content") or "") for point in points]
+        texts = [str(point.payload).encode() for point in points]
+        yield collection.name, b"".join(vectors + documents + texts)
 
 
 def test_documents_are_replaced_and_removed(gallery, gallery_place):
