@@ -1,19 +1,15 @@
 """Calibrated answers: probabilities and verdicts for pairs of tracklets."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from io import BytesIO
-from pathlib import Path
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from torchreid_occ._types import StrPath
 from torchreid_occ.calibration.cohort import evidence
-from torchreid_occ.calibration.joining import JOIN_WEIGHTS
+from torchreid_occ.calibration.joining import odds_of_pairs
 from torchreid_occ.calibration.maxima import threshold_of
 from torchreid_occ.calibration.space import (
     CameraMeans,
@@ -22,10 +18,7 @@ from torchreid_occ.calibration.space import (
     unit,
     without_variation,
 )
-from torchreid_occ.utils.files import replacing
 
-SUFFIX = ".calibration.npz"  # after the name of the checkpoint
-FORMAT = 2
 SAME, DIFFERENT, UNKNOWN = "same", "different", "cannot tell"
 SAME_FRAMES = 1e-3  # cosine distance of one tracklet's features, however they were extracted
 PRESENT = 0.5  # share of the people searched for that are taken to be in the gallery
@@ -51,7 +44,7 @@ class Calibration:
         others: Number of tracklets of other people for each query. Shape ``(Q,)``.
         mates: Scores of pairs of one person, ascending. Shape ``(S,)``.
         join: Weights for grouping tracklets into people, see
-            :func:`~torchreid_occ.calibration.joining.fit_join`. Shape ``(4,)``.
+            :func:`~torchreid_occ.calibration.small_galleries.weights_at`. Shape ``(3, 4)``.
     """
 
     checkpoint_hash: str
@@ -72,6 +65,11 @@ class Calibration:
     def feature_dim(self) -> int:
         """Length of a feature."""
         return int(self.cohort.shape[1])
+
+    @property
+    def full_size(self) -> int:
+        """Number of tracklets in the gallery that it was fitted to, on average without a mate."""
+        return round(float(self.others.mean()))
 
     @property
     def lowest_rate(self) -> float:
@@ -115,7 +113,7 @@ class Calibration:
         """
         return (self.checkpoint_hash, self.about) != (other.checkpoint_hash, other.about) or any(
             not np.array_equal(getattr(self, name), getattr(other, name))
-            for name in _ARRAYS
+            for name in ARRAYS
             if name not in ("cohort", "cohort_cameras")
         )
 
@@ -152,11 +150,20 @@ class Calibration:
             query: ``(Q, D)``; gallery: ``(G, D)``; result: ``(Q, G)``.
         """
         mean, spread = self.scale
-        own = self.means_of(self.cohort, self.cohort_cameras)
-        cohort = self.adapted(self.cohort, self.cohort_cameras, own)
-        known = (evidence(query, gallery, cohort) - mean) / spread
+        known = (evidence(query, gallery, self._adapted_cohort()) - mean) / spread
         scores: Floats = known @ self.weights[:-1] + self.weights[-1]
         return scores
+
+    def odds_of_joins(self, gallery: Floats) -> Floats:
+        """Returns the log odds that two tracklets of a gallery should be joined into one person.
+
+        Args:
+            gallery: Features from `adapted`.
+
+        Shape:
+            gallery: ``(N, D)``; result: ``(N, N)``.
+        """
+        return odds_of_pairs(gallery, self.join, self._adapted_cohort(), self.full_size)
 
     def probabilities(self, scores: Floats, gallery_size: int, present: float = PRESENT) -> Floats:
         """Returns the probabilities that pairs of a query and a gallery's tracklet are one person.
@@ -191,6 +198,10 @@ class Calibration:
             found = np.minimum(found, best)
             found[np.argmax(scores)] = best
         return found
+
+    def _adapted_cohort(self) -> Floats:
+        own = self.means_of(self.cohort, self.cohort_cameras)
+        return self.adapted(self.cohort, self.cohort_cameras, own)
 
     def _in_gallery(self, probability: Floats, gallery_size: int, present: float) -> Floats:
         odds = probability / np.maximum(1 - probability, 1e-9)
@@ -251,108 +262,4 @@ class Calibration:
         ]
 
 
-def calibration_path(checkpoint: StrPath) -> Path:
-    """Returns the path of the calibration beside a checkpoint.
-
-    Args:
-        checkpoint: The checkpoint.
-    """
-    path = Path(checkpoint)
-    return path.with_name(path.name + SUFFIX)
-
-
-def save_calibration(calibration: Calibration, path: StrPath) -> None:
-    """Writes a calibration atomically; the same calibration gives the same bytes.
-
-    Args:
-        calibration: The calibration.
-        path: The file.
-    """
-    with replacing(path) as file:
-        file.write(calibration_bytes(calibration))
-
-
-def calibration_bytes(calibration: Calibration) -> bytes:
-    """Returns the content of a calibration's file.
-
-    Args:
-        calibration: The calibration.
-    """
-    arrays = {name: getattr(calibration, name) for name in _ARRAYS}
-    facts = {
-        "format": FORMAT,
-        "checkpoint_hash": calibration.checkpoint_hash,
-        "about": calibration.about,
-    }
-    arrays["cohort"] = calibration.cohort.astype(np.float16)
-    content = BytesIO()
-    np.savez(content, allow_pickle=False, facts=np.array(json.dumps(facts)), **arrays)
-    return content.getvalue()
-
-
-def load_calibration(path: StrPath) -> Calibration:
-    """Reads a calibration.
-
-    Args:
-        path: File that `save_calibration` wrote.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged or no calibration.
-    """
-    try:
-        content = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise FileNotFoundError(f"There is no calibration {path}.") from None
-    return read_calibration(content, str(path))
-
-
-def read_calibration(content: bytes, place: str) -> Calibration:
-    """Reads a calibration from the content of its file.
-
-    Args:
-        content: What `calibration_bytes` returned.
-        place: Where it was found, for errors.
-
-    Raises:
-        ValueError: If it is damaged or no calibration.
-    """
-    try:
-        with np.load(BytesIO(content), allow_pickle=False) as stored:
-            facts = json.loads(str(stored["facts"]))
-            arrays = {name: stored[name] for name in _ARRAYS}
-        if facts["format"] != FORMAT:
-            raise ValueError(f"its format is {facts['format']}, but expected {FORMAT}")
-        arrays["cohort"] = unit(arrays["cohort"].astype(np.float32))
-        found = Calibration(facts["checkpoint_hash"], facts["about"], **arrays)
-        _check_shapes(found)
-    except Exception as error:  # zipfile, NumPy and JSON have many kinds for damaged files
-        raise ValueError(f"{place} is damaged or no calibration: {error}.") from error
-    return found
-
-
-_ARRAYS = (
-    *("cohort", "cohort_cameras", "variation", "scale", "weights", "curve", "first"),
-    *("maxima", "others", "mates", "join"),
-)
-
-
-def _check_shapes(found: Calibration) -> None:
-    kinds = len(found.weights) - 1
-    queries, depth = found.maxima.shape
-    fit = (
-        found.cohort.ndim == 2
-        and found.cohort_cameras.shape == found.cohort.shape[:1]
-        and found.variation.shape[1:] == found.cohort.shape[1:]
-        and found.scale.shape == (2, kinds)
-        and found.curve.ndim == 2
-        and len(found.curve) == 2
-        and found.first.shape == (3,)
-        and found.join.shape == (JOIN_WEIGHTS,)
-        and found.others.shape == (queries,)
-        and found.mates.ndim == 1
-        and min(queries, depth, len(found.mates), len(found.cohort)) > 0
-    )
-    numbers = [getattr(found, name) for name in _ARRAYS if name != "maxima"]
-    if not fit or not all(np.isfinite(array).all() for array in numbers):
-        raise ValueError("its arrays do not fit together")
+ARRAYS = tuple(field.name for field in fields(Calibration))[2:]  # that a file holds

@@ -8,9 +8,15 @@ import numpy.typing as npt
 
 from torchreid_occ.calibration.calibration import PRESENT, Calibration
 from torchreid_occ.calibration.cohort import evidence
-from torchreid_occ.calibration.joining import JOIN_WEIGHTS, fit_join
+from torchreid_occ.calibration.joining import JOIN_WEIGHTS, evidence_of_pairs, fit_join
 from torchreid_occ.calibration.maxima import highest
 from torchreid_occ.calibration.searches import fit_first
+from torchreid_occ.calibration.small_galleries import (
+    DEGREE,
+    fit_changes,
+    random_parts,
+    stand_ins,
+)
 from torchreid_occ.calibration.space import (
     Floats,
     camera_means,
@@ -79,8 +85,8 @@ def fit_calibration(
     same = query.pids[:, None] == gallery.pids[None]
     compared = ~(same & (query.camids[:, None] == gallery.camids[None]))
     check_people(query.pids[(same & compared).any(axis=1)], MIN_IDENTITIES)
-    space = _Space(cohort, gallery)
-    known = evidence(space.of(query), space.of(gallery), space.cohort)
+    space = _Space(cohort)
+    known = evidence(space.of(query, gallery), space.of(gallery, gallery), space.cohort)
     mean, spread = known[compared].mean(axis=0), known[compared].std(axis=0) + 1e-9
     similarity = np.where(compared, known[..., 0], -np.inf)
     near = compared & (similarity.argsort(axis=1).argsort(axis=1) >= len(gallery.pids) - _NEAREST)
@@ -106,37 +112,47 @@ def fit_calibration(
         maxima,
         others,
         np.sort(scores[same & compared]),
-        _fit_join(space, query, gallery) if join else np.zeros(JOIN_WEIGHTS),
+        _fit_join(space, query, gallery, round(float(others.mean())))
+        if join
+        else np.zeros((DEGREE + 1, JOIN_WEIGHTS)),
     )
 
 
 class _Space:
-    """The space of a calibration: the cohort's directions, and the means of a gallery."""
+    """The space of a calibration: the cohort's directions, and the means of galleries."""
 
-    def __init__(self, cohort: LabelledFeatures, gallery: LabelledFeatures) -> None:
-        mean = unit(cohort.features).mean(axis=0)
-        self.means = camera_means(gallery.features, gallery.camids, mean)
-        own = camera_means(cohort.features, cohort.camids, mean)
+    def __init__(self, cohort: LabelledFeatures) -> None:
+        self.mean = unit(cohort.features).mean(axis=0)
+        own = camera_means(cohort.features, cohort.camids, self.mean)
         centred = own.centre(cohort.features, cohort.camids)
         self.variation = variation(centred, cohort.pids)
         self.cohort = without_variation(centred, self.variation)
 
-    def of(self, labelled: LabelledFeatures) -> Floats:
-        centred = self.means.centre(labelled.features, labelled.camids)
+    def of(self, labelled: LabelledFeatures, gallery: LabelledFeatures) -> Floats:
+        """Returns features as those of a gallery, or of queries to it, are compared."""
+        means = camera_means(gallery.features, gallery.camids, self.mean)
+        centred = means.centre(labelled.features, labelled.camids)
         return without_variation(centred, self.variation)
 
 
 def _fit_join(
-    space: _Space, query: LabelledFeatures, gallery: LabelledFeatures
+    space: _Space, query: LabelledFeatures, gallery: LabelledFeatures, full: int
 ) -> npt.NDArray[np.float64]:
     """Fits the weights for grouping to the gallery and the queries that it does not hold."""
     own = (query.pids[:, None] == gallery.pids) & (query.camids[:, None] == gallery.camids)
     similarities = unit(query.features) @ unit(gallery.features).T
     new = ~((similarities > _COPY) & own).any(axis=1)
-    return fit_join(
-        np.concatenate([space.of(gallery), space.of(query)[new]]),
-        np.concatenate([gallery.pids, query.pids[new]]),
+    everyone = LabelledFeatures(
+        *(np.concatenate([one, other[new]]) for one, other in zip(gallery, query, strict=True))
     )
+    weights = fit_join(space.of(everyone, gallery), everyone.pids)
+    known, same = [], []
+    for rows in random_parts(everyone.pids, everyone.camids, full):
+        part = LabelledFeatures(*(column[rows] for column in everyone))
+        strangers = stand_ins(space.cohort, len(rows), full)
+        known.append(evidence_of_pairs(space.of(part, part), strangers))
+        same.append(part.pids[:, None] == part.pids)
+    return np.vstack([weights, fit_changes(known, same, weights, full)])
 
 
 def check_people(pids: npt.NDArray[np.int64], needed: int) -> None:

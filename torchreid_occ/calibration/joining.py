@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ.calibration.grouping import Joins, group
+from torchreid_occ.calibration.small_galleries import stand_ins, weights_at
 from torchreid_occ.calibration.space import Floats
 from torchreid_occ.metrics.re_ranking import shared_neighbours
 from torchreid_occ.utils.dependencies import import_optional
@@ -23,38 +24,47 @@ _FLOOR = 1e-3  # added to a Jaccard similarity before its logarithm
 _NEAREST = 50  # tracklets nearest to each that the classifier learns from
 
 
-def evidence_of_pairs(features: Floats) -> Floats:
+def evidence_of_pairs(features: Floats, strangers: Floats | None = None) -> Floats:
     """Returns what is known of all pairs of a gallery, for a classifier.
 
     Args:
         features: Adapted features, of unit length.
+        strangers: Likewise, of people who are not in the gallery; they can be neighbours, too.
 
     Shape:
-        features: ``(N, D)``; result: ``(N, N, 3)``: similarity, Jaccard similarity of the
-        neighbours, and its logarithm.
+        features: ``(N, D)``; strangers: ``(S, D)``; result: ``(N, N, 3)``: similarity, Jaccard
+        similarity of the neighbours, and its logarithm.
     """
-    similarity = features @ features.T
+    number = len(features)
+    everyone = features if strangers is None else np.concatenate([features, strangers])
+    similarity = everyone @ everyone.T
     distances = np.sqrt(np.maximum(2 - 2 * similarity, 1e-12))  # equal features, too
-    shared = shared_neighbours(lambda rows: distances[rows], len(features), K1, K2)
-    return np.stack([similarity, shared, np.log(shared + _FLOOR)], axis=-1)
+    shared = shared_neighbours(lambda rows: distances[rows], len(everyone), K1, K2)
+    own = shared[:number, :number]
+    return np.stack([similarity[:number, :number], own, np.log(own + _FLOOR)], axis=-1)
 
 
-def odds_of_pairs(features: Floats, join: Floats) -> Floats:
+def odds_of_pairs(features: Floats, join: Floats, cohort: Floats, full: int) -> Floats:
     """Returns the log odds that two tracklets of a gallery should be joined.
 
     Args:
-        features: Adapted features, of unit length.
-        join: From `fit_join`.
+        features: Adapted features of the gallery, of unit length.
+        join: Weights of the evidence, see `torchreid_occ.calibration.small_galleries.weights_at`.
+        cohort: Adapted features of other people, of unit length.
+        full: Number of tracklets below which a gallery counts as small.
 
     Shape:
-        features: ``(N, D)``; join: ``(4,)``; result: ``(N, N)``.
+        features: ``(N, D)``; join: ``(3, 4)``; cohort: ``(C, D)``; result: ``(N, N)``.
     """
-    odds: Floats = evidence_of_pairs(features) @ join[:-1] + join[-1]
+    number = len(features)
+    weights = weights_at(join, number, full)
+    known = evidence_of_pairs(features, stand_ins(cohort, number, full))
+    odds: Floats = known @ weights[:-1] + weights[-1]
     return odds
 
 
 def fit_join(features: Floats, pids: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Fits the weights of the evidence, and last the intercept.
+    """Fits the weights of the evidence in a gallery of this size, and last the intercept.
 
     The weights are those of a logistic regression on each tracklet's nearest ones. The intercept is
     set so that joining groups down to mean log odds of 0 gives the best pairwise F1.

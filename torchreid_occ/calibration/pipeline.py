@@ -8,11 +8,7 @@ import numpy.typing as npt
 from yacs.config import CfgNode
 
 from torchreid_occ._types import Item, StrPath
-from torchreid_occ.calibration.calibration import (
-    Calibration,
-    calibration_path,
-    save_calibration,
-)
+from torchreid_occ.calibration.calibration import Calibration
 from torchreid_occ.calibration.fitting import (
     MIN_IDENTITIES,
     LabelledFeatures,
@@ -20,6 +16,7 @@ from torchreid_occ.calibration.fitting import (
     fit_calibration,
 )
 from torchreid_occ.calibration.measuring import measure_calibration
+from torchreid_occ.calibration.storing import calibration_path, save_calibration
 from torchreid_occ.data.ground_truth import ground_truth_of
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.extractor import TrackletExtractor

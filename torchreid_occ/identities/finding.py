@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from torchreid_occ.calibration import Calibration
 from torchreid_occ.calibration.grouping import Joins, group
-from torchreid_occ.calibration.joining import certainty, odds_of_pairs
+from torchreid_occ.calibration.joining import certainty
 from torchreid_occ.calibration.space import Floats
 from torchreid_occ.identities.corrections import Corrections
 from torchreid_occ.identities.times import Travel, pairs_apart
@@ -130,7 +130,7 @@ def _odds(
     cameras = numbers_of([one.camera for one in tracklets])
     stacked = np.stack(features)
     means = calibration.means_of(stacked, cameras)
-    return odds_of_pairs(calibration.adapted(stacked, cameras, means), calibration.join)
+    return calibration.odds_of_joins(calibration.adapted(stacked, cameras, means))
 
 
 def _decisions(

@@ -12,7 +12,7 @@ COHORT = made_up_people(1, 60)
 @pytest.fixture(scope="module")
 def fitted():
     query, gallery = query_and_gallery(made_up_people(2, 150))
-    return fit_calibration(query, gallery, COHORT, "abc", {"dataset": "made up"})
+    return fit_calibration(query, gallery, COHORT, "abc", {"dataset": "made up"}, join=False)
 
 
 def scores_of(fitted, query, gallery):

@@ -31,7 +31,7 @@ PEOPLE = made_up_people(1, 20)
 @pytest.fixture(scope="module")
 def calibration():
     query, others = query_and_gallery(made_up_people(2, 40))
-    return fit_calibration(query, others, PEOPLE, "abc", {})
+    return fit_calibration(query, others, PEOPLE, "abc", {}, join=False)
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ def test_a_calibration_that_cannot_be_changed_is_named(gallery, calibration, tmp
 def test_calibrations_of_other_checkpoints_stay(gallery, calibration, tmp_path):
     checkpoint = tmp_path / "models" / "model.pth"
     query, others = query_and_gallery(made_up_people(2, 40, dim=8))
-    other = fit_calibration(query, others, made_up_people(1, 20, dim=8), "xyz", {})
+    other = fit_calibration(query, others, made_up_people(1, 20, dim=8), "xyz", {}, join=False)
     save_calibration(other, calibration_path(checkpoint))
     gallery.remember_checkpoint(checkpoint)
     stored = calibration_path(checkpoint).read_bytes()

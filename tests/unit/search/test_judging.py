@@ -22,7 +22,7 @@ QUERY, GALLERY = query_and_gallery(made_up_people(2, 120))
 @pytest.fixture(scope="module")
 def calibration():
     cohort = made_up_people(1, 60)
-    return fit_calibration(QUERY, GALLERY, cohort, "abc", {"dataset": "made up"})
+    return fit_calibration(QUERY, GALLERY, cohort, "abc", {"dataset": "made up"}, join=False)
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_a_gallery_carries_the_calibration(gallery, calibration, tmp_path):
 
 def test_the_default_promise_is_one_that_can_be_kept(gallery):
     query, others = (part.of(np.arange(40)) for part in (QUERY, GALLERY))
-    small = fit_calibration(query, others, made_up_people(1, 60), "abc", {})
+    small = fit_calibration(query, others, made_up_people(1, 60), "abc", {}, join=False)
     assert Judge(gallery, small).promises[0] == pytest.approx(1 / 41)
     with pytest.raises(ValueError, match="takes 99 queries to calibrate on, and there were 40"):
         Judge(gallery, small, 0.01)
