@@ -14,7 +14,7 @@ from itertools import chain
 import numpy as np
 from identities import read
 
-from torchreid_occ.calibration import LabelledFeatures, fit_calibration
+from torchreid_occ.calibration import fit_calibration
 from torchreid_occ.identities import find_identities
 from torchreid_occ.metrics import reliability
 from torchreid_occ.search import Gallery, GalleryTracklet
@@ -33,7 +33,7 @@ def drawn(tested, sizes, rng):
         people = rng.permutation(np.unique(tested.pids[there]))[:number]
         rows = rng.permutation(np.flatnonzero(there & np.isin(tested.pids, people)))[:size]
         if len(rows) >= sizes[0]:
-            return LabelledFeatures(*(column[rows] for column in tested))
+            return tested.at(rows)
 
 
 def people_of(part, calibration):

@@ -50,8 +50,15 @@ class LabelledFeatures(NamedTuple):
         Args:
             pids: The identities.
         """
-        chosen = np.isin(self.pids, pids)
-        return LabelledFeatures(self.features[chosen], self.pids[chosen], self.camids[chosen])
+        return self.at(np.flatnonzero(np.isin(self.pids, pids)))
+
+    def at(self, rows: npt.NDArray[np.int64]) -> "LabelledFeatures":
+        """Returns some rows.
+
+        Args:
+            rows: Their indices.
+        """
+        return LabelledFeatures(self.features[rows], self.pids[rows], self.camids[rows])
 
 
 def fit_calibration(
@@ -142,13 +149,16 @@ def _fit_join(
     own = (query.pids[:, None] == gallery.pids) & (query.camids[:, None] == gallery.camids)
     similarities = unit(query.features) @ unit(gallery.features).T
     new = ~((similarities > _COPY) & own).any(axis=1)
+    added = query.at(np.flatnonzero(new))
     everyone = LabelledFeatures(
-        *(np.concatenate([one, other[new]]) for one, other in zip(gallery, query, strict=True))
+        np.concatenate([gallery.features, added.features]),
+        np.concatenate([gallery.pids, added.pids]),
+        np.concatenate([gallery.camids, added.camids]),
     )
     weights = fit_join(space.of(everyone, gallery), everyone.pids)
     known, same = [], []
     for rows in random_parts(everyone.pids, everyone.camids, full):
-        part = LabelledFeatures(*(column[rows] for column in everyone))
+        part = everyone.at(rows)
         strangers = stand_ins(space.cohort, len(rows), full)
         known.append(evidence_of_pairs(space.of(part, part), strangers))
         same.append(part.pids[:, None] == part.pids)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from synthetic_people import made_up_people, query_and_gallery
 
-from torchreid_occ.calibration import LabelledFeatures, fit_calibration
+from torchreid_occ.calibration import fit_calibration
 from torchreid_occ.calibration.grouping import group
 from torchreid_occ.calibration.joining import certainty
 from torchreid_occ.calibration.small_galleries import (
@@ -72,7 +72,7 @@ def test_different_people_are_seldom_joined_with_certainty_in_small_galleries(ca
     joined, certain, found = 0, 0, 0
     for start in range(0, 200, 4):  # four people, one of them twice
         rows = 6 * (start + np.array([0, 1, 2, 3, 0])) + rng.permutation(6)[:5]
-        part = LabelledFeatures(*(column[rows] for column in people))
+        part = people.at(rows)
         means = calibration.means_of(part.features, part.camids)
         odds = calibration.odds_of_joins(calibration.adapted(part.features, part.camids, means))
         labels, joins = group(odds)
