@@ -6,18 +6,24 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
+from torch.nn import functional as F
+from yacs.config import CfgNode
 
 from torchreid_occ._types import StrPath
+from torchreid_occ.config import merged, plain
 from torchreid_occ.embedders.provenance import describe_run
+from torchreid_occ.engine.acceleration import Calibration, calibration_clips, training_tracklets
+from torchreid_occ.engine.onnx_stages import quantise_stages
+from torchreid_occ.engine.precision import Precision
 from torchreid_occ.models.clip_model import ClipModel
-from torchreid_occ.runs.builders import load_trained_model
+from torchreid_occ.runs.builders import build_test_transform, load_trained_model
 from torchreid_occ.utils.checkpoint import check_checkpoint
 from torchreid_occ.utils.dependencies import import_optional
 from torchreid_occ.utils.files import file_hash, replacing
@@ -25,40 +31,71 @@ from torchreid_occ.utils.progress import progress
 from torchreid_occ.version import __version__
 
 CHECKED = ((1, 1), (1, 2), (2, 1), (3, 5), (2, 8))  # clips in a batch, frames in a clip
-TOLERANCE = 1e-4  # largest deviation from the model's features, relative to the largest value
+# Largest deviation of features from those of the model in float32, relative to the largest value.
+TOLERANCES = {"float32": 1e-4, "bfloat16": 5e-2}
 ABOUT = "about.json"  # name of the metadata in a file of torch.export
 
-# Prints the deviation, or the user's error, as its last line.
+# Prints what `export_here` returns, or the user's error, as its last line.
 _WORKER = """
 import json, sys
 from torchreid_occ.export import export_here
 
 try:
-    answer = {"deviation": export_here(*sys.argv[1:])}
+    answer = {"exported": export_here(**json.loads(sys.argv[1]))}
 except (ImportError, OSError, ValueError) as error:
-    kind = next(k for k in (ImportError, OSError, ValueError) if isinstance(error, k))
+    kinds = (ImportError, FileNotFoundError, OSError, ValueError)
+    kind = next(k for k in kinds if isinstance(error, k))
     answer = {"error": kind.__name__, "message": str(error)}
 print(json.dumps(answer))
 """
-_ERRORS = {"ImportError": ImportError, "OSError": OSError, "ValueError": ValueError}
+_ERRORS = {
+    kind.__name__: kind for kind in (ImportError, FileNotFoundError, OSError, ValueError)
+}
 
 Features: TypeAlias = Callable[[Tensor], Tensor]  # `(B, T, 3, H, W)` to `(B, D)`
+
+
+class Exported(NamedTuple):
+    """How far the features of an exported file are from those of the model in float32.
+
+    Attributes:
+        deviation: The largest deviation on clips of noise, relative to the largest value; in int8
+            that of the file before it was quantised.
+        cosine: Mean cosine, on clips of noise; in int8 on training tracklets that it was not
+            calibrated on.
+        least_cosine: The least one.
+        left: Stages of the image network that int8 left in float32.
+    """
+
+    deviation: float
+    cosine: float
+    least_cosine: float
+    left: Sequence[str] = ()
 
 
 class Format(NamedTuple):
     """A format of files.
 
     Attributes:
+        precisions: What it can compute in.
         write: Converts a graph and metadata to the file's content.
         read: Converts the file's content to a function from clips to features.
     """
 
+    precisions: tuple[str, ...]
     write: Callable[[ExportedProgram, dict[str, Any]], bytes]
     read: Callable[[bytes], Features]
 
 
-def export_model(checkpoint: StrPath, file_format: str, out: StrPath) -> float:
-    """Exports a model in eval mode: clips `(B, T, 3, H, W)` to features `(B, D)`.
+def export_model(
+    checkpoint: StrPath,
+    file_format: str,
+    out: StrPath,
+    precision: str = "float32",
+    sources: Sequence[str] | None = None,
+    root: StrPath | None = None,
+) -> Exported:
+    """Exports a model in eval mode: clips `(B, T, 3, H, W)` to features `(B, D)`, in float32.
 
     B and T are free; H and W are those of the checkpoint. The file also holds metadata, such as the
     size and the normalisation of the frames.
@@ -70,23 +107,34 @@ def export_model(checkpoint: StrPath, file_format: str, out: StrPath) -> float:
         checkpoint: A checkpoint of a run.
         file_format: One of `FORMATS`.
         out: The file to write.
-
-    Returns:
-        The largest deviation from the model's features, relative to the largest value.
+        precision: What the file computes in, one of those of its format. In 'int8', the stages of
+            the image network are quantised, and all else stays in float32.
+        sources: Datasets on whose training tracklets int8 is calibrated; those of the checkpoint
+            if None.
+        root: Folder of these datasets; likewise.
 
     Raises:
         FileExistsError: If the file exists.
+        FileNotFoundError: If the training tracklets are needed and not there.
         ImportError: If a package that the format needs is not installed.
-        ValueError: If the format is unknown, the model can't be expressed in it, or the exported
-            model gives other features; then nothing is written.
+        ValueError: If the format or the precision is unknown, the model can't be expressed in it,
+            there are too few training tracklets, or the exported model gives other features; then
+            nothing is written.
     """
-    if file_format not in FORMATS:
-        raise ValueError(f"Received format {file_format!r}, but expected one of {[*FORMATS]}.")
+    _check_precision(file_format, precision)
     if Path(out).exists():
         raise FileExistsError(f"{out} exists: remove it or choose another name.")
     check_checkpoint(checkpoint)
+    arguments = {
+        "checkpoint": os.fspath(checkpoint),
+        "file_format": file_format,
+        "out": os.fspath(out),
+        "precision": precision,
+        "sources": sources,
+        "root": None if root is None else os.fspath(root),
+    }
     done = subprocess.run(
-        [sys.executable, "-c", _WORKER, os.fspath(checkpoint), file_format, os.fspath(out)],
+        [sys.executable, "-c", _WORKER, json.dumps(arguments)],
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         check=False,
@@ -96,20 +144,37 @@ def export_model(checkpoint: StrPath, file_format: str, out: StrPath) -> float:
     answer = json.loads(done.stdout.splitlines()[-1])
     if "error" in answer:
         raise _ERRORS[answer["error"]](answer["message"])
-    deviation: float = answer["deviation"]
-    return deviation
+    return Exported(*answer["exported"])
 
 
-def export_here(checkpoint: StrPath, file_format: str, out: StrPath) -> float:
+def _check_precision(file_format: str, precision: str) -> None:
+    if file_format not in FORMATS:
+        raise ValueError(f"Received format {file_format!r}, but expected one of {[*FORMATS]}.")
+    if precision not in FORMATS[file_format].precisions:
+        offered = {name: [*one.precisions] for name, one in FORMATS.items()}
+        raise ValueError(
+            f"Received precision {precision!r} for format {file_format!r}, but expected one of "
+            f"those of a format: {offered}."
+        )
+
+
+def export_here(
+    checkpoint: StrPath,
+    file_format: str,
+    out: StrPath,
+    precision: str = "float32",
+    sources: Sequence[str] | None = None,
+    root: StrPath | None = None,
+) -> Exported:
     """Exports a model in this process, see `export_model`.
 
     Args:
         checkpoint: A checkpoint of a run.
         file_format: One of `FORMATS`.
         out: The file to write.
-
-    Returns:
-        The largest deviation from the model's features, relative to the largest value.
+        precision: See `export_model`.
+        sources: Likewise.
+        root: Likewise.
     """
     model, config, num_people = load_trained_model(checkpoint)
     data = config.data
@@ -119,13 +184,15 @@ def export_here(checkpoint: StrPath, file_format: str, out: StrPath) -> float:
         "checkpoint": file_hash(checkpoint),
         "feature_dim": model.feature_dim,
         "clip_len": config.video.test_clip_len,
+        "precision": precision,
         "provenance": describe_run(checkpoint, config, num_people)[1:],
         **{key: data[key] for key in FRAME_KEYS},
     }
-    write, read = FORMATS[file_format]
+    clips = _calibration_clips(config, sources, root) if precision == "int8" else None
+    _, write, read = FORMATS[file_format]
     size = (data.height, data.width)
     try:
-        content = write(_program(model, size), about)
+        content = write(_program(model, size, precision), about)
     except RuntimeError as error:  # torch.export and torch.onnx raise subclasses of it
         cause: BaseException = error
         while cause.__cause__ is not None:
@@ -135,19 +202,50 @@ def export_here(checkpoint: StrPath, file_format: str, out: StrPath) -> float:
             f"{config.model.name} can't be exported to {file_format} ({reason}): docs/export.md "
             "says what can."
         ) from error
-    deviation = _deviation(model, read(content), size)
-    if not deviation <= TOLERANCE:  # refuses NaN, too
+    exported = _compared(model, read(content), size)
+    tolerance = TOLERANCES.get(precision, TOLERANCES["float32"])
+    if not exported.deviation <= tolerance:  # refuses NaN, too
         raise ValueError(
-            f"In {file_format}, features of {config.model.name} deviate by {deviation:.1e} of the "
-            f"largest value, more than {TOLERANCE}: nothing was written."
+            f"In {file_format}, features of {config.model.name} deviate by "
+            f"{exported.deviation:.1e} of the largest value, more than {tolerance}: nothing was "
+            "written."
         )
+    if clips is not None:
+        quantised = quantise_stages(content, model, clips)
+        content = _with_metadata(quantised.content, about)
+        found = quantised.cosine, quantised.least_cosine, quantised.left
+        exported = Exported(exported.deviation, *found)
     with replacing(out) as file:
         file.write(content)
-    return deviation
+    return exported
 
 
-def _program(model: ClipModel, size: tuple[int, int]) -> ExportedProgram:
+def _calibration_clips(
+    config: CfgNode, sources: Sequence[str] | None, root: StrPath | None
+) -> Tensor:
+    """Reads the training tracklets on which int8 is calibrated and compared."""
+    given = {"sources": sources, "root": None if root is None else os.fspath(root)}
+    data = {key: value for key, value in given.items() if value is not None}
+    config = merged(plain(config), [{"data": data}], "export_model")
+    transform = build_test_transform(config)
+    return calibration_clips(Calibration(training_tracklets(config), transform))
+
+
+class _Autocast(nn.Module):
+    """A model in half precision; its features are in float32."""
+
+    def __init__(self, model: ClipModel, precision: str) -> None:
+        super().__init__()
+        self.model, self.precision = model, Precision(precision, "cpu")
+
+    def forward(self, clips: Tensor) -> Tensor:
+        with self.precision.autocast():
+            return self.model(clips).float()
+
+
+def _program(model: ClipModel, size: tuple[int, int], precision: str) -> ExportedProgram:
     """Traces the model's graph, with any number of clips and frames."""
+    traced = _Autocast(model, precision).eval() if precision == "bfloat16" else model
     # Keeps the number of frames of an LSTM free by a loop operator; private in torch.
     from torch.export._patches import register_lstm_while_loop_decomposition
 
@@ -155,7 +253,7 @@ def _program(model: ClipModel, size: tuple[int, int]) -> ExportedProgram:
     model.requires_grad_(False)  # ONNX traces the body of a loop again, with gradients enabled
     with torch.no_grad(), register_lstm_while_loop_decomposition():
         return torch.export.export(
-            model, (torch.zeros(2, 3, 3, *size),), dynamic_shapes=(free,), strict=False
+            traced, (torch.zeros(2, 3, 3, *size),), dynamic_shapes=(free,), strict=False
         )
 
 
@@ -183,9 +281,15 @@ def _onnx_file(program: ExportedProgram, about: dict[str, Any]) -> bytes:
         dynamic_shapes=({0: "B", 1: "T"},),
     )
     assert exported is not None  # as no file was named
-    proto = exported.model_proto
+    return _with_metadata(exported.model_proto.SerializeToString(), about)
+
+
+def _with_metadata(content: bytes, about: dict[str, Any]) -> bytes:
+    """Returns an ONNX file with other metadata."""
+    (onnx,) = import_optional("onnx", extra="export")
+    proto = onnx.load_from_string(content)
     onnx.helper.set_model_props(proto, {key: json.dumps(about[key]) for key in about})
-    return proto.SerializeToString()
+    return bytes(proto.SerializeToString())
 
 
 def _onnx_reader(content: bytes) -> Features:
@@ -196,18 +300,20 @@ def _onnx_reader(content: bytes) -> Features:
 
 FRAME_KEYS = ("height", "width", "interpolation", "norm_mean", "norm_std")
 FORMATS = {
-    "onnx": Format(_onnx_file, _onnx_reader),
-    "torch_export": Format(_torch_export_file, _torch_export_reader),
+    "onnx": Format(("float32", "int8"), _onnx_file, _onnx_reader),
+    "torch_export": Format(("float32", "bfloat16"), _torch_export_file, _torch_export_reader),
 }
 
 
 @torch.no_grad()
-def _deviation(model: ClipModel, exported: Features, size: tuple[int, int]) -> float:
-    """Measures the largest deviation of features for clips of noise, relative to the largest."""
+def _compared(model: ClipModel, exported: Features, size: tuple[int, int]) -> Exported:
+    """Compares features of clips of noise."""
     generator = torch.Generator().manual_seed(0)
-    deviations = []
+    deviations, cosines = [], []
     for clips, frames in progress(CHECKED, "checks", unit="batch"):
         batch = torch.randn(clips, frames, 3, *size, generator=generator)
-        expected = model(batch)
-        deviations.append((exported(batch) - expected).abs().max() / expected.abs().max())
-    return float(torch.stack(deviations).max().item())
+        expected, found = model(batch), exported(batch)
+        deviations.append((found - expected).abs().max() / expected.abs().max())
+        cosines.append(F.cosine_similarity(found, expected))
+    found = torch.stack(deviations).max(), torch.cat(cosines).mean(), torch.cat(cosines).min()
+    return Exported(*(number.item() for number in found))

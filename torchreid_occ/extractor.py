@@ -10,7 +10,7 @@ from torchreid_occ.config import merged, plain
 from torchreid_occ.data.clips import ConsecutiveClips
 from torchreid_occ.data.frames import Frames, FrameSource, frames_of
 from torchreid_occ.data.loaders import every_frame_loader
-from torchreid_occ.embedders import check_pretrained, load_embedder
+from torchreid_occ.embedders import Embedder, check_pretrained, load_embedder
 from torchreid_occ.engine.acceleration import (
     Calibration,
     check_backend,
@@ -53,7 +53,10 @@ class TrackletExtractor:
         checkpoint_hash: SHA-256 of the checkpoint: compare features of the same checkpoint only.
         provenance: What the checkpoint was trained on and how well it did.
         precision: What the image network is computed in: float32 where the processor lacks the
-            instructions for the one that was asked for.
+            instructions for the one that was asked for. An ONNX file has that of its export, or
+            'own' if another program wrote it.
+        stages: Precision of each stage of the image network that OpenVINO computes, by name: with
+            int8 some may be left in float32.
 
     Raises:
         FileNotFoundError: If there is no such checkpoint, or int8 has to be calibrated and the
@@ -84,6 +87,9 @@ class TrackletExtractor:
         model, config = embedder.model, embedder.config
         self.checkpoint, self.provenance = embedder.file, embedder.provenance
         self.checkpoint_hash = embedder.sha256
+        if embedder.precision is not None:
+            _check_own_precision(embedder, precision)
+            precision = None
         given = {
             "use_gpu": use_gpu,
             "data": {"workers": workers},
@@ -93,7 +99,9 @@ class TrackletExtractor:
         self._use_gpu, test = uses_gpu(self.config), self.config.test
         check_backend(test.backend, test.precision, self._use_gpu, test.compile)
         self._transform = builders.build_test_transform(self.config)
-        self.feature_dim, self.precision = model.feature_dim, test.precision
+        self.feature_dim = model.feature_dim
+        self.precision: str = embedder.precision or test.precision
+        self.stages: dict[str, str] = {}
         in_torch = test.precision
         if test.backend != "torch":
             self.precision, in_torch = supported_precision(test.precision), "float32"
@@ -112,6 +120,7 @@ class TrackletExtractor:
         stages = stages_of(model)
         for name, runner in runners.items():
             stages[name].runner = runner
+        self.stages = {name: runner.precision for name, runner in runners.items()}
 
     def _calibration(self) -> Calibration:
         try:
@@ -169,6 +178,15 @@ class TrackletExtractor:
         )
         features: Tensor = self._features_of(loader, "features")
         return features
+
+
+def _check_own_precision(embedder: Embedder, precision: str | None) -> None:
+    """Checks that no other precision is asked for than a file is computed in."""
+    if precision not in (None, embedder.precision):
+        raise ValueError(
+            f"{embedder.file} is computed in the precision that it was written in, which is "
+            f"{embedder.precision!r}, not {precision!r}: leave the precision out."
+        )
 
 
 def _checked(index: int, tracklet: FrameSource) -> Frames:

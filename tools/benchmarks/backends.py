@@ -1,13 +1,16 @@
-"""Measures what OpenVINO's precisions change on a trained model: mAP and features.
+"""Measures what OpenVINO's precisions change on trained models: mAP and features.
 
-    python tools/benchmarks/backends.py CHECKPOINT --root reid-data --targets occwalk_small
+    python tools/benchmarks/backends.py CHECKPOINT... --root reid-data --targets occwalk_small
 
-The reference is PyTorch in float32. int8 is calibrated on the tracklets that the checkpoint was
-trained on. Prints, for each target and split, the mAP of each precision in percent, and the mean
-and least cosine of its features to the reference's.
+The reference is PyTorch in float32. int8 is calibrated on the tracklets that a checkpoint was
+trained on, and a checkpoint is tested on the split of its own training, or on others by `--splits`.
+Prints, for each checkpoint, target and split, the mAP of each precision in percent, that of
+float32's queries in its gallery, the mean and least cosine of its features to the reference's, and
+which stages int8 computes. It writes stages in int8 beside the checkpoints.
 """
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -25,68 +28,104 @@ PRECISIONS = {
     "bfloat16": ("openvino", "bfloat16"),
     "int8": ("openvino", "int8"),
 }
+SUBSETS = ("query", "gallery")
 
 
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("checkpoint")
+    parser.add_argument("checkpoints", nargs="+", metavar="CHECKPOINT")
     parser.add_argument("--root", default="reid-data", metavar="DIR")
     parser.add_argument("--targets", nargs="+", required=True, metavar="NAME")
-    parser.add_argument("--splits", nargs="+", type=int, default=[0], metavar="N")
+    parser.add_argument("--splits", nargs="+", type=int, metavar="N", help="the checkpoint's own")
     parser.add_argument(
         "--frames", type=int, default=0, metavar="N", help="of each tracklet, evenly spaced; 0: all"
     )
     parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
     arguments = parser.parse_args()
-    extractors = {
-        name: TrackletExtractor(
-            arguments.checkpoint, backend=backend, precision=precision, workers=0, use_gpu=False
-        )
-        for name, (backend, precision) in PRECISIONS.items()
-    }
     rows = []
-    for target in arguments.targets:
-        for split in arguments.splits:
-            subsets = tracklets_of(load_dataset(target, arguments.root, split))
-            row = {"target": target, "split": split, **compare(extractors, subsets, arguments)}
+    for checkpoint in arguments.checkpoints:
+        for row in rows_of(checkpoint, arguments):
             rows.append(row)
             print(row, flush=True)
-    for name in PRECISIONS:
-        changes = [row[name]["mAP"] - row["float32"]["mAP"] for row in rows]
-        print(
-            f"{name}: mAP changes by {np.mean(changes):+.2f} points on average "
-            f"(from {min(changes):+.2f} to {max(changes):+.2f}), mean cosine "
-            f"{np.mean([row[name]['cosine'] for row in rows]):.5f}"
-        )
+    for target in arguments.targets:
+        for name in PRECISIONS:
+            print(summary(name, target, [row for row in rows if row["target"] == target]))
     if arguments.json:
         about = {"hardware": hardware(False), "versions": versions()}
         write_json(arguments.json, {"options": vars(arguments), "rows": rows, **about})
 
 
-def compare(extractors, subsets, arguments):
+def rows_of(checkpoint, arguments):
+    """The numbers of a checkpoint for each target and split."""
+    extractors = {
+        name: TrackletExtractor(
+            checkpoint, backend=backend, precision=precision, workers=0, use_gpu=False
+        )
+        for name, (backend, precision) in PRECISIONS.items()
+    }
+    data = extractors["float32"].config.data
+    for target in arguments.targets:
+        for split in arguments.splits or [data.split_id]:
+            options = data.options.get(target)
+            subsets = tracklets_of(load_dataset(target, arguments.root, split, options=options))
+            numbers = compare(extractors, subsets, arguments.frames)
+            yield {
+                "checkpoint": str(Path(checkpoint)),
+                "target": target,
+                "split": split,
+                "stages in int8": int8_stages(extractors["int8"]),
+                **numbers,
+            }
+
+
+def int8_stages(extractor):
+    """The names of the stages that are computed in int8."""
+    return [name for name, precision in extractor.stages.items() if precision == "int8"]
+
+
+def summary(name, target, rows):
+    """What a precision changes on a target, over checkpoints and splits."""
+    changes, mixed = (
+        [row[name][key] - row["float32"]["mAP"] for row in rows]
+        for key in ("mAP", "mAP of float32 queries")
+    )
+    return (
+        f"{target}, {name}: mAP changes by {np.mean(changes):+.2f} points on average "
+        f"(from {min(changes):+.2f} to {max(changes):+.2f}), with float32's queries by "
+        f"{np.mean(mixed):+.2f}; mean cosine "
+        f"{np.mean([row[name]['cosine'] for row in rows]):.5f}, least "
+        f"{min(row[name]['least cosine'] for row in rows):.5f}"
+    )
+
+
+def compare(extractors, subsets, frames):
     """The mAP of each precision, and how near its features are to the reference's."""
     found, reference = {}, None
     for name, extractor in extractors.items():
-        sets = [features(extractor, subsets[part], arguments) for part in ("query", "gallery")]
-        distances = distance_matrix(*sets, "cosine")
-        query, gallery = sets
-        labels = query.pids, gallery.pids, query.camids, gallery.camids
-        vectors = torch.cat([part.features for part in sets])
-        reference = vectors if reference is None else reference
-        cosines = F.cosine_similarity(vectors, reference)
+        query, gallery = (features(extractor, subsets[part], frames) for part in SUBSETS)
+        reference = reference or (query, gallery)
+        pairs = zip((query, gallery), reference, strict=True)
+        cosines = torch.cat([F.cosine_similarity(a.features, b.features) for a, b in pairs])
         found[name] = {
-            "mAP": 100 * float(evaluate_rank(distances, *labels)[1]),
+            "mAP": mean_precision(query, gallery),
+            "mAP of float32 queries": mean_precision(reference[0], gallery),
             "cosine": cosines.mean().item(),
             "least cosine": cosines.min().item(),
         }
     return found
 
 
-def features(extractor, items, arguments):
+def mean_precision(query, gallery):
+    """mAP in percent."""
+    labels = query.pids, gallery.pids, query.camids, gallery.camids
+    return 100 * float(evaluate_rank(distance_matrix(query, gallery, "cosine"), *labels)[1])
+
+
+def features(extractor, items, frames):
     """Features and labels of tracklets."""
-    chosen = [spread(paths, arguments.frames) for paths, *_ in items]
+    chosen = [spread(paths, frames) for paths, *_ in items]
     pids, camids = (np.array([item[place] for item in items]) for place in (1, 2))
     return Features(extractor(chosen), pids, camids)
 

@@ -175,6 +175,11 @@ def _query(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     print(as_table(matches))
     if promise := promise_of(matches):
         print(f"\n{promise}")
+    if others := [known for known in gallery.precisions if known != extractor.precision]:
+        print(
+            f"\nFeatures in the gallery were computed in {' and '.join(others)}, the query's in "
+            f"{extractor.precision}: distances are not exactly those of one precision."
+        )
     left_out = [printable(match.tracklet.name) for match in same]
     if left_out:
         names = ", ".join(left_out)
@@ -261,6 +266,8 @@ def _info(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     print(f"{gallery.feature_dim} values each, of checkpoint {gallery.checkpoint_hash}")
     if gallery.checkpoint:
         print(f"which was {gallery.checkpoint}")
+    if gallery.precisions:
+        print(f"computed in {' and '.join(gallery.precisions)}")
     if gallery.retention is not None:
         expired = len(choose(gallery, expired=True).ids)
         print(f"kept for {format_duration(gallery.retention)}; {expired} are older")

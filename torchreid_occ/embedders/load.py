@@ -36,6 +36,8 @@ class Embedder(NamedTuple):
         config: The configuration by which frames are read and features computed.
         sha256: Identifies the features: those of equal hashes can be compared.
         provenance: What it was trained on and how well it did.
+        precision: What an ONNX file is computed in, see `OnnxEmbedder`; None where the user may
+            choose.
     """
 
     file: Path
@@ -43,6 +45,7 @@ class Embedder(NamedTuple):
     config: CfgNode
     sha256: str
     provenance: Provenance
+    precision: str | None = None
 
 
 def load_embedder(checkpoint: StrPath) -> Embedder:

@@ -44,12 +44,14 @@ class OnnxEmbedder(NamedTuple):
         config: The configuration by which frames are read.
         sha256: Hash of the file and of what its YAML file says about the frames.
         provenance: What it was trained on.
+        precision: What it is computed in; 'own' for a file of another program.
     """
 
     model: ClipModel
     config: CfgNode
     sha256: str
     provenance: Provenance
+    precision: str = "own"
 
 
 def load_onnx(path: StrPath) -> OnnxEmbedder:
@@ -84,9 +86,9 @@ def _of_export(path: Path, session: Any, exported: Mapping[str, str]) -> OnnxEmb
     config = config_of({"data": frames, "video": {"test_clip_len": clip_len}}, str(path))
     known = about.get("provenance")
     provenance = Provenance(path.name, *known) if known else _unknown(path.name)
-    return OnnxEmbedder(
-        ClipEmbedder(_Runner(session), dim).eval(), config, file_hash(path), provenance
-    )
+    model = ClipEmbedder(_Runner(session), dim).eval()
+    precision = about.get("precision", "float32")  # which earlier versions did not note
+    return OnnxEmbedder(model, config, file_hash(path), provenance, precision)
 
 
 def _of_yaml(path: Path, session: Any) -> OnnxEmbedder:

@@ -4,7 +4,7 @@ OpenVINO runs the stages of the image network, which read each frame by itself. 
 PyTorch and float32: blocks between stages, recurrence, attention, pooling and the mean over frames.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -195,29 +195,51 @@ def _quantised_stages(
 def _close_enough(
     model: nn.Module, stages: Mapping[str, Stage], made: Mapping[str, Any], clips: Tensor
 ) -> tuple[list[str], float]:
+    """Chooses the stages to run in int8, and returns the mean cosine of features with them."""
+    runners = {name: StageRunner(made[name], "int8") for name in made}
+    expected = features_of_clips(model, clips)
+
+    def cosine(names: Sequence[str]) -> float:
+        with stages_run_by(stages, {name: runners[name] for name in names}):
+            found = features_of_clips(model, clips)
+        return F.cosine_similarity(found, expected).mean().item()
+
+    return choose_stages([*made], cosine)
+
+
+def features_of_clips(model: Callable[[Tensor], Tensor], clips: Tensor) -> Tensor:
+    """Computes features of clips, a few at a time.
+
+    Args:
+        model: Returns the features of clips.
+        clips: The clips.
+
+    Shape:
+        clips: `(N, T, 3, H, W)`; result: `(N, D)`.
+    """
+    return torch.cat([model(batch) for batch in clips.split(BATCH)])
+
+
+def choose_stages(
+    names: Sequence[str], cosine: Callable[[Sequence[str]], float]
+) -> tuple[list[str], float]:
     """Chooses the stages to run in int8: all, without the worst until features are close enough.
 
+    Args:
+        names: Names of all stages.
+        cosine: Returns the mean cosine of features with some stages in int8 to those in float32;
+            the last call is for the chosen ones, if there are any.
+
     Returns:
-        Their names, and the mean cosine of features with them to those of float32.
+        The names of the chosen ones, and the mean cosine with them; 1 if there are none.
     """
-    runners = {name: StageRunner(made[name], "int8") for name in made}
-
-    def features() -> Tensor:
-        return torch.cat([model(batch) for batch in clips.split(BATCH)])
-
-    expected = features()
-
-    def cosine(names: Iterable[str]) -> float:
-        with stages_run_by(stages, {name: runners[name] for name in names}):
-            return F.cosine_similarity(features(), expected).mean().item()
-
-    chosen = [*made]
+    chosen = [*names]
     together = cosine(chosen)
     if together < LEAST_COSINE:
         chosen.sort(key=lambda name: cosine([name]), reverse=True)
         while chosen and together < LEAST_COSINE:
             chosen.pop()
-            together = cosine(chosen)
+            together = cosine(chosen) if chosen else 1.0
     return chosen, together
 
 

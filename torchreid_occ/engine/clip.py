@@ -169,21 +169,21 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
             Rank-1 of the last target; ``results`` has the rest.
         """
         self.set_model_mode("eval")
-        with self.image_network() as precision:
+        with self.image_network() as computed:
             if isinstance(dist_metric, str) and dist_metric in METRIC_LEARNERS:
                 loader = self.datamanager.loader_of(self.datamanager.train_dataset)
                 known = self.extract(loader, "training features")
                 learner = METRIC_LEARNERS[dist_metric](**self.metric_options)
                 dist_metric = learner.fit(known.features.numpy(), known.pids, known.camids)
             rank1 = super().test(dist_metric, keep_distances=keep_distances, **options)
-        self.inference = self.inference._replace(backend=self.test_backend, precision=precision)
+        self.inference = self.inference._replace(**computed)
         return rank1
 
     @contextlib.contextmanager
-    def image_network(self) -> Iterator[str]:
-        """Lets the backend compute the image network, and yields the precision it does so in."""
+    def image_network(self) -> Iterator[dict[str, Any]]:
+        """Lets the backend compute the image network, and yields how, as `Inference` names it."""
         if self.test_backend == "torch":
-            yield self.test_precision
+            yield {"precision": self.test_precision}
             return
         data = self.datamanager
         precision = supported_precision(self.test_precision)
@@ -194,8 +194,9 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
             self._stages_folder,
             lambda: Calibration([paths for paths, *_ in data.train_dataset], data.transform_te),
         )
+        stages = {name: runner.precision for name, runner in runners.items()}
         with stages_run_by(stages_of(self.model), runners):
-            yield precision
+            yield {"backend": self.test_backend, "precision": precision, "stages": stages}
 
     def extract(self, loader: DataLoader[Any], description: str) -> Features:
         """Extracts the features of tracklets, in their order.

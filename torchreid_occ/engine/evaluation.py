@@ -75,12 +75,15 @@ class Inference(NamedTuple):
         seconds: Seconds, reading the frames included.
         backend: What computed the image network.
         precision: What it was computed in.
+        stages: Precision of each stage that the backend computed, by name: with int8 some may be
+            left in float32. Empty for PyTorch.
     """
 
     frames: int
     seconds: float
     backend: str = "torch"
     precision: str = "float32"
+    stages: Mapping[str, str] = MappingProxyType({})
 
     @property
     def frames_per_second(self) -> float:

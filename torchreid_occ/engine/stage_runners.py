@@ -191,10 +191,14 @@ class StageRunner:
     Args:
         model: From `convert` or `quantise`.
         precision: One of `HINTS`.
+
+    Attributes:
+        precision: Likewise.
     """
 
     def __init__(self, model: Any, precision: str) -> None:
         (openvino,) = import_optional("openvino", extra="openvino")
+        self.precision = precision
         self._tensor = openvino.Tensor
         settings = {
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),

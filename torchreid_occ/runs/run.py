@@ -123,6 +123,7 @@ def _results(
             "frames_per_second": round(done.inference.frames_per_second, 1),
             "backend": done.inference.backend,
             "precision": done.inference.precision,
+            "stages": dict(done.inference.stages),
         },
         "versions": versions(),
         "hardware": {**hardware(use_gpu(config)), "processes": process_count()},

@@ -120,6 +120,20 @@ class Gallery:
         if path != self._store.about("checkpoint"):
             self._store.set_about(checkpoint=path)
 
+    @property
+    def precisions(self) -> list[str]:
+        """What the features were computed in, such as 'int8', as far as that was noted."""
+        return (self._store.about("precisions") or "").split()
+
+    def remember_precision(self, precision: str) -> None:
+        """Notes what features are computed in that are added.
+
+        Args:
+            precision: ``TrackletExtractor.precision``.
+        """
+        if precision not in self.precisions:
+            self._store.set_about(precisions=" ".join([*self.precisions, precision]))
+
     def __len__(self) -> int:
         return len(self._store)
 

@@ -162,6 +162,7 @@ def index_tracklets(
         gallery.set_frames(plan.moved)
     work = _work_of(plan, renew)
     if work:
+        gallery.remember_precision(extractor.precision)
         frames = sum(len(tracklet.frames) for tracklet, _ in work)
         logger.info("Indexing %d tracklets of %d frames, %d at a time.", len(work), frames, BATCH)
     batches = [work[start : start + BATCH] for start in range(0, len(work), BATCH)]

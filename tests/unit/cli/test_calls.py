@@ -22,7 +22,7 @@ from torchreid_occ.cli import (
 from torchreid_occ.cli.command import parse_command
 from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.data.sorting import Sorting
-from torchreid_occ.export import FORMATS
+from torchreid_occ.export import FORMATS, Exported
 from torchreid_occ.footage import BoxSource, TrackletOptions
 from torchreid_occ.models.released import RELEASED
 from torchreid_occ.occwalk.presets import PRESETS
@@ -86,9 +86,16 @@ CALLS = [
         "Comparisons over seeds: make compare\n",
     ),
     (
-        "export c.pth --format onnx --out m.onnx", "export.export_model", 1e-6,
-        ((Path("c.pth"), "onnx", Path("m.onnx")), {}),
+        "export c.pth --format onnx --out m.onnx", "export.export_model", Exported(1e-6, 1, 1),
+        ((Path("c.pth"), "onnx", Path("m.onnx"), "float32", None, None), {}),
         "Wrote m.onnx: features deviate by 1.0e-06 of the largest value at most.\n",
+    ),
+    (
+        "export c.pth --format onnx --precision int8 -s mars own --root r --out m.onnx",
+        "export.export_model", Exported(1e-6, 0.9995, 0.998, ["stages.0"]),
+        ((Path("c.pth"), "onnx", Path("m.onnx"), "int8", ["mars", "own"], "r"), {}),
+        "Wrote m.onnx: in int8, features of training tracklets have mean cosine 0.99950, least "
+        "0.99800 to those in float32. Left in float32: stages.0.\n",
     ),
     (
         "sort own --out o --test-share 0.3 --seed 4", "data.sorting.sort_folder",
@@ -195,6 +202,7 @@ def test_what_can_not_go_on_is_said_in_a_line(monkeypatch):
 def test_choices_are_those_of_the_library():
     assert sorted(convert.MODELS) == sorted(RELEASED)
     assert {*export.FORMATS} == {*FORMATS, "safetensors"}
+    assert {*export.PRECISIONS} == {kind for one in FORMATS.values() for kind in one.precisions}
     assert search_index.KINDS == KINDS
     assert tuple(HEADS) == train_small_detector.KINDS
     assert occwalk.PRESETS == train_small_detector.PRESETS == tuple(PRESETS)

@@ -48,7 +48,7 @@ def test_features_are_means_of_normalised_frame_features(colours):
     expected = (unit(1, 0, 0) + unit(1, 1, 1)) / 2
     np.testing.assert_allclose(red_and_grey, expected, atol=1e-6)
     np.testing.assert_allclose(blue, [0, 0, 1], atol=1e-6)
-    assert extractor.feature_dim == 3
+    assert (extractor.feature_dim, extractor.precision) == (3, "own")
 
 
 def test_the_yaml_file_says_how_frames_are_read(colours):
@@ -137,6 +137,12 @@ def test_the_metadata_of_an_export_say_how_frames_are_read(tmp_path):
     np.testing.assert_allclose(feature, [1 / 3 - 0.2, 0.2, 0], atol=1e-6)
     assert extractor.provenance == ("own.onnx", *about["provenance"])
     assert extractor.checkpoint_hash == file_hash(path) and extractor.checkpoint == path
+    assert extractor.precision == "float32"
+    metadata["precision"] = '"int8"'
+    write_onnx(path, [mean], *shapes, metadata=metadata)
+    assert TrackletExtractor(path, precision="int8").precision == "int8"
+    with pytest.raises(ValueError, match=r"written in, which is 'int8', not 'bfloat16': leave"):
+        TrackletExtractor(path, precision="bfloat16")
     del metadata["clip_len"]
     write_onnx(path, [mean], *shapes, metadata=metadata)
     with pytest.raises(ValueError, match=r"no complete export of this package: 'clip_len'"):
