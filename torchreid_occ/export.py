@@ -48,9 +48,7 @@ except (ImportError, OSError, ValueError) as error:
     answer = {"error": kind.__name__, "message": str(error)}
 print(json.dumps(answer))
 """
-_ERRORS = {
-    kind.__name__: kind for kind in (ImportError, FileNotFoundError, OSError, ValueError)
-}
+_ERRORS = {kind.__name__: kind for kind in (ImportError, FileNotFoundError, OSError, ValueError)}
 
 Features: TypeAlias = Callable[[Tensor], Tensor]  # `(B, T, 3, H, W)` to `(B, D)`
 
@@ -271,7 +269,7 @@ def _torch_export_reader(content: bytes) -> Features:
 
 
 def _onnx_file(program: ExportedProgram, about: dict[str, Any]) -> bytes:
-    onnx, *_ = import_optional("onnx", "onnxscript", "onnxruntime", extra="export")
+    import_optional("onnx", "onnxscript", "onnxruntime", extra="export")
     exported = torch.onnx.export(
         program,
         dynamo=True,
@@ -315,5 +313,6 @@ def _compared(model: ClipModel, exported: Features, size: tuple[int, int]) -> Ex
         expected, found = model(batch), exported(batch)
         deviations.append((found - expected).abs().max() / expected.abs().max())
         cosines.append(F.cosine_similarity(found, expected))
-    found = torch.stack(deviations).max(), torch.cat(cosines).mean(), torch.cat(cosines).min()
-    return Exported(*(number.item() for number in found))
+    every = torch.cat(cosines)
+    deviation = torch.stack(deviations).max().item()
+    return Exported(deviation, every.mean().item(), every.min().item())

@@ -40,6 +40,14 @@ def search(capsys):
     return run
 
 
+def test_another_precision_than_the_gallerys_is_said(search, checkpoint, people, tmp_path):
+    gallery, model = tmp_path / "gallery", ("--checkpoint", checkpoint)
+    search("index", gallery, people / "cam2", *model, "--precision", "bfloat16")
+    assert search("info", gallery).endswith("\ncomputed in bfloat16\n")
+    answer = search("query", gallery, "--tracklet", people / "cam1" / "person003")
+    assert "were computed in bfloat16, the query's in float32: distances are not" in answer
+
+
 def test_from_tracklets_to_an_answer(search, checkpoint, people, tmp_path):
     gallery, model = tmp_path / "my gallery", ("--checkpoint", checkpoint)
     assert search("index", gallery, people / "cam2", "--camera", 2, *model) == (
@@ -68,6 +76,7 @@ def test_from_tracklets_to_an_answer(search, checkpoint, people, tmp_path):
     assert search("remove", gallery, 7) == f"1 tracklets removed: 7 are in {gallery}.\n"
     assert "person003 |\n" not in search(*query).replace("cam2/person003", "")
     assert search("info", gallery).startswith("7 tracklets, index exact\n")
+    assert search("info", gallery).endswith("\ncomputed in float32\n")
     listed = search("list", gallery).splitlines()
     assert listed[2] == "| 1 | 2 |  | 3 | cam2/person001 |" and len(listed) == 9
     image = people / "cam1" / "person002" / "0001.png"

@@ -118,7 +118,7 @@ def compare(extractors, subsets, frames):
 
 
 def mean_precision(query, gallery):
-    """mAP in percent."""
+    """The mAP in percent."""
     labels = query.pids, gallery.pids, query.camids, gallery.camids
     return 100 * float(evaluate_rank(distance_matrix(query, gallery, "cosine"), *labels)[1])
 

@@ -1,7 +1,7 @@
 """Writes a trained model in a form that runs without this package, or as safetensors.
 
 torchreid-occ export log/rfcnet/model/model.pth.tar-150 --format onnx --out rfcnet.onnx
-torchreid-occ export log/rfcnet/model/model.pth.tar-150 --format onnx --precision int8 --out rfcnet.onnx
+torchreid-occ export log/rfcnet/model/model.pth.tar-150 --format onnx --precision int8 --out i.onnx
 """
 
 import argparse

@@ -18,13 +18,16 @@ from torchreid_occ.data.frames import Frames, read_frame
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.data.transforms import ClipTransform
 from torchreid_occ.engine.stage_archive import archive_path, read_archive, stage_key, write_archive
+from torchreid_occ.engine.stage_chains import chains_of
 from torchreid_occ.engine.stage_runners import (
     HINTS,
+    JoinedStage,
     StageRunner,
     convert,
     from_files,
     inputs_of_stages,
     is_supported,
+    join,
     quantise,
     stages_of,
     stages_run_by,
@@ -124,11 +127,12 @@ def stage_runners(
     size: tuple[int, int],
     folder: Path | None = None,
     calibration: Callable[[], Calibration] | None = None,
-) -> dict[str, StageRunner]:
+) -> dict[str, StageRunner | JoinedStage]:
     """Builds what runs the stages of a model with OpenVINO.
 
     Stages in int8 are read from the folder if it has them; otherwise they are calibrated, and
-    kept there. Those that int8 changes too much are left in float32.
+    kept there. Those that int8 changes too much are left in float32. Stages that follow one another
+    directly run as one.
 
     Args:
         model: The model, in eval mode on the CPU.
@@ -143,7 +147,8 @@ def stage_runners(
         ValueError: If the model has no stages, or there are too few training tracklets.
     """
     stages = stages_of(model)
-    probe = inputs_of_stages(model, stages, [torch.zeros(1, 2, 3, *size)])
+    clips = torch.zeros(1, 2, 3, *size)
+    probe = inputs_of_stages(model, stages, [clips])
     quantised: dict[str, Any] = {}
     if precision == "int8":
         assert calibration is not None
@@ -154,14 +159,17 @@ def stage_runners(
         left = [name for name in probe if name not in quantised]
         if left:
             logger.warning("int8 changes features too much in %s: left in float32.", left)
-    return {
-        name: StageRunner(quantised[name], "int8")
-        if name in quantised
-        else StageRunner(
-            convert(stages[name], maps[0]), "float32" if precision == "int8" else precision
-        )
-        for name, maps in probe.items()
-    }
+    elsewhere = "float32" if precision == "int8" else precision
+    runners: dict[str, StageRunner | JoinedStage] = {}
+    for first, *others in chains_of(model, stages, clips):
+        parts = [
+            quantised[name] if name in quantised else convert(stages[name], probe[name][0])
+            for name in (first, *others)
+        ]
+        kinds = ["int8" if name in quantised else elsewhere for name in (first, *others)]
+        runners[first] = StageRunner(join(parts), kinds[0])
+        runners |= {name: JoinedStage(kind) for name, kind in zip(others, kinds[1:], strict=True)}
+    return runners
 
 
 def _quantised_stages(

@@ -151,6 +151,25 @@ def quantise(model: Any, inputs: Sequence[Tensor]) -> Any:
         )
 
 
+def join(models: Sequence[Any]) -> Any:
+    """Joins OpenVINO models of which each reads what the one before returns; changes them.
+
+    Args:
+        models: From `convert`, `quantise` or `from_files`.
+
+    Raises:
+        ImportError: If OpenVINO is not installed.
+    """
+    (openvino,) = import_optional("openvino", extra="openvino")
+    joined, *others = models
+    for model in others:
+        made = joined.output(0).get_node().input_value(0)
+        for reader in model.input(0).get_node().output(0).get_target_inputs():
+            reader.replace_source_output(made)
+        joined = openvino.Model(model.get_results(), joined.get_parameters(), "stages")
+    return joined
+
+
 def to_files(model: Any) -> StageFiles:
     """Returns the files of an OpenVINO model, in full precision.
 
@@ -185,11 +204,34 @@ def is_supported(precision: str) -> bool:
     return CAPABILITIES[precision] in known
 
 
-class StageRunner:
-    """Runs a stage with OpenVINO, on as many threads as PyTorch has.
+class JoinedStage:
+    """Stands in for a stage that the runner of the stages before it computes, too.
 
     Args:
-        model: From `convert` or `quantise`.
+        precision: What it is computed in, one of `HINTS`.
+
+    Attributes:
+        precision: Likewise.
+    """
+
+    def __init__(self, precision: str) -> None:
+        self.precision = precision
+
+    def __call__(self, maps: Tensor, few: int) -> Tensor:
+        """Returns the stage's maps, which it gets.
+
+        Args:
+            maps: The maps.
+            few: Not used.
+        """
+        return maps
+
+
+class StageRunner:
+    """Runs a stage, or several as one, with OpenVINO, on as many threads as PyTorch has.
+
+    Args:
+        model: From `convert`, `quantise` or `join`.
         precision: One of `HINTS`.
 
     Attributes:
@@ -255,7 +297,7 @@ class _Layers(nn.Module):
 
 @contextlib.contextmanager
 def stages_run_by(
-    stages: Mapping[str, Stage], runners: Mapping[str, StageRunner]
+    stages: Mapping[str, Stage], runners: Mapping[str, StageRunner | JoinedStage]
 ) -> Iterator[None]:
     """Lets runners take the place of stages, within the block.
 

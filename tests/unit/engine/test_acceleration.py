@@ -25,7 +25,13 @@ from torchreid_occ.engine.acceleration import (
     supported_precision,
 )
 from torchreid_occ.engine.stage_archive import read_archive
-from torchreid_occ.engine.stage_runners import StageRunner, convert, stages_of, stages_run_by
+from torchreid_occ.engine.stage_runners import (
+    JoinedStage,
+    StageRunner,
+    convert,
+    stages_of,
+    stages_run_by,
+)
 from torchreid_occ.models import ClipModel, build_model
 from torchreid_occ.models.backbones import Stage
 from torchreid_occ.models.frame_embedder import EmbeddedClip
@@ -91,6 +97,18 @@ def test_float32_gives_the_features_of_a_model_with_blocks_between_and_after_sta
 def test_no_use_is_reported_over_the_internet():
     convert(one_stage().stage, torch.rand(1, 3, *SIZE))
     assert sys.modules["openvino.tools.ovc.telemetry_utils"].tm.__name__.endswith("_stub")
+
+
+def test_joined_stages_keep_their_own_precisions(monkeypatch):
+    """Stages in int8 behind one in float32."""
+    monkeypatch.setattr(acceleration, "choose_stages", lambda names, cosine: (names[1:], 1.0))
+    model = model_of("baseline")
+    joined = stage_runners(model, "int8", SIZE, None, calibration())
+    assert [type(runner) for runner in joined.values()] == [StageRunner, *[JoinedStage] * 3]
+    assert [runner.precision for runner in joined.values()] == ["float32", *["int8"] * 3]
+    found, expected = features(model, joined), features(model, {})
+    assert cosine_similarity(found, expected).mean() >= 0.999
+    assert not torch.allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_training_and_gradients_leave_the_runners_alone():
@@ -166,6 +184,7 @@ def test_stages_that_int8_changes_too_much_stay_in_float32(monkeypatch, warned):
     model = one_stage()
     runners = stage_runners(model, "int8", SIZE, None, calibration())
     assert "left in float32" in warned.text
+    assert [runner.precision for runner in runners.values()] == ["float32"]
     assert torch.allclose(features(model, runners), features(model, {}), rtol=1e-4, atol=1e-5)
 
 

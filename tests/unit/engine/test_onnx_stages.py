@@ -50,7 +50,10 @@ def exported(tmp_path_factory):
     constants = [
         numpy_helper.from_array(tensor.numpy(), name) for name, tensor in model.state_dict().items()
     ]
-    for name, shape in {"frames": [-1, 3, HEIGHT, WIDTH], "clips of maps": [-1, FRAMES, 16]}.items():
+    for name, shape in {
+        "frames": [-1, 3, HEIGHT, WIDTH],
+        "clips of maps": [-1, FRAMES, 16],
+    }.items():
         constants.append(numpy_helper.from_array(np.array(shape), name))
     nodes = [node("Reshape", ["clips", "frames"], "images", "")]
     read = "images"

@@ -16,7 +16,7 @@ HASH, DIM = "a1" * 32, 4
 class Extractor:
     """A feature of the sizes of the frames' files."""
 
-    checkpoint_hash, feature_dim = HASH, DIM
+    checkpoint_hash, feature_dim, precision = HASH, DIM, "float32"
 
     def __call__(self, tracklets):
         sizes = [[Path(frame).stat().st_size for frame in frames] for frames in tracklets]
@@ -48,6 +48,18 @@ def index(gallery, folder, **options):
 
 def stored(gallery):
     return {tracklet.name: (number, tracklet) for number, tracklet in gallery.tracklets()}
+
+
+def test_the_precisions_of_features_are_noted(gallery, footage, monkeypatch):
+    assert gallery.precisions == []
+    monkeypatch.setattr(Extractor, "precision", "int8")
+    index(gallery, footage / "gallery")
+    monkeypatch.setattr(Extractor, "precision", "float32")
+    index(gallery, footage / "gallery")  # adds nothing
+    assert gallery.precisions == ["int8"]
+    write(footage / "gallery" / "c", "c")
+    index(gallery, footage / "gallery")
+    assert Gallery(gallery.folder).precisions == ["int8", "float32"]
 
 
 def test_frames_that_changed_are_said_and_extracted_anew_on_request(gallery, footage):
