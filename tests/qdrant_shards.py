@@ -145,6 +145,11 @@ class Shards:
         ]  # fmt: skip
         return self.models.QueryResponse(points=points)
 
+    def build_graph(self, name):
+        """Builds the graph, as a server does by itself from some thousands of points on."""
+        while self._shard(name).optimize():
+            pass
+
     def _shard(self, name):
         name = self.aliases.get(name, name)
         if name not in self.shards:

@@ -1,4 +1,4 @@
-"""Galleries in Qdrant: processes killed while they write and read, through HTTP."""
+"""Galleries in Qdrant: many tracklets, and processes killed while they write and read."""
 
 import multiprocessing
 import os
@@ -11,11 +11,40 @@ import numpy as np
 import pytest
 from qdrant_server import running_qdrant
 
-from torchreid_occ.search import Gallery, GalleryTracklet, qdrant_lock
+from torchreid_occ.search import Gallery, GalleryTracklet, qdrant_connection, qdrant_lock
 
 pytestmark = pytest.mark.nightly
 HASH, DIM, KILLS, WRITERS, BATCHES, BATCH = "a1" * 32, 32, 20, 3, 20, 25
 fork = multiprocessing.get_context("fork")
+
+
+def test_answers_are_those_of_the_exact_search(tmp_path, qdrant_url):
+    rng = np.random.default_rng(0)
+    people = np.repeat(rng.standard_normal((10_000, 32)), 10, axis=0)
+    turned = rng.standard_normal((32, 256))
+    features = ((people + 0.5 * rng.standard_normal(people.shape)) @ turned).astype("f4")
+    features[500:600] = features[500]  # equally near
+    tracklets = [GalleryTracklet(f"t{n}", (f"/{n}.jpg",), n % 10) for n in range(len(features))]
+    galleries = [Gallery.create(place, HASH, 256) for place in (tmp_path, qdrant_url)]
+    for gallery in galleries:
+        assert gallery.add(tracklets, features, HASH) == [*range(1, 100_001)]
+    qdrant_connection.connect(None).build_graph("people")
+    others = rng.standard_normal((5, 32)) @ turned
+    queries = [features[510], *features[:5] + 0.3, *others.astype("f4")]
+    exact = [answers(galleries[0], queries), answers(galleries[1], queries)]
+    assert exact[0] == exact[1] and {len(one) for one in exact[0]} == {50}
+    found = answers(Gallery.create(qdrant_url, HASH, 256, "hnsw"), queries)
+    assert {len(one) for one in found} == {50}  # never fewer
+    shares = [len({*one} & {*two}) / 50 for one, two in zip(found, exact[0], strict=True)]
+    assert np.mean(shares) > 0.95
+
+
+def answers(gallery, queries):
+    return [
+        [match.id for match in gallery.search(query, HASH, 50, cameras)]
+        for query in queries
+        for cameras in ([], [3], [*range(9)])
+    ]
 
 
 def write(place, writer):
