@@ -143,7 +143,11 @@ class UnitExtractor:
             return Outcome(unit.label, 0, "")
         try:
             tracklets = unit.tracklets()
-            about = {"checkpoint_hash": self.extractor.checkpoint_hash, "unit": unit.key}
+            about = {
+                "checkpoint_hash": self.extractor.checkpoint_hash,
+                "precisions": [self.extractor.precision],
+                "unit": unit.key,
+            }
             blocks = self._blocks(tracklets)
             write_feature_table(part, blocks, self.extractor.feature_dim, about)
         except (ValueError, FileExistsError, FileNotFoundError) as error:

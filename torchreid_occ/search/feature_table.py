@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ class FeatureTable:
         path: The path.
         checkpoint_hash: ``TrackletExtractor.checkpoint_hash`` of the features.
         feature_dim: Length of a feature.
+        precisions: What the features were computed in, as far as the files say it.
 
     Raises:
         FileNotFoundError: If there is no such file, or none in the folder.
@@ -43,11 +44,15 @@ class FeatureTable:
         self._files = sorted(self.path.glob(f"*{SUFFIX}")) if self.path.is_dir() else [self.path]
         if not self._files or not self._files[0].exists():
             raise FileNotFoundError(f"There is no table of features {self.path}.")
-        self.checkpoint_hash, self.feature_dim, self._count = _model_of(self._files[0])
+        first = _described(self._files[0])
+        self.checkpoint_hash, self.feature_dim = first.checkpoint_hash, first.feature_dim
+        self._count, precisions = first.blocks, {*first.precisions}
         for file in self._files[1:]:
-            checkpoint_hash, feature_dim, count = _model_of(file)
-            self.check_model(checkpoint_hash, feature_dim, str(file))
-            self._count += count
+            other = _described(file)
+            self.check_model(other.checkpoint_hash, other.feature_dim, str(file))
+            self._count += other.blocks
+            precisions |= {*other.precisions}
+        self.precisions = sorted(precisions)
 
     def __len__(self) -> int:
         """Returns the number of blocks."""
@@ -91,8 +96,17 @@ class FeatureTable:
                         yield _tracklets_of(table, file), _features_of(table, self.feature_dim)
 
 
-def _model_of(file: Path) -> tuple[str, int, int]:
-    """Returns the checkpoint's hash, the length of a feature and the number of row groups."""
+class _Description(NamedTuple):
+    """What a file says of itself."""
+
+    checkpoint_hash: str
+    feature_dim: int
+    blocks: int
+    precisions: list[str]
+
+
+def _described(file: Path) -> _Description:
+    """Reads the schema of a file, and checks it."""
     arrow, _ = arrow_modules()
     with _opened(file) as opened:
         schema = opened.schema_arrow
@@ -110,7 +124,8 @@ def _model_of(file: Path) -> tuple[str, int, int]:
     if not arrow.types.is_fixed_size_list(types["feature"]):
         raise ValueError(f"{file} has features of type {types['feature']}, but expected lists of "
                          "one size.")  # fmt: skip
-    return str(about["checkpoint_hash"]), int(types["feature"].list_size), int(groups)
+    dim = int(types["feature"].list_size)
+    return _Description(about["checkpoint_hash"], dim, groups, about.get("precisions", []))
 
 
 @contextmanager

@@ -28,7 +28,7 @@ def write_gallery_table(path: StrPath, gallery: Gallery) -> int:
 
     The columns are id, name, camera, start, end, frames, content (a digest of what the frames'
     files held, where that is recorded) and feature. The schema's metadata names the checkpoint,
-    under ``torchreid_occ``.
+    and what the features were computed in, under ``torchreid_occ``.
 
     Args:
         path: The file.
@@ -49,7 +49,11 @@ def write_gallery_table(path: StrPath, gallery: Gallery) -> int:
             "feature": _feature_array(features.reshape(-1, gallery.feature_dim)),
         }
 
-    about = {"checkpoint_hash": gallery.checkpoint_hash, "gallery": gallery.uuid}
+    about = {
+        "checkpoint_hash": gallery.checkpoint_hash,
+        "gallery": gallery.uuid,
+        "precisions": gallery.precisions,
+    }
     entries = progress(gallery.entries(), "writing", len(gallery), "tracklet")
     return _write_blocks(path, arrays([]), map(arrays, _blocks(entries)), about)
 
@@ -58,7 +62,7 @@ def write_feature_table(
     path: StrPath,
     blocks: Iterable[tuple[Sequence[GalleryTracklet], npt.NDArray[np.float32]]],
     feature_dim: int,
-    about: Mapping[str, str],
+    about: Mapping[str, Any],
 ) -> int:
     """Writes tracklets with their features, a row each, and a row group for each block.
 

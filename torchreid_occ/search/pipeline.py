@@ -200,6 +200,8 @@ def index_features(gallery: Gallery, table: FeatureTable, renew: bool = False) -
             gallery.set_frames(plan.moved)
         work = _work_of(plan, renew)
         if work:
+            for precision in table.precisions:
+                gallery.remember_precision(precision)
             rows = {tracklet.name: row for row, tracklet in enumerate(tracklets)}
             own = [tracklet for tracklet, _ in work]
             chosen = features[[rows[tracklet.name] for tracklet in own]]

@@ -35,7 +35,10 @@ def test_a_table_of_videos(made):
     for number, unit in enumerate(units):
         file = pq.ParquetFile(folder / f"f.parquet/{unit.key}.parquet")
         about = json.loads(file.schema_arrow.metadata[b"torchreid_occ"])
-        assert about == {"checkpoint_hash": extractor.checkpoint_hash, "unit": unit.key}
+        assert about == {
+            "checkpoint_hash": extractor.checkpoint_hash, "precisions": ["float32"],
+            "unit": unit.key,
+        }  # fmt: skip
         rows = file.read().to_pylist()
         assert [row["name"] for row in rows] == [
             f"gallery/v{number}_000{n}/{number % 3}_v{number}_000{n}" for n in (1, 2)

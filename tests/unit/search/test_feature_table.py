@@ -37,7 +37,7 @@ def write(path, tracklets, features=FEATURES, checkpoint=HASH, rows=2):
         (tracklets[start : start + rows], features[: len(tracklets)][start : start + rows])
         for start in range(0, len(tracklets), rows)
     ]
-    about = {"checkpoint_hash": checkpoint, "unit": path.stem}
+    about = {"checkpoint_hash": checkpoint, "unit": path.stem, "precisions": ["int8"]}
     write_feature_table(path, blocks, features.shape[1], about)
     return path
 
@@ -68,6 +68,7 @@ def test_a_gallery_holds_what_the_table_does(gallery, table, tracklets):
         cosine = stored[number] @ feature / np.linalg.norm(stored[number])
         assert cosine == pytest.approx(np.linalg.norm(feature), rel=1e-5)
     assert {state_of(one) for _, one in gallery.tracklets()} == {State.SAME}
+    assert gallery.precisions == ["int8"]
     assert index_features(gallery, FeatureTable(table)).added == 0
 
 
@@ -125,6 +126,7 @@ def test_the_table_of_a_gallery_makes_another_one(gallery, table, tmp_path):
     other = Gallery.create(tmp_path / "other", HASH, DIM, "hnsw")
     assert index_features(other, FeatureTable(tmp_path / "g.parquet")).added == 9
     assert not index_features(other, FeatureTable(tmp_path / "g.parquet")).plan.unknown
+    assert other.precisions == ["int8"]
     found = [place.search(FEATURES[5], HASH, 20) for place in (gallery, other)]
     one, two = ([(match.tracklet, round(match.distance, 5)) for match in own] for own in found)
     assert one == two

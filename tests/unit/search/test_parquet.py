@@ -30,7 +30,7 @@ def test_a_gallery_is_read_back(gallery, tmp_path, monkeypatch):
     file = pq.ParquetFile(tmp_path / "g.parquet")
     assert file.num_row_groups == 2
     about = json.loads(file.schema_arrow.metadata[b"torchreid_occ"])
-    assert about == {"checkpoint_hash": HASH, "gallery": gallery.uuid}
+    assert about == {"checkpoint_hash": HASH, "gallery": gallery.uuid, "precisions": []}
     table = file.read()
     assert table.schema.field("feature").type == pyarrow.list_(pyarrow.float32(), DIM)
     rows = table.to_pylist()
