@@ -5,11 +5,14 @@
 The reference is PyTorch in float32. int8 is calibrated on the tracklets that a checkpoint was
 trained on, and a checkpoint is tested on the split of its own training, or on others by `--splits`.
 Prints, for each checkpoint, target and split, the mAP of each precision in percent, that of
-float32's queries in its gallery, the mean and least cosine of its features to the reference's, and
-which stages int8 computes. It writes stages in int8 beside the checkpoints.
+float32's queries in its gallery, the mean and least cosine of its features to the reference's,
+the processor time that extraction took, with the reading of frames, and which stages int8
+computes. It writes stages in int8 beside the checkpoints. `OMP_NUM_THREADS=1` makes times
+comparable: with more threads, waiting counts, too.
 """
 
 import argparse
+import time
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +99,8 @@ def summary(name, target, rows):
         f"(from {min(changes):+.2f} to {max(changes):+.2f}), with float32's queries by "
         f"{np.mean(mixed):+.2f}; mean cosine "
         f"{np.mean([row[name]['cosine'] for row in rows]):.5f}, least "
-        f"{min(row[name]['least cosine'] for row in rows):.5f}"
+        f"{min(row[name]['least cosine'] for row in rows):.5f}; "
+        f"{np.median([row[name]['milliseconds a frame'] for row in rows]):.2f} ms a frame"
     )
 
 
@@ -104,7 +108,10 @@ def compare(extractors, subsets, frames):
     """The mAP of each precision, and how near its features are to the reference's."""
     found, reference = {}, None
     for name, extractor in extractors.items():
+        start = time.process_time()
         query, gallery = (features(extractor, subsets[part], frames) for part in SUBSETS)
+        seconds = time.process_time() - start
+        number = sum(len(spread(paths, frames)) for part in SUBSETS for paths, *_ in subsets[part])
         reference = reference or (query, gallery)
         pairs = zip((query, gallery), reference, strict=True)
         cosines = torch.cat([F.cosine_similarity(a.features, b.features) for a, b in pairs])
@@ -113,6 +120,7 @@ def compare(extractors, subsets, frames):
             "mAP of float32 queries": mean_precision(reference[0], gallery),
             "cosine": cosines.mean().item(),
             "least cosine": cosines.min().item(),
+            "milliseconds a frame": 1000 * seconds / number,
         }
     return found
 

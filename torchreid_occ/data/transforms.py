@@ -105,7 +105,9 @@ class ClipTransform:
         self._normalise = v2.Compose(
             [
                 v2.ToDtype(torch.float32, scale=True),
-                v2.Normalize(list(norm_mean or IMAGENET_MEAN), list(norm_std or IMAGENET_STD)),
+                v2.Normalize(  # in place, as the scaled pixels are a tensor of their own
+                    list(norm_mean or IMAGENET_MEAN), list(norm_std or IMAGENET_STD), inplace=True
+                ),
             ]
         )
         steps.append(self._normalise)
