@@ -168,7 +168,7 @@ def test_the_whole_binary_is_built_and_loads(toolkit, tmp_path, monkeypatch):
     assert done.stdout.strip() == "{'shift': True, 'cpu': True, 'cuda': True}"
 
 
-def test_without_a_toolkit_it_says_so(monkeypatch, capsys, tmp_path):
+def test_a_toolkit_is_found_or_its_absence_told(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("FORCE_CUDA", "1")
     monkeypatch.setattr(torch.version, "cuda", None)
     assert build.cuda_toolkit() is None
@@ -179,3 +179,7 @@ def test_without_a_toolkit_it_says_so(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert build.cuda_toolkit() is None
     assert "CUDA_HOME names its folder" in capsys.readouterr().out
+    for file in ("cuda-13/bin/nvcc", "cuda-13/include/cuda_runtime.h", "cuda-9/bin/nvcc"):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).touch()
+    assert build.cuda_toolkit() == tmp_path / "cuda-13"
