@@ -8,7 +8,6 @@ write access.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +16,8 @@ import numpy.typing as npt
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.search.audit import audit_entry
-from torchreid_occ.search.engines import begin_erasure, is_address, kinds_of, open_engine
+from torchreid_occ.search.engines import begin_erasure, kinds_of, open_engine
+from torchreid_occ.search.gallery_notes import GalleryNotes
 from torchreid_occ.search.protocol import (
     Cameras,
     Match,
@@ -34,7 +34,7 @@ from torchreid_occ.search.tracklets import GalleryTracklet
 from torchreid_occ.utils.checks import check_choice
 
 
-class Gallery:
+class Gallery(GalleryNotes):
     """Tracklets and their features, which can be added, removed and searched.
 
     Several processes may use a gallery at once; each sees the changes of the others.
@@ -44,7 +44,6 @@ class Gallery:
             `QdrantAddress`.
 
     Attributes:
-        address: The folder or the address, without a password.
         documents: What the gallery keeps besides its tracklets, such as a calibration.
         checkpoint_hash: ``TrackletExtractor.checkpoint_hash`` of the features.
         feature_dim: Length of a feature.
@@ -57,7 +56,8 @@ class Gallery:
     """
 
     def __init__(self, place: StrPath) -> None:
-        self.address, self._store, self._index, self.documents = open_engine(place)
+        address, store, self._index, self.documents = open_engine(place)
+        super().__init__(address, store)
         self.checkpoint_hash: str = self._store.about("checkpoint_hash")
         self.feature_dim: int = self._store.about("feature_dim")
         self.uuid: str = self._store.about("uuid")
@@ -88,51 +88,6 @@ class Gallery:
         if kind not in (None, gallery.kind):
             gallery._store.set_about(kind=kind, index_file=None)
         return gallery
-
-    @property
-    def place(self) -> str:
-        """Where the gallery is, for messages."""
-        return f"the gallery in {self.address}"
-
-    @property
-    def folder(self) -> Path | None:
-        """Folder of the gallery; None if it is on a server."""
-        return None if is_address(self.address) else Path(self.address)
-
-    @property
-    def kind(self) -> str:
-        """Kind of the index, one of ``KINDS``."""
-        return self._store.about("kind")
-
-    @property
-    def checkpoint(self) -> Path | None:
-        """Where the checkpoint was when tracklets were last indexed, if that is known."""
-        path = self._store.about("checkpoint")
-        return Path(path) if path else None
-
-    def remember_checkpoint(self, checkpoint: StrPath) -> None:
-        """Stores where the checkpoint is, so that queries need not name it.
-
-        Args:
-            checkpoint: The checkpoint.
-        """
-        path = str(Path(checkpoint).expanduser().absolute())
-        if path != self._store.about("checkpoint"):
-            self._store.set_about(checkpoint=path)
-
-    @property
-    def precisions(self) -> list[str]:
-        """What the features were computed in, such as 'int8', as far as that was noted."""
-        return (self._store.about("precisions") or "").split()
-
-    def remember_precision(self, precision: str) -> None:
-        """Notes what features are computed in that are added.
-
-        Args:
-            precision: ``TrackletExtractor.precision``.
-        """
-        if precision not in self.precisions:
-            self._store.set_about(precisions=" ".join([*self.precisions, precision]))
 
     def __len__(self) -> int:
         return len(self._store)
@@ -288,15 +243,6 @@ class Gallery:
         drop_features(self.documents, self.checkpoint_hash, self.checkpoint, features)
         self._store.remove(ids)
         return len(features)
-
-    @property
-    def retention(self) -> float | None:
-        """Seconds after which tracklets are to be erased; None for no limit."""
-        return self._store.about("retention")
-
-    @retention.setter
-    def retention(self, seconds: float | None) -> None:
-        self._store.set_about(retention=seconds)
 
     def added_before(self, moment: float | None) -> list[int]:
         """Returns the ids of tracklets that were added before a moment, in ascending order.
