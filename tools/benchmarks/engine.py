@@ -63,9 +63,9 @@ def main():
     parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
     arguments = parser.parse_args()
     load(arguments)  # renders what is missing, once
-    spawn = multiprocessing.get_context("spawn")
+    spawn, method = multiprocessing.get_context("spawn"), multiprocessing.get_start_method()
     sides = {
-        side: ProcessPoolExecutor(1, spawn, prepare, (arguments,))
+        side: ProcessPoolExecutor(1, spawn, start, (prepare, method, arguments))
         for side, prepare in SIDES.items()
     }
     seconds = {}
@@ -97,6 +97,13 @@ class Side:
 
     engine = batch = features = loader = None
     network = contextlib.ExitStack()
+
+
+def start(prepare, method, arguments):
+    """Makes this process a side's, whose loaders start workers as those of a user's process do."""
+    # A spawned process would spawn them, too, and each would import torch again for seconds.
+    multiprocessing.set_start_method(method, force=True)
+    prepare(arguments)
 
 
 def prepare_theirs(arguments):
