@@ -172,7 +172,7 @@ class ClipModelTester:
         model = self.build(**self.exported).eval()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of PyTorch about its own deprecations
-            exported = _program(model, SIZE).module()
+            exported = _program(model, SIZE, "float32").module()
             clip = self.batch(5)["img"][:1]
             torch.testing.assert_close(exported(clip), model(clip), rtol=1e-4, atol=1e-5)
 
