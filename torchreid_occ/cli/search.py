@@ -267,7 +267,8 @@ def _info(gallery: "Gallery", arguments: argparse.Namespace) -> None:
     if gallery.checkpoint:
         print(f"which was {gallery.checkpoint}")
     if gallery.precisions:
-        print(f"computed in {' and '.join(gallery.precisions)}")
+        known = ["the file's own precision" if p == "own" else p for p in gallery.precisions]
+        print(f"computed in {' and '.join(known)}")
     if gallery.retention is not None:
         expired = len(choose(gallery, expired=True).ids)
         print(f"kept for {format_duration(gallery.retention)}; {expired} are older")
