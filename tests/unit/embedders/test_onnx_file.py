@@ -8,7 +8,6 @@ import pytest
 import torch
 from onnx import helper
 from onnx_files import write_mean_colour, write_onnx
-from small_backbone import SMALL_BACKBONE
 from support import REPOSITORY, pairs
 from torch.nn.functional import normalize
 
@@ -155,9 +154,9 @@ def test_our_own_export_needs_no_yaml_file(tmp_path):
     settings |= {"video.test_clip_len": "2", "data.norm_mean": "[0.4, 0.5, 0.6]"}
     config = load_config(None, pairs(settings)).clone()
     config.defrost()
-    config.model.options.backbone = SMALL_BACKBONE
+    config.model.options.backbone = "resnet18_x0_5"
     torch.manual_seed(0)
-    model = build_model("baseline", 4, backbone=SMALL_BACKBONE)
+    model = build_model("baseline", 4, backbone="resnet18_x0_5")
     state = {"config": plain(config), "num_classes": 4, "state_dict": model.state_dict()}
     save_checkpoint(state, tmp_path / "model.pth.tar-1")
     export_model(tmp_path / "model.pth.tar-1", "onnx", tmp_path / "own.onnx")
