@@ -7,11 +7,13 @@ trained on, and a checkpoint is tested on the split of its own training, or on o
 Prints, for each checkpoint, target and split, the mAP of each precision in percent, that of
 float32's queries in its gallery, the mean and least cosine of its features to the reference's,
 the processor time that extraction took, with the reading of frames, and which stages int8
-computes. It writes stages in int8 beside the checkpoints. `OMP_NUM_THREADS=1` makes times
-comparable: with more threads, waiting counts, too.
+computes. It fails if a target's mAP changes by more than 0.3 points on average, or features have a
+mean cosine below 0.999. It writes stages in int8 beside the checkpoints. `OMP_NUM_THREADS=1` makes
+times comparable: with more threads, waiting counts, too.
 """
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
@@ -32,6 +34,7 @@ PRECISIONS = {
     "int8": ("openvino", "int8"),
 }
 SUBSETS = ("query", "gallery")
+LARGEST_CHANGE, LEAST_COSINE = 0.3, 0.999  # on average: points of mAP, and of features
 
 
 def main():
@@ -52,12 +55,18 @@ def main():
         for row in rows_of(checkpoint, arguments):
             rows.append(row)
             print(row, flush=True)
+    missed = []
     for target in arguments.targets:
+        of_target = [row for row in rows if row["target"] == target]
         for name in PRECISIONS:
-            print(summary(name, target, [row for row in rows if row["target"] == target]))
+            print(summary(name, target, of_target))
+            if misses(name, of_target):
+                missed.append(f"{name} on {target}")
     if arguments.json:
         about = {"hardware": hardware(False), "versions": versions()}
         write_json(arguments.json, {"options": vars(arguments), "rows": rows, **about})
+    if missed:
+        sys.exit(f"Results or features change by more than is allowed: {', '.join(missed)}.")
 
 
 def rows_of(checkpoint, arguments):
@@ -102,6 +111,13 @@ def summary(name, target, rows):
         f"{min(row[name]['least cosine'] for row in rows):.5f}; "
         f"{np.median([row[name]['milliseconds a frame'] for row in rows]):.2f} ms a frame"
     )
+
+
+def misses(name, rows):
+    """Whether a precision changes more than is allowed, on average."""
+    change = np.mean([row[name]["mAP"] - row["float32"]["mAP"] for row in rows])
+    cosine = np.mean([row[name]["cosine"] for row in rows])
+    return abs(change) > LARGEST_CHANGE or cosine < LEAST_COSINE
 
 
 def compare(extractors, subsets, frames):
