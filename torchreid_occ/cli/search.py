@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     def command(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, parents=[shared])
 
-    add_index(command("index", "Adds tracklets; those that are there already are left alone."))
+    add_index(command("index", "Adds tracklets; those already in the gallery stay as they are."))
     _add_query(command("query", "Finds the tracklets nearest to a person."))
     remove = command("remove", "Removes tracklets.")
     remove.add_argument("ids", nargs="+", type=int, metavar="ID")
