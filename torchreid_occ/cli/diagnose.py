@@ -3,9 +3,9 @@
     torchreid-occ diagnose log/compare/rfcnet/seed_200/model/model.pth.tar-8
     torchreid-occ diagnose --train configs/compare/rfcnet.yaml --truth foreground lines
 
-The first tests a model trained on a dataset with ground truth, OccWalk or an occluded copy, while
-ground truth takes the place of one part at a time. The second trains a model whose blocks get the
-ground truth all along.
+The first tests a trained model on the first dataset of its configuration that has ground truth,
+OccWalk or an occluded copy, while ground truth takes the place of one part at a time. The second
+trains a model whose blocks get the ground truth all along.
 """
 
 import argparse

@@ -119,6 +119,8 @@ ORACLES: dict[str, Oracle] = {
     "perfect completion": perfect_completion,
     "clean frames": clean_frames,
 }
+# These change only clips in which something is hidden.
+OF_OCCLUSION = {"occluded frames dropped", "perfect completion", "clean frames"}
 
 
 @torch.no_grad()
@@ -143,8 +145,11 @@ def oracle_features(
     frames = torch.zeros(num_tracklets, 1)
     for index, clip in progress(loader, "oracles", unit="clip"):
         truth.set_frames(clip.keypoints, clip.visible)
+        plain = as_it_is(model, clip)
         for name in sums:
-            sums[name][index] += ORACLES[name](model, clip)[0] * len(clip.frames)
+            same = name == "as it is" or (name in OF_OCCLUSION and not clip.fractions.any())
+            found = plain if same else ORACLES[name](model, clip)
+            sums[name][index] += found[0] * len(clip.frames)
         frames[index] += len(clip.frames)
     pids, camids = (np.array([item[column] for item in clips.tracklets]) for column in (1, 2))
     return {name: Features(total / frames, pids, camids) for name, total in sums.items()}

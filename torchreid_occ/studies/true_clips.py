@@ -102,10 +102,11 @@ class TrueClips(Dataset[tuple[int, TrueClip]]):
 
 
 def load_true_dataset(config: CfgNode, root: str, split: int) -> dict[str, TrueDataset]:
-    """Loads the tracklets and the ground truth of the dataset that a configuration trains on.
+    """Loads the tracklets and the ground truth of a dataset that a configuration names.
 
     Args:
-        config: A configuration.
+        config: A configuration. The first of its sources, then of its targets, that has ground
+            truth is taken: a model trained on real tracklets is measured on their occluded copy.
         root: Folder of the datasets.
         split: Which split to read.
 
@@ -113,35 +114,39 @@ def load_true_dataset(config: CfgNode, root: str, split: int) -> dict[str, TrueD
         The training, query and gallery tracklets, as ``{"train", "query", "gallery"}``.
 
     Raises:
-        ValueError: If the dataset does not know its tracklets without occluders and its masks.
+        ValueError: If no dataset knows its tracklets without occluders and its masks.
     """
-    name = config.data.sources[0]
-    options = plain(config.data.options).get(name)
-    with printed_lines_logged():
-        dataset = load_dataset(name, root, split, options=options)
-    truth = ground_truth_of(dataset)
-    visible, whole = (None, None) if truth is None else (truth.visible(), truth.whole())
-    if truth is None or truth.clean is None or visible is None or whole is None:
-        raise ValueError(
-            f"Dataset {name!r} does not have its tracklets without occluders and masks of the "
-            "person: choose one that has, such as 'occwalk_small'."
-        )
-    with printed_lines_logged():
-        clean = load_dataset(truth.clean.name, root, split, options=truth.clean.options)
-    without = tracklets_of(clean)
-    return {
-        part: TrueDataset(tracklets, without[part], visible, whole, truth)
-        for part, tracklets in tracklets_of(dataset).items()
-    }
+    names = [*dict.fromkeys((*config.data.sources, *config.data.targets))]
+    options = plain(config.data.options)
+    for name in names:
+        with printed_lines_logged():
+            dataset = load_dataset(name, root, split, options=options.get(name))
+        truth = ground_truth_of(dataset)
+        if truth is None or truth.clean is None:
+            continue
+        visible, whole = truth.visible(), truth.whole()
+        if visible is None or whole is None:
+            continue
+        with printed_lines_logged():
+            clean = load_dataset(truth.clean.name, root, split, options=truth.clean.options)
+        without = tracklets_of(clean)
+        return {
+            part: TrueDataset(tracklets, without[part], visible, whole, truth)
+            for part, tracklets in tracklets_of(dataset).items()
+        }
+    raise ValueError(
+        f"No dataset of {', '.join(names)} has its tracklets without occluders and masks of the "
+        "person: choose one that has, such as 'occwalk_small' or an occluded copy."
+    )
 
 
 def true_clips(
     config: CfgNode, root: str, split: int, parts: Sequence[str] = ("query", "gallery")
 ) -> list[TrueClips]:
-    """Loads clips with ground truth of the dataset that a configuration trains on.
+    """Loads clips with ground truth of a dataset that a configuration names.
 
     Args:
-        config: A configuration.
+        config: A configuration, see :func:`load_true_dataset`.
         root: Folder of the datasets.
         split: Which split to read.
         parts: Which of 'train', 'query' and 'gallery'.

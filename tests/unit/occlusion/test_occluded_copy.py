@@ -275,10 +275,17 @@ def test_wrong_arguments(occwalk_root, tmp_path, wrong, message):
         occlude_dataset(SOURCE, occwalk_root, tmp_path / "copy", **wrong)
 
 
-def test_the_studies_read_the_copy_as_they_read_occwalk(occwalk_root, copy_folder):
+@pytest.mark.parametrize("source_and_target", [("occluded", "occluded"), (SOURCE, "occluded")])
+def test_the_studies_read_the_copy_as_they_read_occwalk(
+    occwalk_root, copy_folder, source_and_target
+):
     from torchreid_occ.config import load_config
 
-    settings = "data.sources", "['occluded']", "data.options.occluded.path", str(copy_folder)
+    source, target = source_and_target
+    settings = [
+        *("data.sources", f"['{source}']", "data.targets", f"['{target}']"),
+        *("data.options.occluded.path", str(copy_folder)),
+    ]
     known = load_true_dataset(load_config(None, settings), str(occwalk_root), 0)["query"]
     path, clean = known.tracklets[0][0][0], known.clean[0][0][0]
     assert clean.endswith(path.rpartition("_C")[2]) or path == clean

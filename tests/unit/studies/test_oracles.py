@@ -10,6 +10,7 @@ from torchreid_occ.config import load_config
 from torchreid_occ.models import build_model
 from torchreid_occ.studies.diagnosis import block_tables, measure_blocks
 from torchreid_occ.studies.oracles import (
+    OF_OCCLUSION,
     ORACLES,
     Bound,
     as_it_is,
@@ -105,6 +106,15 @@ def test_each_oracle_replaces_what_it_names(model):
 
 
 @torch.no_grad()
+def test_oracles_of_occlusion_leave_a_clip_without_occluders_as_it_is(model):
+    clip = clip_with(slice(0, 0))
+    assert not clip.fractions.any()
+    assert ORACLES.keys() - {"as it is", "visible units pooled"} == OF_OCCLUSION
+    for name in OF_OCCLUSION:
+        assert torch.equal(ORACLES[name](model, clip), as_it_is(model, clip))
+
+
+@torch.no_grad()
 def test_truth_replaces_what_blocks_predict(model):
     clip = clip_with(slice(0, 64))
     as_predicted = model(clip.frames[None])
@@ -138,7 +148,7 @@ def test_the_model_predicts_again_after_the_truth(model):
 def test_a_dataset_without_ground_truth_is_refused(tmp_path):
     config = load_config(None, ["data.sources", "['sduvid']"])
     root = str(write_two_cameras(tmp_path, persons=4))
-    with pytest.raises(ValueError, match="'sduvid' does not have its tracklets without occluders"):
+    with pytest.raises(ValueError, match="No dataset of sduvid has its tracklets without"):
         true_clips(config, root, 0)
 
 
