@@ -1,7 +1,7 @@
 """Frozen renderings: hashes that define OccWalk to the byte. Another hash is another benchmark.
 
-The hashes of ``manifest.json`` are over all images and numbers of a rendering. Pixels of backgrounds
-and JPEG files depend on OpenCV; these are of its versions in `constraints.txt`.
+The hashes of ``manifest.json`` are over all images and numbers of a rendering. Backgrounds and JPEG
+files depend on OpenCV; these are of its versions in `constraints.txt`.
 
 Seeds below 100 are for development. Seeds from 100 on are for published results only.
 """

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable
 from types import TracebackType
 
+import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from torchreid_occ.losses.rfcnet import keypoint_labels, resize_foreground
+from torchreid_occ.losses.rfcnet import IGNORED, keypoint_labels, resize_foreground
 from torchreid_occ.models.layers.apu import AdaptivePartition
 from torchreid_occ.models.layers.foreground import ForegroundHead
 from torchreid_occ.models.layers.foreground_mask import ForegroundMask
@@ -20,6 +21,8 @@ SURE = 1e-3  # a true foreground map is certain up to this probability of the op
 
 class Truth:
     """Replaces what a model's blocks predict by ground truth; a context manager that undoes it.
+
+    What is not known of a frame stays predicted.
 
     The foreground head of a block is replaced by a module that returns the true map. The lines are
     still predicted, as the criterion reads the prediction, and a forward hook replaces the regions.
@@ -67,8 +70,8 @@ class Truth:
         """Sets the ground truth of the frames that the model reads next.
 
         Args:
-            keypoints: Their lines.
-            visible: Masks of what is seen of the person.
+            keypoints: Their lines; NaN where not known.
+            visible: Masks of what is seen of the person; NaN where not known.
 
         Shape:
             keypoints: `(F, 4)`; visible: `(F, 1, H, W)`.
@@ -89,11 +92,15 @@ class Truth:
         (maps,) = inputs
         size = maps.shape[-2], maps.shape[-1]
         classes = [line.shape[1] for line in predicted.keypoint_logits]
-        lines = keypoint_labels(self._keypoints, size, classes) + 1
+        labels = keypoint_labels(self._keypoints, size, classes)
+        known = (labels != IGNORED).all(1)
+        lines = labels[known] + 1
         true = cut_regions(
             lines[:, :3], lines[:, 3:], partition.layout, size, predicted.masks.dtype
         )
-        return true._replace(keypoint_logits=predicted.keypoint_logits)
+        masks, boxes = predicted.masks.clone(), predicted.boxes.clone()
+        masks[known], boxes[known] = true.masks, true.boxes
+        return Regions(masks, boxes, predicted.keypoint_logits)
 
 
 class _TrueForeground(ForegroundHead):
@@ -105,7 +112,8 @@ class _TrueForeground(ForegroundHead):
         self.logits = logits
 
     def forward(self, maps: Tensor) -> Tensor:
-        return self.logits(maps)
+        true = self.logits(maps)
+        return torch.where(true.isnan(), super().forward(maps), true)
 
 
 def blocks_of(model: nn.Module) -> dict[str, RFC | ForegroundMask]:

@@ -134,6 +134,23 @@ def test_truth_replaces_what_blocks_predict(model):
 
 
 @torch.no_grad()
+def test_what_is_not_known_of_a_frame_stays_predicted(model):
+    clip = clip_with(slice(0, 64))
+    as_predicted = model(clip.frames[None])
+    with Truth(model, TRUTHS) as truth:
+        truth.set_frames(clip.keypoints * torch.nan, clip.visible * torch.nan)
+        assert torch.equal(model(clip.frames[None]), as_predicted)
+        truth.set_frames(clip.keypoints, clip.visible)
+        known = model(clip.frames[None])
+        gaps = torch.tensor([0.0, torch.nan, 0.0])  # nothing is known of the second frame
+        truth.set_frames(clip.keypoints + gaps[:, None], clip.visible + gaps[:, None, None, None])
+        partly = model(clip.frames[None])
+    assert partly.isfinite().all()
+    assert not torch.allclose(partly, known)
+    assert not torch.allclose(partly, as_predicted)
+
+
+@torch.no_grad()
 def test_the_model_predicts_again_after_the_truth(model):
     clip = clip_with(slice(0, 64))
     as_predicted, weights = model(clip.frames[None]), dict(model.state_dict())
