@@ -5,13 +5,29 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ.utils.dependencies import import_optional
+
+HD = 720  # lines from which cameras encode colours by BT.709
+UNTAGGED = 2  # colour matrix of a stream that does not say it
+
+
+class VideoStream(NamedTuple):
+    """A video stream of a file.
+
+    Attributes:
+        title: Its size and codec, such as ``640x360 h264``.
+        hd_without_matrix: Whether it is HD and does not say by which matrix colours were encoded;
+            FFmpeg's libraries, OpenCV's too, then take BT.601, and most cameras have BT.709.
+    """
+
+    title: str
+    hd_without_matrix: bool
 
 
 def pyav() -> ModuleType | None:
@@ -22,14 +38,14 @@ def pyav() -> ModuleType | None:
         return None
 
 
-def video_streams(path: Path) -> list[str]:
-    """Lists the video streams of a file, such as ``640x360 h264``, without cover pictures.
+def video_streams(path: Path) -> list[VideoStream]:
+    """Lists the video streams of a file, without cover pictures.
 
     Args:
         path: The file.
 
     Returns:
-        One text for each; an empty list if the library is not installed or cannot tell.
+        An empty list if the library is not installed or cannot tell.
     """
     library = pyav()
     if library is None:
@@ -37,7 +53,11 @@ def video_streams(path: Path) -> list[str]:
     try:
         with _container(library, path) as container:
             return [
-                f"{stream.width}x{stream.height} {stream.codec.canonical_name}"
+                VideoStream(
+                    f"{stream.width}x{stream.height} {stream.codec.canonical_name}",
+                    min(stream.width, stream.height) >= HD
+                    and stream.codec_context.colorspace == UNTAGGED,
+                )
                 for stream in _streams(library, container)
             ]
     except (library.FFmpegError, ValueError):

@@ -106,7 +106,7 @@ class Reading:
             yield 1000 * (number - 1) / rate, pixels
 
     def _file(self, wanted: Wanted) -> Iterator[tuple[float, Frame | None]]:
-        _say_which_stream(self.path)
+        _say_what_is_read(self.path)
         with opened(self.path) as capture:
             self._header_rate = capture.get(cv2.CAP_PROP_FPS)
             count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
@@ -199,7 +199,7 @@ def _rate(path: Path, sequence: ImageSequence, frame_rate: float | None) -> floa
     return rate
 
 
-def _say_which_stream(path: Path) -> None:
+def _say_what_is_read(path: Path) -> None:
     streams = video_streams(path)
     if len(streams) > 1:
         logger.warning(
@@ -207,7 +207,14 @@ def _say_which_stream(path: Path) -> None:
             "second.mkv` writes the second to a file of its own.",
             path,
             len(streams),
-            "; ".join(streams),
+            "; ".join(stream.title for stream in streams),
+        )
+    if streams and streams[0].hd_without_matrix:
+        logger.warning(
+            "%s is HD and does not say how its colours were encoded: they are read by BT.601. If "
+            "its camera writes BT.709, they are off by up to 17 of 255; see 'Colours' in "
+            "docs/footage.md.",
+            path,
         )
 
 

@@ -139,7 +139,13 @@ def test_a_video_that_has_changed_is_an_error(video):
 
 
 def encoded(
-    path, codec="mpeg4", sizes=(SIZE,), times=range(12), pixel_format="yuv420p", keyframes=12
+    path,
+    codec="mpeg4",
+    sizes=(SIZE,),
+    times=range(12),
+    pixel_format="yuv420p",
+    keyframes=12,
+    matrix=None,
 ):
     """Writes a video of some streams by PyAV, with a time for each frame in tenths of a second."""
     with av.open(str(path), "w") as file:
@@ -148,6 +154,8 @@ def encoded(
             stream = file.add_stream(codec, rate=10)
             stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
             stream.codec_context.gop_size = keyframes
+            if matrix is not None:
+                stream.codec_context.colorspace = matrix
             streams.append(stream)
         for number, time in enumerate(times, start=1):
             for stream in streams:
@@ -239,6 +247,17 @@ def test_of_two_streams_the_first_is_read_and_that_is_said(tmp_path, caplog, siz
     caplog.clear()
     scan_video(encoded(tmp_path / "one.mkv"))
     assert "streams" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("size", "matrix", "said"),
+    [((1280, 720), 2, True), ((1280, 720), 1, False), ((160, 120), 2, False)],
+)
+def test_hd_that_does_not_say_its_colour_matrix_is_named(tmp_path, caplog, size, matrix, said):
+    path = encoded(tmp_path / "hd.mp4", "libx264", (size,), range(2), matrix=matrix)
+    with caplog.at_level(logging.WARNING, "torchreid_occ"):
+        scan_video(path)
+    assert ("does not say how its colours were encoded" in caplog.text) == said
 
 
 def test_frames_are_found_by_counting_where_the_rate_varies(tmp_path, monkeypatch):
