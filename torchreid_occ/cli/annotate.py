@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchreid_occ.cli.errors import short_errors
+from torchreid_occ.utils.errors import short_errors
 
 if TYPE_CHECKING:
     from torchreid_occ.annotate import BlazePoseOptions, FinderOptions

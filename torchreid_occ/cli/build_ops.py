@@ -7,7 +7,7 @@ toolkit, TORCH_CUDA_ARCH_LIST the chips ("8.0;9.0"; the GPU's own if it is not s
 
 import argparse
 
-from torchreid_occ.cli.errors import short_errors
+from torchreid_occ.utils.errors import short_errors
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

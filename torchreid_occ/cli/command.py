@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import NamedTuple
 
-from torchreid_occ.cli.errors import short_errors, short_warnings, shown_records
 from torchreid_occ.cli.parser import Parser
+from torchreid_occ.utils.errors import short_errors, short_warnings, shown_records
 from torchreid_occ.version import __version__
 
 NAME = "torchreid-occ"

@@ -8,7 +8,7 @@ Finished runs are not trained again; an interrupted comparison continues where i
 
 import argparse
 
-from torchreid_occ.cli.errors import short_errors
+from torchreid_occ.utils.errors import short_errors
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -20,7 +20,7 @@ import logging
 import sys
 from pathlib import Path
 
-from torchreid_occ.cli.errors import short_errors
+from torchreid_occ.utils.errors import short_errors
 
 PARTS = ("query", "gallery", "train")
 

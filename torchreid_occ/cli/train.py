@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchreid_occ.cli.errors import short_errors
 from torchreid_occ.cli.parser import Parser
+from torchreid_occ.utils.errors import short_errors
 
 if TYPE_CHECKING:
     from yacs.config import CfgNode

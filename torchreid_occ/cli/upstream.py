@@ -9,7 +9,7 @@ the installed one) and tried in a copy of it before they are written.
 import argparse
 from pathlib import Path
 
-from torchreid_occ.cli.errors import short_errors
+from torchreid_occ.utils.errors import short_errors
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -30,6 +30,7 @@ from torchreid_occ.occlusion.sprites import Mask
 from torchreid_occ.occlusion.tracklets import Place, occlude_tracklet
 from torchreid_occ.utils.files import claim_folder, write_json
 from torchreid_occ.utils.logs import logger
+from torchreid_occ.utils.opencv import compute_in_one_thread
 from torchreid_occ.utils.progress import progress
 from torchreid_occ.version import __version__
 
@@ -193,7 +194,7 @@ class _Tracklets(Dataset[int]):
         return len(self.pending)
 
     def __getitem__(self, item: int) -> int:
-        cv2.setNumThreads(1)  # pictures are small, and tracklets are occluded in parallel
+        compute_in_one_thread()
         place, paths, number = self.pending[item]
         plan = self.plan
         frames = [np.array(read_image(path), np.uint8) for path in paths]

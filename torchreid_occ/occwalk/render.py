@@ -15,6 +15,7 @@ from torchreid_occ.occwalk.keys import keyed_rng
 from torchreid_occ.occwalk.occluders import Layer, Occluder, draw_occluders
 from torchreid_occ.occwalk.presets import Preset
 from torchreid_occ.occwalk.protocol import TrackletSpec
+from torchreid_occ.utils.opencv import compute_in_one_thread
 
 SUPERSAMPLING = 2
 MAX_OCCLUSION = 0.8  # no frame hides more of the body
@@ -70,7 +71,7 @@ def render_tracklet(spec: TrackletSpec, preset: Preset, seed: int) -> RenderedTr
 
 
 def _rendered(spec: TrackletSpec, preset: Preset, seed: int) -> RenderedTracklet:
-    cv2.setNumThreads(1)  # pictures are small, and tracklets are rendered in parallel
+    compute_in_one_thread()
     canvas = SUPERSAMPLING * preset.height, SUPERSAMPLING * preset.width
     camera = make_camera(seed, spec.camid, *canvas)
     rng = keyed_rng(seed, "tracklet", preset.name, spec.uid)

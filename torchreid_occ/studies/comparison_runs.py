@@ -23,6 +23,7 @@ from torchreid_occ.runs.builders import backend_of
 from torchreid_occ.runs.folder import RESULTS
 from torchreid_occ.runs.phases import Results, finished_trainings, trainings_of
 from torchreid_occ.utils.documents import read_json
+from torchreid_occ.utils.errors import short_errors, short_warnings, shown_records
 from torchreid_occ.utils.progress import progress
 
 # By row of the comparison, the results of each seed.
@@ -166,11 +167,12 @@ def _tested_on_source(results: Results) -> Results:
 def main() -> None:
     """Runs one configuration; a run that cannot be resumed starts anew."""
     path, *overrides = sys.argv[1:]
-    config = load_config(path, overrides)
-    save_dir = Path(config.data.save_dir)
-    if not backend_of(config).can_resume and not (save_dir / RESULTS).exists():
-        shutil.rmtree(save_dir, ignore_errors=True)
-    trainings_of(config, resume=True)
+    with short_errors(), short_warnings(), shown_records():
+        config = load_config(path, overrides)
+        save_dir = Path(config.data.save_dir)
+        if not backend_of(config).can_resume and not (save_dir / RESULTS).exists():
+            shutil.rmtree(save_dir, ignore_errors=True)
+        trainings_of(config, resume=True)
 
 
 if __name__ == "__main__":

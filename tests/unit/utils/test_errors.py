@@ -9,7 +9,7 @@ from commands import run_after_torch
 from support import REPOSITORY
 
 from torchreid_occ.cli import fetch, main
-from torchreid_occ.cli.errors import BUG, is_users, short_errors
+from torchreid_occ.utils.errors import BUG, is_users, short_errors
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.weights import WeightsUnavailable
 
@@ -103,7 +103,7 @@ def test_an_interrupt_says_how_to_go_on():
 
 
 def test_a_closed_pager_ends_it_in_silence():
-    errors = REPOSITORY / "torchreid_occ" / "cli" / "errors.py"
+    errors = REPOSITORY / "torchreid_occ" / "utils" / "errors.py"
     code = (
         "import runpy\n"
         f"with runpy.run_path('{errors}')['short_errors']():\n"
