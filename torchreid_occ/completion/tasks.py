@@ -96,7 +96,10 @@ def score_thirds(config: CfgNode, resume: bool = False) -> dict[str, Any]:
             for subset, flags in occluded.items():
                 found = agreement(flags, rounded[subset], shares[subset])
                 results["localisation"][subset] = found._asdict()
-                logger.info("%s: precision %s  recall %s  area under curve %s", subset, *found)
+                if found.recall is None:  # such as the training set of occluded queries
+                    logger.info("%s: nothing is hidden, by the ground truth", subset)
+                else:
+                    logger.info("%s: precision %s  recall %s  area under curve %s", subset, *found)
     return results
 
 
