@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 from documentation import SITE_PAGES
@@ -12,6 +13,15 @@ SPHINX_PAGES = {"genindex", "py-modindex", "search"}
 
 def test_no_page_has_the_name_of_one_of_sphinxs_own():
     assert not SITE_PAGES.keys() & SPHINX_PAGES
+
+
+@pytest.mark.parametrize(
+    "page", sorted((REPOSITORY / "docs").glob("*.md")), ids=lambda page: page.name
+)
+def test_headings_go_down_a_level_at_a_time(page):
+    text = re.sub(r"^( *)```.*?^\1```", "", page.read_text(), flags=re.S | re.M)  # without code
+    levels = [len(marks) for marks in re.findall(r"^(#+) ", text, re.M)]
+    assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
 @pytest.fixture(scope="module")
