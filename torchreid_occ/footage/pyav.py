@@ -149,6 +149,32 @@ def header_rate(path: Path) -> float:
         return float(_streams(library, container)[0].average_rate or 0)
 
 
+def excess_frames(path: Path) -> int:
+    """Returns how many frames the header's number may be too high by, though the file is whole.
+
+    A clip that was cut out of another without being encoded again stores frames before its first,
+    which are not shown. A container without a number (Matroska, transport streams) has a length,
+    which sound may exceed: a second is allowed for. Reads the file without decoding it.
+
+    Args:
+        path: The file.
+
+    Returns:
+        0 if the library is not installed or cannot tell.
+    """
+    library = pyav()
+    if library is None:
+        return 0
+    try:
+        with _container(library, path) as container:
+            stream = _streams(library, container)[0]
+            if not stream.frames:
+                return round(stream.average_rate or 0)
+            return sum(packet.size > 0 and packet.is_discard for packet in container.demux(stream))
+    except (library.FFmpegError, IndexError):
+        return 0
+
+
 @contextmanager
 def _container(library: ModuleType, path: Path) -> Iterator[Any]:
     # With the protocol, no part of the name is taken for one.

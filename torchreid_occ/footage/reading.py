@@ -10,7 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ.footage.image_sequence import ImageSequence, find_sequence, read_sequence
-from torchreid_occ.footage.pyav import decoded, header_rate, pyav, video_streams
+from torchreid_occ.footage.pyav import (
+    decoded,
+    excess_frames,
+    header_rate,
+    pyav,
+    video_streams,
+)
 from torchreid_occ.utils.logs import logger
 from torchreid_occ.utils.progress import progress
 
@@ -65,7 +71,8 @@ class Reading:
         for number, (stamp, pixels) in enumerate(source, start=1):
             self._stamps.append(stamp)
             yield number, pixels
-        if self.announced and len(self._stamps) < self.announced:
+        missing = (self.announced or 0) - len(self._stamps)
+        if missing > 0 and (self.path.is_dir() or missing > excess_frames(self.path)):
             logger.warning(
                 "%s has %d frames by its header, but ends after %d: it was cut short or is "
                 "damaged. The frames before are used.",
@@ -77,8 +84,9 @@ class Reading:
     def times(self) -> npt.NDArray[np.float64]:
         """Returns the seconds of each frame, after all were read.
 
-        They are those of `frame_rate`, if it was given; the video's own, if they increase; or
-        those of the header's rate.
+        They are those of `frame_rate`, if it was given; the video's own, if they increase; else
+        those of a constant rate, of the median step between them or of the header. Warns if the
+        video's own times go back.
 
         Raises:
             ValueError: If there are no plausible times.
@@ -87,8 +95,20 @@ class Reading:
         if self._frame_rate:
             return np.arange(len(stamps)) / self._frame_rate
         steps = np.diff(stamps) / 1000
-        if len(stamps) > 1 and (steps > 0).all() and _plausible(float(1 / np.median(steps))):
-            return (stamps - stamps[0]) / 1000
+        step = float(np.median(steps)) if len(steps) else 0.0
+        rate = 1 / step if step > 0 else 0.0
+        if _plausible(rate):
+            if (steps > 0).all():
+                return (stamps - stamps[0]) / 1000
+            logger.warning(
+                "The times of %s do not increase at frame %d, as where recordings were joined "
+                "without being encoded again: its frames are taken to come %g a second. If they "
+                "do not, give its frame rate (frame_rate).",
+                self.path,
+                int(np.argmin(steps > 0)) + 2,
+                rate,
+            )
+            return np.arange(len(stamps)) / rate
         if _plausible(self._header_rate):
             return np.arange(len(stamps)) / self._header_rate
         raise ValueError(
