@@ -10,6 +10,7 @@ from torchreid_occ.search.documents import (
     PostgresDocuments,
     QdrantDocuments,
 )
+from torchreid_occ.search.faiss_library import faiss
 from torchreid_occ.search.index import KINDS
 from torchreid_occ.search.postgres import PostgresStore
 from torchreid_occ.search.postgres_address import PostgresAddress, is_postgres_address
@@ -63,6 +64,7 @@ def open_engine(
 
     Raises:
         FileNotFoundError: If there is no gallery.
+        ImportError: If a package that the engine needs is not installed.
         ValueError: If the gallery is damaged, or the address or the server is none for galleries.
         OSError: If a file or a server does not allow it.
     """
@@ -88,7 +90,9 @@ def _open_folder(
             "slash."
         )
     folder = Path(place).expanduser()
-    if about is None and not (folder / FILE).is_file():
+    if about is not None:
+        faiss()  # fails now, not once tracklets were extracted
+    elif not (folder / FILE).is_file():
         raise FileNotFoundError(
             f"There is no gallery in {folder}: `torchreid-occ search index` makes one."
         )

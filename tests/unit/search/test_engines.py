@@ -1,5 +1,6 @@
 """One suite for all engines of galleries: SQLite with FAISS, PostgreSQL with pgvector, Qdrant."""
 
+import sys
 import time
 from itertools import product
 
@@ -8,6 +9,7 @@ import pytest
 
 from torchreid_occ.search import Gallery, GalleryTracklet
 from torchreid_occ.search.erasure import choose
+from torchreid_occ.search.faiss_library import faiss
 
 HASH, DIM, COUNT = "a1" * 32, 16, 90
 FEATURES = np.random.default_rng(0).standard_normal((COUNT, DIM)).astype("f4")
@@ -219,3 +221,11 @@ def test_the_checkpoint_is_remembered(gallery, place, tmp_path):
     assert gallery.checkpoint is None
     gallery.remember_checkpoint(tmp_path / "model.pth.tar-1")
     assert Gallery(place[0]).checkpoint == tmp_path / "model.pth.tar-1"
+
+
+def test_a_package_that_is_missing_is_told_before_a_gallery_is_made(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    faiss.cache_clear()
+    with pytest.raises(ImportError, match=r"pip install torchreid-occ\[search\]"):
+        Gallery.create(tmp_path / "g", HASH, DIM)
+    assert not (tmp_path / "g").exists()
