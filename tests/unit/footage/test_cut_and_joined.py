@@ -84,7 +84,13 @@ def test_a_length_in_place_of_a_number_is_no_promise(whole, tmp_path, caplog):
 
 
 def test_times_that_go_back_are_told(whole, caplog):
-    joined = copied(whole, "joined.mp4", lambda number: (10 if number < 30 else 0, 0))
+    def moved_by(number):
+        """Moves the first 30 behind later ones, and the last, which makes the header's rate low."""
+        if number == FRAMES - 1:
+            return 20, 20
+        return (10, 0) if number < 30 else (0, 0)
+
+    joined = copied(whole, "joined.mp4", moved_by)
     with caplog.at_level(logging.WARNING, "torchreid_occ"):
         scanned = scan_video(joined)
     assert "do not increase at frame 31" in caplog.text
