@@ -32,7 +32,11 @@ def whole(tmp_path):
 
 
 def copied(source, name, moved_by):
-    """Copies a video's packets from one on to a file beside it; each is moved by frames."""
+    """Copies a video without encoding it again.
+
+    `moved_by` gives, for a packet's number, by how many frames its times of showing and of decoding
+    are moved; None leaves the packet out.
+    """
     path = source.with_name(name)
     index_first = {"movflags": "faststart"} if path.suffix == ".mp4" else {}
     with av.open(str(source)) as container, av.open(str(path), "w", options=index_first) as copy:
@@ -75,7 +79,7 @@ def test_a_cut_clip_that_is_truncated_ends_early(cut, caplog):
     assert "cut short or is damaged" in caplog.text
 
 
-def test_a_length_in_place_of_a_number_is_no_promise(whole, tmp_path, caplog):
+def test_a_length_in_place_of_a_number_is_no_promise(whole, caplog):
     path = copied(whole, "whole.mkv", lambda number: (0, 0))
     assert pyav.excess_frames(path) == RATE
     with caplog.at_level(logging.WARNING, "torchreid_occ"):
