@@ -31,6 +31,10 @@ _COPY = 0.9999  # similarity of a query to itself in the gallery, extracted in o
 _NEAREST = 50  # gallery items of each query that the classifier learns from: those that are shown
 
 
+class TooFewPeopleError(ValueError):
+    """There are too few people to calibrate on."""
+
+
 class LabelledFeatures(NamedTuple):
     """Features with the labels of their tracklets.
 
@@ -83,7 +87,7 @@ def fit_calibration(
         join: Whether to fit the weights for grouping tracklets into people, too.
 
     Raises:
-        ValueError: If there are too few identities; says how many are needed.
+        TooFewPeopleError: If there are too few; says how many are needed.
         ImportError: If scikit-learn is not installed.
     """
     linear, isotonic = import_optional(
@@ -173,11 +177,11 @@ def check_people(pids: npt.NDArray[np.int64], needed: int) -> None:
         needed: Number of people that it takes.
 
     Raises:
-        ValueError: If there are fewer.
+        TooFewPeopleError: If there are fewer.
     """
     found = len(np.unique(pids))
     if found < needed:
-        raise ValueError(
+        raise TooFewPeopleError(
             f"{found} people have a query and a gallery tracklet of another camera, but it takes "
             f"{needed} to calibrate on (and 99 queries to promise one false match in 100)."
         )

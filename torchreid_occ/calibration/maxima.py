@@ -66,8 +66,7 @@ def threshold_of(scores: Floats, others: npt.NDArray[np.int64], rate: float, siz
         ValueError: If there are too few queries for such a rate; says how many are needed.
     """
     number = len(scores)
-    if not 0 < rate < 1:
-        raise ValueError(f"Received a rate of {rate}, but expected a share between 0 and 1.")
+    check_rate(rate)
     allowed = rate * (number + 1) - 1
     if allowed < -1e-9:
         raise ValueError(
@@ -80,6 +79,19 @@ def threshold_of(scores: Floats, others: npt.NDArray[np.int64], rate: float, siz
     found = float(scores.ravel()[order[np.searchsorted(above, allowed + 1e-9, side="right")]])
     growth = size / float(others.mean())
     return found if growth <= 1 else found + tail_scale(scores[:, 0]) * float(np.log(growth))
+
+
+def check_rate(rate: float) -> None:
+    """Checks that a rate can be promised by any number of queries.
+
+    Args:
+        rate: The rate.
+
+    Raises:
+        ValueError: If it is not between 0 and 1.
+    """
+    if not 0 < rate < 1:
+        raise ValueError(f"Received a rate of {rate}, but expected a share between 0 and 1.")
 
 
 def tail_scale(maxima: Floats) -> float:

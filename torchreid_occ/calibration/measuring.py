@@ -7,7 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ.calibration.calibration import Calibration
-from torchreid_occ.calibration.fitting import MIN_IDENTITIES, LabelledFeatures, fit_calibration
+from torchreid_occ.calibration.fitting import (
+    LabelledFeatures,
+    TooFewPeopleError,
+    fit_calibration,
+)
 from torchreid_occ.calibration.maxima import highest, threshold_of
 from torchreid_occ.calibration.space import Floats, unit
 from torchreid_occ.metrics import open_set, reliability
@@ -68,7 +72,7 @@ def measure_calibration(
     try:
         divisions = progress(range(DIVISIONS), "measuring", unit="division")
         found = [_search(query, gallery, cohort, rate, seed, labels) for seed in divisions]
-    except TooFewError:
+    except TooFewPeopleError:
         return None
     said = np.concatenate([search.probabilities for search in found])
     same = np.concatenate([search.same for search in found])
@@ -94,10 +98,6 @@ def measure_calibration(
     return result
 
 
-class TooFewError(ValueError):
-    """There are too few identities or queries to divide them."""
-
-
 def _search(
     query: LabelledFeatures,
     gallery: LabelledFeatures,
@@ -111,8 +111,8 @@ def _search(
     fitted, tested = np.array_split(identities, 2)
     absent = tested[: len(tested) // 2]
     others = np.setdiff1d(gallery.pids, identities)  # people without a query
-    if len(fitted) < MIN_IDENTITIES or len(query.of(fitted).pids) < 1 / rate - 1:
-        raise TooFewError
+    if len(query.of(fitted).pids) < 1 / rate - 1:
+        raise TooFewPeopleError(f"{len(query.of(fitted).pids)} queries cannot promise {rate:g}.")
     calibration = fit_calibration(
         query.of(fitted), gallery.of(np.append(fitted, others)), cohort, "", {}, join=False
     )

@@ -15,8 +15,10 @@ from torchreid_occ.calibration.fitting import (
     check_people,
     fit_calibration,
 )
+from torchreid_occ.calibration.maxima import check_rate
 from torchreid_occ.calibration.measuring import measure_calibration
 from torchreid_occ.calibration.storing import calibration_path, save_calibration
+from torchreid_occ.data.datasets import dataset_class
 from torchreid_occ.data.ground_truth import ground_truth_of
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.extractor import TrackletExtractor
@@ -51,9 +53,11 @@ def calibrate(
 
     Raises:
         FileNotFoundError: If the checkpoint or the dataset is not there.
-        ValueError: If there are too few identities, or the checkpoint was trained on them.
+        ValueError: If there are too few identities, the checkpoint was trained on some of them, or
+            the rate is not between 0 and 1.
         ImportError: If scikit-learn is not installed.
     """
+    check_rate(rate)
     loaded = load_dataset(dataset, root, split_id)
     listed = tracklets_of(loaded)
     _check_people(listed)
@@ -93,14 +97,22 @@ def _check_people(listed: dict[str, list[Item]]) -> None:
 
 
 def _check_unseen(trained: CfgNode, dataset: str, split_id: int) -> None:
-    """Refuses queries and a gallery that a run was trained on, too (`data.combineall`)."""
+    """Refuses people whom a run was trained on, by `data.combineall` or in another split."""
     sources = {name.removesuffix(_CLEAN) for name in trained.sources}
-    same = dataset.removesuffix(_CLEAN) in sources and trained.split_id == split_id
-    if trained.combineall and same:
+    if dataset.removesuffix(_CLEAN) not in sources:
+        return
+    if trained.combineall:
         raise ValueError(
             f"The checkpoint was trained on the queries and the gallery of {dataset} itself "
             "(data.combineall), so their distances say nothing about other people: calibrate on "
-            "another dataset or split."
+            "another dataset."
+        )
+    one_split = getattr(dataset_class(dataset), "num_splits", None) == 1
+    if trained.split_id != split_id and not one_split:
+        raise ValueError(
+            f"The checkpoint was trained on split {trained.split_id} of {dataset}, whose training "
+            f"people are in the test of split {split_id}, too: calibrate on split "
+            f"{trained.split_id}, or on another dataset."
         )
 
 

@@ -98,3 +98,10 @@ def test_measured_on_the_other_half():
 def test_too_few_to_divide_are_not_measured():
     query, gallery = query_and_gallery(made_up_people(6, 80))
     assert measure_calibration(query, gallery, COHORT, 0.01) is None
+
+
+def test_people_without_a_match_are_too_few_to_be_measured():
+    query, gallery = query_and_gallery(made_up_people(6, 80))
+    seen = gallery.at(np.flatnonzero(gallery.pids < 30))  # half of these are fewer than 20
+    assert fit_calibration(query, seen, COHORT, "abc", {}, join=False).feature_dim == 16
+    assert measure_calibration(query, seen, COHORT, 0.1) is None

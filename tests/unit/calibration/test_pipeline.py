@@ -6,6 +6,7 @@ from PIL import Image
 from torchreid_occ.calibration import calibrate, load_calibration, pipeline
 from torchreid_occ.cli.command import main
 from torchreid_occ.config import load_config
+from torchreid_occ.data.datasets import dataset_class
 
 
 class Colours:
@@ -76,8 +77,23 @@ def test_people_whom_the_run_was_trained_on_are_refused(folder, monkeypatch):
     monkeypatch.setattr(Colours, "settings", trained)
     with pytest.raises(ValueError, match="trained on the queries and the gallery of tracklet_fold"):
         calibrate(folder / "model.pth", "tracklet_folder", folder / "data")
-    monkeypatch.setattr(Colours, "settings", [*trained, "data.split_id", "3"])
-    assert calibrate(folder / "model.pth", "tracklet_folder", folder / "data").join.any()
+
+
+def test_people_of_another_split_are_refused(folder, monkeypatch):
+    trained = ["data.sources", "['tracklet_folder']", "data.split_id", "3"]
+    monkeypatch.setattr(Colours, "settings", trained)
+    made = calibrate(folder / "model.pth", "tracklet_folder", folder / "data")  # has one split
+    assert made.join.any()
+    monkeypatch.setattr(dataset_class("tracklet_folder"), "num_splits", 10)
+    with pytest.raises(ValueError, match="trained on split 3 of tracklet_folder, .* test of split 0"):
+        calibrate(folder / "model.pth", "tracklet_folder", folder / "data")
+
+
+def test_an_impossible_rate_is_told_at_once(folder, monkeypatch):
+    monkeypatch.setattr(pipeline, "TrackletExtractor", None)
+    for rate in (0, 1):
+        with pytest.raises(ValueError, match=f"rate of {rate}, .* between 0 and 1"):
+            calibrate(folder / "model.pth", "tracklet_folder", folder / "data", rate=rate)
 
 
 def test_the_command_prints_what_was_measured(folder, monkeypatch, capsys):
