@@ -6,7 +6,6 @@ Importing it registers its datasets and models in torchreid's registries.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from torchreid_occ import _moved
 from torchreid_occ.registry import register
 from torchreid_occ.version import __version__
 
@@ -55,7 +54,6 @@ __all__ = [
     "run",
 ]
 
-_moved.install()
 register()
 
 

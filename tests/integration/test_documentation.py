@@ -10,7 +10,6 @@ from documentation import PAGES, code_blocks, code_spans, named_tests
 from support import REPOSITORY
 
 import torchreid_occ
-from torchreid_occ._moved import MOVED
 from torchreid_occ.config.schema import defaults
 from torchreid_occ.losses import CRITERIA
 from torchreid_occ.models import MODELS
@@ -110,12 +109,6 @@ def test_new_names_of_the_upgrade_exist():
     names = re.findall(r"`([\w.]+)`", " ".join(rows))
     assert "runs.folder.product_of" in names
     check_names(names)
-
-
-def test_the_upgrade_lists_every_module_that_moved():
-    rows = re.findall(r"^\| `([\w.]+)` \| `([\w.]+)` \|$", UPGRADING.read_text(), re.M)
-    moved = {f"torchreid_occ.{old}": f"torchreid_occ.{new}" for old, new in rows}
-    assert moved.items() >= MOVED.items()
 
 
 def check_names(names):

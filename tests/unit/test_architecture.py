@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2] / PACKAGE
 # From the ground up. A part (a module, or a package with all in it) imports itself and what stands
 # on lower floors; of two parts that fit a module, the longer name counts.
 FLOORS = (
-    {"_moved", "_registry", "_types", "version"},
+    {"_registry", "_types", "version"},
     {"utils"},
     {"_torchreid"},
     {"config", "ops"},
@@ -48,7 +48,7 @@ FLOOR_OF = {part: number for number, parts in enumerate(FLOORS) for part in part
 # Modules that import by name: the lazy public face, the old names, optional packages, and the
 # command line.
 COMMAND_LINE = {f"{PACKAGE}.cli.command", f"{PACKAGE}.cli.libraries"}
-BY_NAME = {PACKAGE, f"{PACKAGE}._moved", f"{PACKAGE}.utils.dependencies", *COMMAND_LINE}
+BY_NAME = {PACKAGE, f"{PACKAGE}.utils.dependencies", *COMMAND_LINE}
 
 # `trial_step` is a script that runs in torchreid's own checkout, without this package.
 TORCHREID = {f"{PACKAGE}._torchreid", f"{PACKAGE}.upstream.trial_step"}

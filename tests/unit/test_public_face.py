@@ -1,4 +1,4 @@
-"""What `import torchreid_occ` offers, what it costs, and the import paths of 0.1.0."""
+"""What `import torchreid_occ` offers, and what it costs."""
 
 import ast
 import importlib
@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 import torchreid_occ
-from torchreid_occ._moved import MOVED, MovedModules, install
 from torchreid_occ._registry import IMAGE_DATASETS, MODELS, VIDEO_DATASETS
 from torchreid_occ._torchreid import factory_table, torchreid
 
@@ -106,31 +105,3 @@ def test_registering_again_changes_nothing():
     assert IMAGE_DATASETS.keys() <= image.keys()
     assert video["mars"] is torchreid.data.datasets.video.Mars  # torchreid's stay its own
     assert VIDEO_DATASETS["mars"] is not video["mars"]
-
-
-@pytest.mark.parametrize("old", MOVED)
-def test_a_moved_module_warns_and_is_the_same(old, monkeypatch):
-    new = importlib.import_module(MOVED[old])
-    monkeypatch.delitem(sys.modules, old, raising=False)
-    with pytest.warns(DeprecationWarning, match=f"{old} has moved to {MOVED[old]};") as caught:
-        assert importlib.import_module(old) is new
-    assert {warning.category for warning in caught} == {DeprecationWarning}
-
-
-def test_modules_of_a_moved_package_are_the_same():
-    with pytest.warns(DeprecationWarning, match="to torchreid_occ.occwalk.dataset"):
-        old = importlib.import_module("torchreid_occ.data.occwalk.dataset")
-    assert old is importlib.import_module("torchreid_occ.occwalk.dataset")
-
-
-def test_a_moved_module_that_never_was_is_not_found():
-    with (
-        pytest.warns(DeprecationWarning, match="to torchreid_occ.runs"),
-        pytest.raises(ModuleNotFoundError, match=r"torchreid_occ\.runs\.nothing"),
-    ):
-        importlib.import_module("torchreid_occ.pipelines.nothing")
-
-
-def test_installing_twice_adds_one_finder():
-    install()
-    assert sum(isinstance(finder, MovedModules) for finder in sys.meta_path) == 1

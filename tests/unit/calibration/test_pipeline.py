@@ -85,14 +85,14 @@ def test_people_of_another_split_are_refused(folder, monkeypatch):
     made = calibrate(folder / "model.pth", "tracklet_folder", folder / "data")  # has one split
     assert made.join.any()
     monkeypatch.setattr(dataset_class("tracklet_folder"), "num_splits", 10)
-    with pytest.raises(ValueError, match="trained on split 3 of tracklet_folder, .* test of split 0"):
+    with pytest.raises(ValueError, match=r"split 3 of tracklet_folder, .* test of split 0"):
         calibrate(folder / "model.pth", "tracklet_folder", folder / "data")
 
 
 def test_an_impossible_rate_is_told_at_once(folder, monkeypatch):
     monkeypatch.setattr(pipeline, "TrackletExtractor", None)
     for rate in (0, 1):
-        with pytest.raises(ValueError, match=f"rate of {rate}, .* between 0 and 1"):
+        with pytest.raises(ValueError, match=rf"rate of {rate}, .* between 0 and 1"):
             calibrate(folder / "model.pth", "tracklet_folder", folder / "data", rate=rate)
 
 
