@@ -1,7 +1,7 @@
 """Deletes the frames of tracklets, and what the recordings they were cut from hold of them."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,13 @@ def delete_tracklet_frames(frames: Iterable[Path]) -> int:
     """
     frames = list(frames)
     folders = sorted({frame.parent for frame in frames})
+    names: dict[Path, set[str]] = {}  # of tracklets, by the dataset that they may be of
     for folder in folders:
-        _forget_in_recordings(folder)
+        for dataset in folder.parents[1:3]:  # above gallery/<person>/<tracklet>
+            names.setdefault(dataset, set()).add(folder.name)
+    for dataset, own in names.items():
+        for manifest in sorted((dataset / RECORDINGS).glob("*.json")):
+            _forget_in_recording(manifest, own)
     deleted = 0
     for frame in frames:
         with suppress(FileNotFoundError):
@@ -46,38 +51,36 @@ def delete_tracklet_frames(frames: Iterable[Path]) -> int:
     return deleted
 
 
-def _forget_in_recordings(folder: Path) -> None:
-    """Removes a tracklet from the manifest, the tracks and the pictures of its recording."""
-    for dataset in folder.parents[1:3]:  # above gallery/<person>/<tracklet>
-        for file in sorted((dataset / RECORDINGS).glob("*.json")):
-            manifest = read_json(file)
-            recorded = manifest.get("tracklets") if isinstance(manifest, dict) else None
-            if not isinstance(recorded, dict):
-                raise ValueError(f"{file} is no manifest of a recording.")
-            own = [key for key in recorded if Path(key).name == folder.name]
-            if not own:
-                continue
-            file.with_suffix(f".{SHEET}").unlink(missing_ok=True)
-            _forget_moments(file.with_suffix(f".{MOMENTS}"), recorded, own[0])
-            _forget_tracks(file.with_suffix(f".{TRACKS}"), folder.name)
-            left = {key: where for key, where in recorded.items() if key not in own}
-            text = json.dumps({**manifest, "tracklets": left}, ensure_ascii=False)
-            write_text(file, text + "\n")
+def _forget_in_recording(file: Path, names: Collection[str]) -> None:
+    """Removes tracklets from the manifest, the tracks and the pictures of a recording."""
+    manifest = read_json(file)
+    recorded = manifest.get("tracklets") if isinstance(manifest, dict) else None
+    if not isinstance(recorded, dict):
+        raise ValueError(f"{file} is no manifest of a recording.")
+    left = {key: where for key, where in recorded.items() if Path(key).name not in names}
+    own = recorded.keys() - left.keys()
+    if not own:
+        return
+    file.with_suffix(f".{SHEET}").unlink(missing_ok=True)
+    _forget_moments(file.with_suffix(f".{MOMENTS}"), recorded, own)
+    _forget_tracks(file.with_suffix(f".{TRACKS}"), own)
+    text = json.dumps({**manifest, "tracklets": left}, ensure_ascii=False)
+    write_text(file, text + "\n")
 
 
-def _forget_moments(pictures: Path, recorded: Mapping[str, Any], own: str) -> None:
-    """Deletes whole frames of the video in which a tracklet is, those kept for others as well."""
-    seen = set(recorded[own]["frames"])
+def _forget_moments(pictures: Path, recorded: Mapping[str, Any], own: Collection[str]) -> None:
+    """Deletes whole frames of the video in which tracklets are, those kept for others as well."""
+    seen = {frame for key in own for frame in recorded[key]["frames"]}
     for key, where in recorded.items():
         if middle(where["frames"]) in seen:
             name = Path(key).name.partition("_")[2]  # after the camera
             (pictures / f"{name}{WHOLE_FRAME}").unlink(missing_ok=True)
 
 
-def _forget_tracks(path: Path, tracklet: str) -> None:
-    """Removes the rows of a tracklet, whose folder's name ends in its id, from a file."""
+def _forget_tracks(path: Path, tracklets: Collection[str]) -> None:
+    """Removes the rows of tracklets, whose folders' names end in their ids, from a file."""
     if not path.exists():
         return
-    track = int(tracklet.rpartition("_")[2])
+    tracks = {int(tracklet.rpartition("_")[2]) for tracklet in tracklets}
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    write_text(path, "".join(line for line in lines if int(line.split(",")[1]) != track))
+    write_text(path, "".join(line for line in lines if int(line.split(",")[1]) not in tracks))

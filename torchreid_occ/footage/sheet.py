@@ -14,6 +14,7 @@ from torchreid_occ.data.frame_strip import Picture, embedded, spread_frames
 from torchreid_occ.data.images import read_image
 from torchreid_occ.footage.boxes import Boxes
 from torchreid_occ.footage.video import Video
+from torchreid_occ.utils.durations import clock
 from torchreid_occ.utils.files import write_text
 
 _FRAMES, _HEIGHT, _WIDTH = 10, 128, 112  # shown of a tracklet; the largest size of each
@@ -88,7 +89,7 @@ def write_sheet(
         tracklets=[(one, folders[one.number].parent.name) for one in facts],
         doubtful=[one for one in facts if one.doubtful],
         strip=lambda one: _strip(folders[one.number]),
-        clock=_clock,
+        clock=clock,
     )
     write_text(path, page)
 
@@ -158,8 +159,3 @@ def _strip(folder: Path) -> Picture:
         strip.paste(frame, (left, 0))
         left += frame.width + 2
     return embedded(strip, "JPEG", quality=80)
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds, 1), 60)
-    return f"{minutes:.0f}:{seconds:04.1f}"

@@ -13,6 +13,7 @@ from torchreid_occ.search.protocol import Judgement, Match
 from torchreid_occ.search.query import SearchQuery
 from torchreid_occ.search.sightings import Sighting, sightings
 from torchreid_occ.search.tracklets import GalleryTracklet
+from torchreid_occ.utils.durations import clock
 from torchreid_occ.utils.tables import markdown_header, markdown_row, markdown_table
 
 _COLUMNS = ("id", "camera", "time", "frames", "name")
@@ -183,13 +184,3 @@ def _columns(number: int, tracklet: GalleryTracklet) -> tuple[object, ...]:
     camera = "" if tracklet.camera is None else tracklet.camera
     name = printable(tracklet.name).replace("|", "\\|")
     return number, camera, time_span(tracklet), len(tracklet.frames), name
-
-
-def clock(seconds: float) -> str:
-    """Formats seconds as minutes and seconds.
-
-    Args:
-        seconds: The seconds.
-    """
-    minutes, seconds = divmod(seconds, 60)
-    return f"{minutes:.0f}:{seconds:04.1f}"

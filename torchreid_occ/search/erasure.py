@@ -88,6 +88,7 @@ def erase(gallery: Gallery, choice: Choice, *, with_frames: bool = False) -> tup
         KeyError: If an id was never in the gallery; nothing is erased then.
         OSError: If a file cannot be changed; repeat the call once it can.
     """
+    gallery.check_given(choice.ids)
     # Frames first: after a kill, the gallery still knows which are left.
     frames = _delete_frames(gallery, set(choice.ids)) if with_frames else 0
     return gallery.erase(choice.ids, choice.chosen_by, frames), frames

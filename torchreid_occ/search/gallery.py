@@ -23,7 +23,6 @@ from torchreid_occ.search.protocol import (
     Match,
     cameras_of,
     check_finite,
-    check_given,
     check_held,
     check_query,
     check_same_model,
@@ -173,9 +172,15 @@ class Gallery(GalleryNotes):
             features: ``(N, D)``.
 
         Raises:
-            ValueError: If features are of another model or not finite, or a name is taken.
+            ValueError: If features are of another model, not finite or not as many as the
+                tracklets, or a name is taken.
         """
         features = np.asarray(features)
+        if features.ndim != 2 or len(features) != len(tracklets):
+            raise ValueError(
+                f"Received features of shape {features.shape} for {len(tracklets)} tracklets, but "
+                f"expected ({len(tracklets)}, {self.feature_dim})."
+            )
         self.check_model(checkpoint_hash, features.shape[-1])
         check_finite(features)
         with self._store.transaction():
@@ -227,7 +232,7 @@ class Gallery(GalleryNotes):
         """
         ids = list(ids)
         with self._store.transaction():
-            check_given(ids, self._store.last_id(), self.place)
+            self.check_given(ids)
             erased = begin_erasure(self._store, self._withdraw(ids))
         self._index.discard()
         drop_names(self.documents, lambda names: [o.name for o in self._store.find(names).values()])
@@ -236,6 +241,22 @@ class Gallery(GalleryNotes):
         self._store.set_about(erasing=None)
         self.save_index()
         return erased
+
+    def check_given(self, ids: Iterable[int]) -> None:
+        """Checks that ids were given to tracklets, which may be removed since.
+
+        Args:
+            ids: The ids.
+
+        Raises:
+            KeyError: If an id was not; names those.
+        """
+        last = self._store.last_id()
+        unknown = sorted(number for number in set(ids) if not 1 <= number <= last)
+        if unknown:
+            raise KeyError(
+                f"There never were tracklets {unknown} in {self.place}: nothing was erased."
+            )
 
     def _withdraw(self, ids: Sequence[int]) -> int:
         """Removes tracklets, also from the calibration, and returns how many there were."""

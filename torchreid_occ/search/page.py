@@ -11,12 +11,13 @@ from torchreid_occ.data.frame_strip import Picture, frame_strip, spread_frames
 from torchreid_occ.data.frames import Frame
 from torchreid_occ.embedders import Provenance
 from torchreid_occ.footage.manifest import RecordedTracklet
-from torchreid_occ.search.answer import clock, printable, promise_of, time_span
+from torchreid_occ.search.answer import printable, promise_of, time_span
 from torchreid_occ.search.gallery import Gallery
 from torchreid_occ.search.moments import moment_picture, timelines, video_link
 from torchreid_occ.search.protocol import Match
 from torchreid_occ.search.query import SearchQuery
 from torchreid_occ.search.sightings import Sighting, sightings
+from torchreid_occ.utils.durations import clock
 from torchreid_occ.utils.files import write_text
 
 FRAMES = 8  # shown of a tracklet

@@ -222,22 +222,6 @@ def name_taken(number: int, stored: GalleryTracklet, place: str) -> ValueError:
     )
 
 
-def check_given(ids: Collection[int], last: int, place: str) -> None:
-    """Checks that ids were given to tracklets, which may be removed since.
-
-    Args:
-        ids: The ids.
-        last: The highest id that was ever given.
-        place: Where the tracklets are, for the error.
-
-    Raises:
-        KeyError: If an id was not; names those.
-    """
-    unknown = sorted(number for number in set(ids) if not 1 <= number <= last)
-    if unknown:
-        raise KeyError(f"There never were tracklets {unknown} in {place}: nothing was erased.")
-
-
 def check_held(ids: Collection[int], held: Collection[int], place: str) -> None:
     """Checks that there are tracklets of some ids.
 

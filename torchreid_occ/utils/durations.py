@@ -1,4 +1,4 @@
-"""Durations as people write them, such as ``30d``."""
+"""Durations as people write them, such as ``30d`` or ``2:05.0``."""
 
 import re
 
@@ -29,7 +29,7 @@ def parse_duration(text: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """Formats a duration in the largest unit in which it is at least 1.
+    """Formats a duration in days, or in hours if it is shorter than one.
 
     Args:
         seconds: The duration in seconds.
@@ -40,3 +40,17 @@ def format_duration(seconds: float) -> str:
     """
     unit = next((name for name in ("d", "h") if seconds >= SECONDS[name]), "h")
     return f"{seconds / SECONDS[unit]:g}{unit}"
+
+
+def clock(seconds: float) -> str:
+    """Formats a time of a recording as minutes, seconds and tenths.
+
+    Args:
+        seconds: The seconds.
+
+    Example:
+        >>> clock(119.97)
+        '2:00.0'
+    """
+    minutes, rest = divmod(round(seconds, 1), 60)
+    return f"{minutes:.0f}:{rest:04.1f}"

@@ -1,6 +1,7 @@
 import pytest
 from small_videos import mot_lines, write_video
 
+from torchreid_occ.footage import forgetting
 from torchreid_occ.footage.forgetting import delete_tracklet_frames
 from torchreid_occ.footage.recording import BoxSource, TrackletOptions, add_recording
 from torchreid_occ.utils.documents import read_json
@@ -42,6 +43,21 @@ def test_a_recording_forgets_a_tracklet(dataset, tmp_path):
     )  # fmt: skip
     assert len(again["tracklets"]) == 1 and not own.exists()
     assert delete_tracklet_frames(frames) == 0
+
+
+def test_many_tracklets_read_each_manifest_once(dataset, monkeypatch):
+    files = []
+    monkeypatch.setattr(forgetting, "read_json", lambda file: files.append(file) or read_json(file))
+    chosen = ["gate_0001/1_gate_0001", "gate_0002/1_gate_0002", "gate2_0002/1_gate2_0002"]
+    frames = [path for name in chosen for path in (dataset / "gallery" / name).iterdir()]
+    assert delete_tracklet_frames(frames) == 90
+    recordings = dataset / "recordings"
+    assert files == [recordings / "gate.json", recordings / "gate2.json"]
+    left = {file.stem: [*read_json(file)["tracklets"]] for file in files}
+    assert left == {"gate": [], "gate2": ["gallery/gate2_0001/1_gate2_0001"]}
+    assert (recordings / "gate.tracks.txt").read_text() == ""
+    rows = (recordings / "gate2.tracks.txt").read_text().splitlines()
+    assert {row.split(",")[1] for row in rows} == {"1"}
 
 
 def test_a_folder_with_other_files_stays(tmp_path):

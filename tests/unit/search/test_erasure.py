@@ -275,3 +275,14 @@ def test_frames_are_deleted_on_request_but_not_those_of_others(tmp_path):
     assert audit(gallery)[0]["frames"] == 2
     shutil.rmtree(tmp_path / "gallery")
     assert erase(gallery, choose(gallery, person="bob"), with_frames=True) == (1, 0)
+
+
+def test_an_id_that_never_was_leaves_the_frames(tmp_path):
+    gallery = Gallery.create(tmp_path / "g", HASH, DIM)
+    frame = tmp_path / "gallery" / "anna" / "1" / "0.jpg"
+    frame.parent.mkdir(parents=True)
+    frame.write_bytes(b"x")
+    gallery.add([GalleryTracklet("gallery/anna/1", (str(frame),))], FEATURES[:1], HASH)
+    with pytest.raises(KeyError, match=r"never were tracklets \[9\] .* nothing was erased"):
+        erase(gallery, choose(gallery, ids=[1, 9]), with_frames=True)
+    assert frame.exists() and len(gallery) == 1

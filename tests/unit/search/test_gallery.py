@@ -193,6 +193,13 @@ def test_features_of_another_model_are_refused_with_both_hashes(gallery, feature
     assert len(gallery) == 60
 
 
+@pytest.mark.parametrize("rows", [0, slice(0, 2)])
+def test_each_tracklet_has_one_feature(gallery, features, rows):
+    with pytest.raises(ValueError, match=r"for 1 tracklets, but expected \(1, 8\)"):
+        gallery.add(tracklets(1, start=80), features[rows], HASH)
+    assert len(gallery) == 60 == len(gallery.search(features[0], HASH, top=61))
+
+
 def test_features_that_are_not_finite_are_refused(gallery, features):
     features[1, 2] = np.nan
     with pytest.raises(ValueError, match="not finite"):

@@ -244,7 +244,7 @@ def test_a_kept_filter_follows_what_is_added_and_removed(tmp_path, kind):
 
 
 def test_only_the_last_filters_are_kept(tmp_path, monkeypatch):
-    features = drawn(60, np.random.default_rng(0))
+    features = drawn(60, np.random.default_rng(0), 1)
     gallery = Gallery.create(tmp_path, "a", DIM, "exact")
     gallery.add([GalleryTracklet(f"t{n}", (f"{n}.jpg",), n) for n in range(60)], features, "a")
     asked = []

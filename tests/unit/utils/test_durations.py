@@ -1,6 +1,6 @@
 import pytest
 
-from torchreid_occ.utils.durations import format_duration, parse_duration
+from torchreid_occ.utils.durations import clock, format_duration, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,8 @@ def test_other_texts_are_refused(text):
 def test_durations_are_written_as_they_are_read(seconds, text):
     assert format_duration(seconds) == text
     assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("seconds, text", [(0, "0:00.0"), (65.04, "1:05.0"), (59.96, "1:00.0")])
+def test_times_never_have_sixty_seconds(seconds, text):
+    assert clock(seconds) == text
