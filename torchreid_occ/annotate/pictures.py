@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from torchreid_occ.data.frame_strip import spread_frames
 from torchreid_occ.data.images import read_image
 from torchreid_occ.data.overlay import draw_supervision
 from torchreid_occ.data.supervision import Supervision
@@ -28,8 +29,7 @@ def draw_sheet(
     """
     sheet = np.zeros((len(tracklets), HEIGHT, columns, WIDTH, 3), np.uint8)
     for row, paths in zip(sheet, tracklets, strict=True):
-        step = max(1, len(paths) // columns)
-        for place, path in enumerate(paths[::step][:columns]):
+        for place, path in enumerate(spread_frames(paths, columns)):
             row[:, place] = _draw(path, supervision)
     return sheet.reshape(-1, columns * WIDTH, 3)
 

@@ -17,6 +17,7 @@ from torchreid_occ.annotate.quality import (
     rank_tracklets,
     shares_by_camera,
 )
+from torchreid_occ.data.frame_strip import spread_frames
 from torchreid_occ.data.poses import FOREGROUND
 from torchreid_occ.data.supervision import Supervision
 from torchreid_occ.utils.files import replacing, write_text
@@ -45,7 +46,7 @@ def write_report(
     supervision = Supervision(str(folder / KEYPOINTS), str(folder / FOREGROUND))
     ranked = rank_tracklets(tracklets, found)
     everything = [paths for items in tracklets.values() for paths, *_ in items]
-    spread = everything[:: max(1, len(everything) // DRAWN)][:DRAWN]
+    spread = spread_frames(everything, DRAWN)
     worst = [tracklets[subset][index][0] for _, subset, index in ranked[:DRAWN]]
     for name, chosen in (("tracklets", spread), ("worst", worst)):
         with replacing(folder / "report" / f"{name}.png") as file:

@@ -56,7 +56,7 @@ def spread_frames(frames: Sequence[T], num_frames: int) -> list[T]:
     """Chooses evenly spread frames of a tracklet, with the first and the last if two or more.
 
     Args:
-        frames: The tracklet's frames, in order.
+        frames: The tracklet's frames, or other things, in order.
         num_frames: Number of frames to choose; a shorter tracklet gives all of its.
 
     Raises:

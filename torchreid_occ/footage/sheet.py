@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from torchreid_occ.data.datasets.base import list_frames
@@ -16,6 +15,7 @@ from torchreid_occ.footage.boxes import Boxes
 from torchreid_occ.footage.video import Video
 from torchreid_occ.utils.durations import clock
 from torchreid_occ.utils.files import write_text
+from torchreid_occ.utils.templates import templates_in
 
 _FRAMES, _HEIGHT, _WIDTH = 10, 128, 112  # shown of a tracklet; the largest size of each
 _COVERED = 0.3  # share of the smaller of two boxes that lies in both, from which they overlap much
@@ -75,21 +75,18 @@ def write_sheet(
         video: Their video.
         folders: Folder of each track's images.
     """
-    templates = Environment(
-        loader=PackageLoader("torchreid_occ.footage", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     facts = facts_of_tracklets(tracks, video)
-    page = templates.get_template("sheet.html").render(
-        name=name,
-        video=video,
-        tracklets=[(one, folders[one.number].parent.name) for one in facts],
-        doubtful=[one for one in facts if one.doubtful],
-        strip=lambda one: _strip(folders[one.number]),
-        clock=clock,
+    page = (
+        templates_in("torchreid_occ.footage")
+        .get_template("sheet.html")
+        .render(
+            name=name,
+            video=video,
+            tracklets=[(one, folders[one.number].parent.name) for one in facts],
+            doubtful=[one for one in facts if one.doubtful],
+            strip=lambda one: _strip(folders[one.number]),
+            clock=clock,
+        )
     )
     write_text(path, page)
 

@@ -1,17 +1,15 @@
 """A page to look through: the least certain decisions first, then a row for each person."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.data.frame_strip import Picture, frame_strip
-from torchreid_occ.identities.finding import Decision, Identities
+from torchreid_occ.identities.finding import Identities
 from torchreid_occ.search.answer import printable, time_span
 from torchreid_occ.search.gallery import Gallery
 from torchreid_occ.utils.files import write_text
 from torchreid_occ.utils.progress import progress
+from torchreid_occ.utils.templates import templates_in
 
 FRAMES = 4  # shown of a tracklet
 DECISIONS = 60  # shown of the least certain
@@ -34,30 +32,23 @@ def write_page(path: StrPath, gallery: Gallery, found: Identities) -> None:
         gallery: The gallery.
         found: Its people.
     """
-    templates = Environment(
-        loader=PackageLoader("torchreid_occ.identities", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     strips = {
         number: _strip(found, number)
         for number in progress([*found.tracklets], "drawing", unit="tracklet")
     }
-    page = templates.get_template("page.html").render(
-        place=printable(gallery.place),
-        people=found.people,
-        tracklets=len(found.tracklets),
-        person_of=found.person_of(),
-        decisions=_shown(found.decisions),
-        strips=strips,
+    page = (
+        templates_in("torchreid_occ.identities")
+        .get_template("page.html")
+        .render(
+            place=printable(gallery.place),
+            people=found.people,
+            tracklets=len(found.tracklets),
+            person_of=found.person_of(),
+            decisions=found.decisions[:DECISIONS],
+            strips=strips,
+        )
     )
     write_text(path, page)
-
-
-def _shown(decisions: Sequence[Decision]) -> Sequence[Decision]:
-    return decisions[:DECISIONS]
 
 
 def _strip(found: Identities, number: int) -> _Strip:

@@ -33,6 +33,7 @@ from torchreid_occ.occlusion.protocol import LEAST_HIDDEN, MOST_HIDDEN, Protocol
 from torchreid_occ.occlusion.sources import Hidden, OccluderSource
 from torchreid_occ.occlusion.sprites import Mask, Sprite, mean_colour
 from torchreid_occ.occlusion.things import Things
+from torchreid_occ.utils.checks import check_share
 
 ATTEMPTS = 10  # after which a clip stays as it is
 
@@ -50,8 +51,7 @@ class RandomOccluders:
     """
 
     def __init__(self, source: OccluderSource, share: float) -> None:
-        if not 0 <= share <= 1:
-            raise ValueError(f"Received share={share} of clips, but expected 0 to 1.")
+        check_share("share", share)
         self._source, self._share = source, share
 
     def __call__(self, clip: RawClip, seed: int) -> RawClip:

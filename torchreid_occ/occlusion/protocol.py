@@ -11,6 +11,7 @@ import numpy as np
 
 from torchreid_occ.data.datasets.base import SUBSETS
 from torchreid_occ.occlusion.draws import keyed_rng
+from torchreid_occ.utils.checks import check_share
 
 # Least and most of a person that the most hidden frame of a tracklet hides.
 LEAST_HIDDEN, MOST_HIDDEN = 0.1, 0.8
@@ -36,8 +37,7 @@ class Protocol:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if not 0 <= value <= 1:
-                raise ValueError(f"Received {name}={value}, but expected a share from 0 to 1.")
+            check_share(name, value)
         if self.least_frames > self.most_frames:
             raise ValueError(
                 f"Received least_frames={self.least_frames}, which is more than "

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ._types import Item
+from torchreid_occ.data.frame_strip import spread_frames
 from torchreid_occ.data.images import read_image
 from torchreid_occ.data.overlay import draw_supervision
 from torchreid_occ.data.supervision import Supervision
@@ -49,7 +50,8 @@ def write_report(dataset: Occluded, parts: Sequence[str]) -> Path:
     }  # fmt: skip
     (folder / "report").mkdir(exist_ok=True)
     remove_partial_files(folder / "report")  # of a killed call
-    for part in parts:
+    changed = [part for part in parts if any(share.any() for share in shares[part])]
+    for part in changed:
         sheets = {
             part: tracklet_sheet(subsets[part], truth),
             f"{part}_frames": frame_sheet(subsets[part], truth),
@@ -62,7 +64,7 @@ def write_report(dataset: Occluded, parts: Sequence[str]) -> Path:
     manifest = dataset.manifest
     title = f"Occluded copy of {manifest['source']['name']}, seed {manifest['seed']}"
     text = tables(title, "copy", shares)
-    note = NOTE.format(part=parts[0])
+    note = NOTE.format(part=next(iter(changed), "query"))
     path = folder / "report.md"
     write_text(path, f"# {title}\n{note}\n```\n{text}\n```\n")
     return path
@@ -82,9 +84,7 @@ def tracklet_sheet(tracklets: Sequence[Item], truth: OccludedGroundTruth) -> npt
     chosen = keyed_rng(0).permutation(len(occluded))[:ROWS]
     sheet = np.zeros((len(chosen), HEIGHT, COLUMNS, WIDTH, 3), np.uint8)
     for row, number in zip(sheet, np.sort(chosen).tolist(), strict=True):
-        paths = occluded[number]
-        step = max(1, len(paths) // COLUMNS)
-        for column, path in enumerate(paths[::step][:COLUMNS]):
+        for column, path in enumerate(spread_frames(occluded[number], COLUMNS)):
             row[:, column] = _enlarged(path)
     return sheet.reshape(-1, COLUMNS * WIDTH, 3)
 

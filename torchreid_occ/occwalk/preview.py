@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+from torchreid_occ.data.frame_strip import spread_frames
 from torchreid_occ.data.overlay import draw_supervision
 from torchreid_occ.occwalk.arrays import Pixels
 from torchreid_occ.occwalk.keys import keyed_rng
@@ -35,8 +36,7 @@ def contact_sheet(
         tracklet = render_tracklet(specs[index], preset, seed)
         width = ROW_HEIGHT * preset.width // preset.height
         row = np.zeros((columns, ROW_HEIGHT, width, 3), np.uint8)
-        step = max(1, len(tracklet.frames) // columns)
-        for place, frame in enumerate(range(0, len(tracklet.frames), step)[:columns]):
+        for place, frame in enumerate(spread_frames(range(len(tracklet.frames)), columns)):
             row[place] = _draw(tracklet, frame, width, overlay)
         sheet.append(np.hstack([*row]))
     return np.vstack(sheet)

@@ -42,7 +42,7 @@ def frame_shares(tracklets: list[Floats]) -> Floats:
     """Returns Table 2's row: shares of occluded frames by hidden fraction of the person."""
     fractions = np.concatenate(tracklets)
     hidden = fractions[fractions > 0]
-    return np.histogram(hidden, OCCLUSION_EDGES)[0] / len(hidden)
+    return np.histogram(hidden, OCCLUSION_EDGES)[0] / max(1, len(hidden))
 
 
 def describe(folder: Path) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from yacs.config import CfgNode
 
@@ -26,9 +25,9 @@ from torchreid_occ.runs.folder import CONFIG, Run, outcome, read_curves, read_ru
 from torchreid_occ.utils.checkpoint import load_checkpoint
 from torchreid_occ.utils.environment import versions
 from torchreid_occ.utils.files import write_text
+from torchreid_occ.utils.templates import templates_in
 
 NAME = "report.html"
-_TEMPLATES = PackageLoader("torchreid_occ.report")
 
 
 def write_report(
@@ -94,13 +93,12 @@ def render(content: Mapping[str, Any]) -> str:
     Args:
         content: The variables of the template ``report.html``.
     """
-    environment = Environment(
-        loader=_TEMPLATES, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
+    environment = templates_in("torchreid_occ.report", "templates")
     environment.filters["percent"] = lambda share: f"{100 * share:.1f}"
     environment.filters["duration"] = lambda s: str(datetime.timedelta(seconds=round(s)))
-    environment.globals["style"] = Markup(_TEMPLATES.get_source(environment, "report.css")[0])
+    assert environment.loader is not None
+    style, *_ = environment.loader.get_source(environment, "report.css")
+    environment.globals["style"] = Markup(style)
     return environment.get_template("report.html").render(content)
 
 

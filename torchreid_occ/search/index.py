@@ -9,7 +9,7 @@ import numpy.typing as npt
 from torchreid_occ.search.codes import FeatureCodes
 from torchreid_occ.search.faiss_library import Writable, faiss, selector
 from torchreid_occ.search.graph import FeatureGraph
-from torchreid_occ.search.protocol import FeatureSource, unit_features
+from torchreid_occ.search.protocol import FeatureSource, nearest_first, unit_features
 
 KINDS = ("exact", "hnsw", "codes")
 
@@ -141,10 +141,7 @@ class FeatureIndex:
             feature: ``(D,)``; results: ``(N,)`` each.
         """
         ids, similarities = self._index.nearest(unit_features(feature[None]), top, allowed)
-        # Rounding may make a similarity larger than 1; a distance is never below 0.
-        distances = np.maximum(1 - similarities, np.float32(0))
-        order = np.lexsort((ids, distances))[:top]
-        return ids[order], distances[order]
+        return nearest_first(ids, similarities, top)
 
 
 class _Flat:

@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from torchreid_occ._types import StrPath
 from torchreid_occ.data.frame_strip import Picture, frame_strip, spread_frames
 from torchreid_occ.data.frames import Frame
@@ -19,6 +17,7 @@ from torchreid_occ.search.query import SearchQuery
 from torchreid_occ.search.sightings import Sighting, sightings
 from torchreid_occ.utils.durations import clock
 from torchreid_occ.utils.files import write_text
+from torchreid_occ.utils.templates import templates_in
 
 FRAMES = 8  # shown of a tracklet
 
@@ -86,13 +85,7 @@ def rendered(template: str, **values: object) -> str:
         template: Name of its file.
         **values: Its variables.
     """
-    templates = Environment(
-        loader=PackageLoader("torchreid_occ.search", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    templates = templates_in("torchreid_occ.search")
     return templates.get_template(template).render(printable=printable, **values)
 
 

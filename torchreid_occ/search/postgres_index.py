@@ -8,7 +8,12 @@ import numpy.typing as npt
 
 from torchreid_occ.search.graph import BREADTH_OF_ADDING, BREADTH_OF_SEARCH, LINKS
 from torchreid_occ.search.postgres import PostgresStore
-from torchreid_occ.search.protocol import nearest_with_ties, similarities_of, unit_features
+from torchreid_occ.search.protocol import (
+    nearest_first,
+    nearest_with_ties,
+    similarities_of,
+    unit_features,
+)
 
 _LONGEST, _LONGEST_HALF = 2000, 4000  # features that a graph takes: of 32 bits, of 16 bits
 _MOST = 1000  # candidates that pgvector keeps, "hnsw.ef_search"
@@ -57,10 +62,7 @@ class PostgresIndex:
             return np.empty(0, np.int64), np.empty(0, np.float32)
         ids = np.array([number for number, *_ in rows], np.int64)
         features = np.stack([found.to_numpy() for _, found, _ in rows])
-        # Rounding may make a similarity larger than 1; a distance is never below 0.
-        distances = np.maximum(1 - similarities_of(features, query), np.float32(0))
-        order = np.lexsort((ids, distances))[:top]
-        return ids[order], distances[order]
+        return nearest_first(ids, similarities_of(features, query), top)
 
     def save(self) -> None:
         """Builds the graph, if the gallery's kind is 'hnsw', or drops it.

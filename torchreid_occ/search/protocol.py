@@ -142,6 +142,25 @@ def similarities_of(
     return products.sum(axis=1).astype(np.float32)
 
 
+def nearest_first(
+    ids: npt.NDArray[np.int64], similarities: npt.NDArray[np.float32], top: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Returns the ids and the cosine distances of the nearest; those equally near ordered by id.
+
+    Args:
+        ids: Ids in any order.
+        similarities: Cosine similarities.
+        top: Number of the nearest.
+
+    Shape:
+        ids, similarities: ``(N,)``; results: ``(min(N, top),)`` each.
+    """
+    # Rounding may make a similarity larger than 1; a distance is never below 0.
+    distances = np.maximum(1 - similarities, np.float32(0))
+    order = np.lexsort((ids, distances))[:top]
+    return ids[order], distances[order]
+
+
 def nearest_with_ties(
     fetch: Callable[[int], list[Found]], score: Callable[[Found], float], top: int, rounding: float
 ) -> list[Found]:

@@ -7,7 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ.search.graph import BREADTH_OF_SEARCH
-from torchreid_occ.search.protocol import nearest_with_ties, similarities_of, unit_features
+from torchreid_occ.search.protocol import (
+    nearest_first,
+    nearest_with_ties,
+    similarities_of,
+    unit_features,
+)
 from torchreid_occ.search.qdrant import QdrantStore
 
 _ROUNDING = 1e-6  # between the scores of equal vectors
@@ -55,10 +60,7 @@ class QdrantIndex:
         ids = np.array([point.id for point in points], np.int64)
         # The server's own scores of equal vectors may differ.
         similarities = similarities_of(np.array([point.vector for point in points]), query)
-        # Rounding may make a similarity larger than 1; a distance is never below 0.
-        distances = np.maximum(1 - similarities, np.float32(0))
-        order = np.lexsort((ids, distances))[:top]
-        return ids[order], distances[order]
+        return nearest_first(ids, similarities, top)
 
     def save(self) -> None:
         """Does nothing: the server keeps its graph up to date."""

@@ -209,7 +209,7 @@ class _Searcher:
         self, query: SearchQuery, top: int, cameras: list[int], link: Callable[[Any], str | None]
     ) -> str:
         gallery = self.gallery()
-        judge = judge_of(gallery)
+        judge = judge_of(gallery, self._extractor.checkpoint)
         found = search_elsewhere(gallery, self._extractor, query, top, cameras, judge)
         about = self._extractor.provenance
         return answer_page(gallery, query, found.matches, about, found.same, link)

@@ -16,6 +16,7 @@ from torchreid_occ.completion.builders import load_generator, load_guider
 from torchreid_occ.completion.figures import draw_completions
 from torchreid_occ.completion.truth import HIDDEN, hidden_person, visible_shares
 from torchreid_occ.config import config_of
+from torchreid_occ.data.frame_strip import spread_frames
 from torchreid_occ.studies.completion_quality import (
     FILLERS,
     Filler,
@@ -70,8 +71,7 @@ class CompletionStudy(NamedTuple):
         Args:
             rows: The number of tracklets, evenly spread; the frame is the middle occluded one.
         """
-        step = max(1, len(self.tracklets) // rows)
-        chosen = [self.tracklets[index] for index in range(0, len(self.tracklets), step)][:rows]
+        chosen = spread_frames(self.tracklets, rows)
         columns = {"mask": torch.stack([t.mask[len(t.mask) // 2] for t in chosen])}
         for name, fill in self.fillers.items():
             columns[name] = torch.stack([fill(t)[len(t.mask) // 2] for t in chosen])

@@ -21,6 +21,7 @@ from torchreid_occ.completion.figures import (
 from torchreid_occ.completion.scores import score_by_thirds
 from torchreid_occ.config import plain
 from torchreid_occ.data.datasets.base import frames_in
+from torchreid_occ.data.frame_strip import spread_frames
 from torchreid_occ.data.images import read_image
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.runs.builders import build_test_transform, load_trained_model
@@ -171,7 +172,7 @@ def draw_completion(
     original = [read_image(path) for path in frame_paths]
     new = complete_tracklet(generator, frame_paths, occluded, size, interpolation)
     completed = [new.get(number, frame) for number, frame in enumerate(original)]
-    numbers = [*new][:: max(1, len(new) // num_frames)][:num_frames]
+    numbers = spread_frames([*new], num_frames)
     versions = {}
     for title, frames in (("original", original), ("completed", completed)):
         clip, _, _ = transform(frames)
@@ -201,8 +202,7 @@ def frames_of_tracklet(
     if num_frames is not None and num_frames < 1:
         raise ValueError(f"Received {num_frames} frames to draw, but expected 1 or more.")
     paths = _query(checkpoint, tracklet) if isinstance(tracklet, int) else frames_in(Path(tracklet))
-    step = 1 if num_frames is None else max(1, len(paths) // num_frames)
-    return [*paths[::step][:num_frames]]
+    return [*paths] if num_frames is None else spread_frames(paths, num_frames)
 
 
 def _resized(frames: Sequence[Image.Image], config: CfgNode) -> list[Frame]:

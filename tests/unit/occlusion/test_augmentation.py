@@ -55,7 +55,7 @@ def test_the_share_of_clips(clip):
     occlude = RandomOccluders(Things(seed=0), share=0.25)
     touched = [occlude(clip, seed) is not clip for seed in range(200)]
     assert 0.15 < np.mean(touched) < 0.35
-    with pytest.raises(ValueError, match="share=2 of clips"):
+    with pytest.raises(ValueError, match="Received share 2, but expected a share from 0 to 1"):
         RandomOccluders(Things(seed=0), share=2)
 
 

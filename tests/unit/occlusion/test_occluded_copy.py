@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import cv2
@@ -264,6 +265,16 @@ def test_masks_of_a_folder(two_cameras, tmp_path):
     assert supervision_of(load_dataset("occluded", two_cameras, options=options)).has(
         "foreground", path
     )
+
+
+def test_a_copy_in_which_nothing_is_hidden_has_a_page(two_cameras, tmp_path):
+    masks = write_masks(two_cameras, tmp_path / "masks")
+    page = occlude_dataset(
+        "sduvid", two_cameras, tmp_path / "copy", masks=masks, occluders="things", workers=0,
+        parts=["query"], protocol=Protocol(query=0),
+    )  # fmt: skip
+    assert re.search(r"query, copy +100\.0 +0\.0 ", page.read_text())
+    assert not [*(tmp_path / "copy" / "report").iterdir()]
 
 
 @pytest.mark.parametrize(

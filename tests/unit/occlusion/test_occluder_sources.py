@@ -135,7 +135,7 @@ def test_short_tracklets_are_occluded_in_more_than_a_third(length, fewest):
 
 
 def test_wrong_shares():
-    with pytest.raises(ValueError, match=r"gallery=1\.5, but expected a share from 0 to 1"):
+    with pytest.raises(ValueError, match=r"gallery 1\.5, but expected a share from 0 to 1"):
         Protocol(gallery=1.5)
     with pytest.raises(ValueError, match=r"least_frames=0\.8, which is more than"):
         Protocol(least_frames=0.8)

@@ -7,7 +7,9 @@ import waitress
 from PIL import Image
 from served_gallery import make_served_gallery
 from small_videos import SIZE, corners, image
+from synthetic_people import made_up_people, query_and_gallery
 
+from torchreid_occ.calibration import calibration_path, fit_calibration, save_calibration
 from torchreid_occ.search import Gallery, server
 from torchreid_occ.search.server import gallery_app, is_loopback, serve
 
@@ -178,6 +180,18 @@ def test_tracklets_that_another_process_adds_are_found(client, made):
     assert client.get("/").text.count('name="tracklet"') == before + 1
     gallery.remove([number])
     assert client.get("/").text.count('name="tracklet"') == before
+
+
+def test_a_calibration_beside_the_checkpoint_judges(client, made):
+    gallery, path = Gallery(made[0]), calibration_path(made[1])
+    people = query_and_gallery(made_up_people(2, 30, dim=gallery.feature_dim))
+    cohort = made_up_people(1, 60, dim=gallery.feature_dim)
+    assert "get the verdict" not in search(client, tracklet=1).text
+    calibration = fit_calibration(*people, cohort, gallery.checkpoint_hash, {}, join=False)
+    save_calibration(calibration, path)
+    answer = search(client, tracklet=1).text
+    path.unlink()
+    assert "at most 0.0323 get the verdict" in answer
 
 
 def test_it_listens_on_this_machine_alone_unless_told(made, monkeypatch, capsys):

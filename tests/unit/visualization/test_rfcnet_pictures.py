@@ -132,7 +132,7 @@ def sduvid(tmp_path):
 @pytest.mark.filterwarnings("ignore:SDUVID")
 def test_a_tracklet_is_a_query_or_a_folder(sduvid):
     names = [Path(path).name for path in frames_of_tracklet(sduvid, 1, 2)]
-    assert names == ["0001.png", "0003.png"]
+    assert names == ["0001.png", "0005.png"]
     folder = Path(frames_of_tracklet(sduvid, 0)[0]).parent
     assert frames_of_tracklet(sduvid, folder) == [str(folder / f"000{n}.png") for n in range(1, 6)]
     assert frames_of_tracklet(sduvid, folder) == frames_of_tracklet(sduvid, 0)
