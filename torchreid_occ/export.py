@@ -18,8 +18,13 @@ from yacs.config import CfgNode
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.config import merged, plain
+from torchreid_occ.embedders.onnx_file import EXPORTED, FRAME_KEYS
 from torchreid_occ.embedders.provenance import describe_run
-from torchreid_occ.engine.acceleration import Calibration, calibration_clips, training_tracklets
+from torchreid_occ.engine.acceleration import (
+    CalibrationTracklets,
+    calibration_clips,
+    training_tracklets,
+)
 from torchreid_occ.engine.onnx_stages import quantise_stages
 from torchreid_occ.engine.precision import Precision
 from torchreid_occ.models.clip_model import ClipModel
@@ -177,7 +182,7 @@ def export_here(
     model, config, num_people = load_trained_model(checkpoint)
     data = config.data
     about = {
-        "torchreid_occ": __version__,
+        EXPORTED: __version__,
         "model": config.model.name,
         "checkpoint": file_hash(checkpoint),
         "feature_dim": model.feature_dim,
@@ -226,7 +231,7 @@ def _calibration_clips(
     data = {key: value for key, value in given.items() if value is not None}
     config = merged(plain(config), [{"data": data}], "export_model")
     transform = build_test_transform(config)
-    return calibration_clips(Calibration(training_tracklets(config), transform))
+    return calibration_clips(CalibrationTracklets(training_tracklets(config), transform))
 
 
 class _Autocast(nn.Module):
@@ -296,7 +301,6 @@ def _onnx_reader(content: bytes) -> Features:
     return lambda clips: torch.from_numpy(session.run(None, {"clips": clips.numpy()})[0])
 
 
-FRAME_KEYS = ("height", "width", "interpolation", "norm_mean", "norm_std")
 FORMATS = {
     "onnx": Format(("float32", "int8"), _onnx_file, _onnx_reader),
     "torch_export": Format(("float32", "bfloat16"), _torch_export_file, _torch_export_reader),

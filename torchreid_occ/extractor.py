@@ -12,7 +12,7 @@ from torchreid_occ.data.frames import Frames, FrameSource, frames_of
 from torchreid_occ.data.loaders import every_frame_loader
 from torchreid_occ.embedders import Embedder, check_pretrained, load_embedder
 from torchreid_occ.engine.acceleration import (
-    Calibration,
+    CalibrationTracklets,
     check_backend,
     stage_runners,
     supported_precision,
@@ -122,9 +122,9 @@ class TrackletExtractor:
             stages[name].runner = runner
         self.stages = {name: runner.precision for name, runner in runners.items()}
 
-    def _calibration(self) -> Calibration:
+    def _calibration(self) -> CalibrationTracklets:
         try:
-            return Calibration(training_tracklets(self.config), self._transform)
+            return CalibrationTracklets(training_tracklets(self.config), self._transform)
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 f"{self.checkpoint} has no stages in int8 beside it that fit, and the training "

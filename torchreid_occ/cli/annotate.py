@@ -10,8 +10,6 @@ name, and report.md, which tells how good it is.
 """
 
 import argparse
-import logging
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,7 +64,6 @@ def run(arguments: argparse.Namespace) -> None:
     """
     from torchreid_occ.annotate import annotate_dataset
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     with short_errors(interrupted="Interrupted; the same command continues it."):
         report = annotate_dataset(
             arguments.source,

@@ -16,8 +16,6 @@ of the gallery and of the training set.
 """
 
 import argparse
-import logging
-import sys
 from pathlib import Path
 
 from torchreid_occ.utils.errors import short_errors
@@ -73,7 +71,6 @@ def run(arguments: argparse.Namespace) -> None:
     from torchreid_occ.occlusion.occlude import occlude_dataset
     from torchreid_occ.occlusion.protocol import Protocol
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     shares = arguments.query_share, arguments.gallery_share, arguments.train_share
     with short_errors(interrupted="Interrupted; the same command continues it."):
         report = occlude_dataset(

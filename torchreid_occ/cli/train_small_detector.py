@@ -7,8 +7,6 @@ It knows people of OccWalk only: for real ones take torchvision's weights.
 """
 
 import argparse
-import logging
-import sys
 
 KINDS = ("keypoints", "masks")
 PRESETS = ("occwalk_tiny", "occwalk_small", "occwalk_full")
@@ -38,7 +36,6 @@ def run(arguments: argparse.Namespace) -> None:
     """
     from torchreid_occ.annotate.small_detectors import save_small_detector
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     losses = save_small_detector(
         arguments.kind,
         arguments.out,

@@ -44,7 +44,7 @@ BATCH = 4  # clips that the calibration reads at a time
 LEAST_COSINE = 0.999  # of features to float32's, on training tracklets, with stages in int8
 
 
-class Calibration(NamedTuple):
+class CalibrationTracklets(NamedTuple):
     """The training tracklets that int8 is calibrated on.
 
     Attributes:
@@ -126,7 +126,7 @@ def stage_runners(
     precision: str,
     size: tuple[int, int],
     folder: Path | None = None,
-    calibration: Callable[[], Calibration] | None = None,
+    calibration: Callable[[], CalibrationTracklets] | None = None,
 ) -> dict[str, StageRunner | JoinedStage]:
     """Builds what runs the stages of a model with OpenVINO.
 
@@ -177,7 +177,7 @@ def _quantised_stages(
     stages: Mapping[str, Stage],
     key: str,
     path: Path | None,
-    calibration: Callable[[], Calibration],
+    calibration: Callable[[], CalibrationTracklets],
 ) -> dict[str, Any]:
     """Returns the stages in int8 by name, from the file that holds them or made anew."""
     if path is not None and path.is_file():
@@ -251,7 +251,7 @@ def choose_stages(
     return chosen, together
 
 
-def calibration_clips(calibration: Calibration) -> Tensor:
+def calibration_clips(calibration: CalibrationTracklets) -> Tensor:
     """Reads some frames of tracklets spread over the training set.
 
     Args:

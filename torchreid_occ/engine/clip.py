@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from torchreid_occ._types import Batch, Item
 from torchreid_occ.data.manager import ClipDataManager
 from torchreid_occ.engine.acceleration import (
-    Calibration,
+    CalibrationTracklets,
     check_backend,
     stage_runners,
     supported_precision,
@@ -192,7 +192,9 @@ class ClipEngine(EvaluationMixin, CheckpointedEngine):
             precision,
             (data.height, data.width),
             self._stages_folder,
-            lambda: Calibration([paths for paths, *_ in data.train_dataset], data.transform_te),
+            lambda: CalibrationTracklets(
+                [paths for paths, *_ in data.train_dataset], data.transform_te
+            ),
         )
         stages = {name: runner.precision for name, runner in runners.items()}
         with stages_run_by(stages_of(self.model), runners):

@@ -2,11 +2,13 @@
 
 import importlib
 import os
+import re
 import shutil
 from types import SimpleNamespace
 
 import pytest
 import torch
+from support import REPOSITORY
 
 from torchreid_occ.cli import hardware, libraries, main
 from torchreid_occ.cli.finding import Finding, State
@@ -123,6 +125,14 @@ def test_extras(monkeypatch):
     others = [extra for extra in libraries.EXTRAS if extra != "search"]
     assert found.text == f"installed: {', '.join(others)}"
     assert found.advice == "For search: pip install 'torchreid-occ[search]'."
+
+
+def test_all_extras_of_a_user_are_looked_for():
+    project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    extras = project.partition("[project.optional-dependencies]")[2].partition("# The tests")[0]
+    declared = re.findall(r"^(\w+) = \[(.+)\]$", extras, re.M)  # docs takes several lines
+    counts = {extra: names.count(">=") for extra, names in declared}
+    assert {extra: len(names) for extra, names in libraries.EXTRAS.items()} == counts
 
 
 @pytest.mark.parametrize(("load", "state"), [(0.9, State.OK), (2.5, State.GAP)])

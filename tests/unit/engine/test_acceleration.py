@@ -18,7 +18,7 @@ from torchreid_occ.data.transforms import ClipTransform
 from torchreid_occ.engine import acceleration
 from torchreid_occ.engine.acceleration import (
     FEWEST,
-    Calibration,
+    CalibrationTracklets,
     calibration_clips,
     check_backend,
     stage_runners,
@@ -74,11 +74,11 @@ def tracklets(count, seed=0):
 
 
 def calibration(count=FEWEST):
-    return lambda: Calibration(tracklets(count), ClipTransform(*SIZE))
+    return lambda: CalibrationTracklets(tracklets(count), ClipTransform(*SIZE))
 
 
 def features(model, runners):
-    clips = calibration_clips(Calibration(tracklets(FEWEST, seed=1), ClipTransform(*SIZE)))
+    clips = calibration_clips(CalibrationTracklets(tracklets(FEWEST, seed=1), ClipTransform(*SIZE)))
     with torch.inference_mode(), stages_run_by(stages_of(model), runners):
         return model(clips)
 
@@ -195,7 +195,7 @@ def test_few_training_tracklets_are_refused():
 
 
 def test_calibration_reads_frames_spread_over_the_training_set():
-    found = calibration_clips(Calibration(tracklets(300), ClipTransform(*SIZE)))
+    found = calibration_clips(CalibrationTracklets(tracklets(300), ClipTransform(*SIZE)))
     assert found.shape == (acceleration.TRACKLETS, acceleration.FRAMES, 3, *SIZE)
     assert len({clip.sum().item() for clip in found}) == len(found)
 
