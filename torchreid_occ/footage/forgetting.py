@@ -36,9 +36,9 @@ def delete_tracklet_frames(frames: Iterable[Path]) -> int:
     for folder in folders:
         for dataset in folder.parents[1:3]:  # above gallery/<person>/<tracklet>
             names.setdefault(dataset, set()).add(folder.name)
-    for dataset, own in names.items():
+    for dataset, tracklets in names.items():
         for manifest in sorted((dataset / RECORDINGS).glob("*.json")):
-            _forget_in_recording(manifest, own)
+            _forget_in_recording(manifest, tracklets)
     deleted = 0
     for frame in frames:
         with suppress(FileNotFoundError):

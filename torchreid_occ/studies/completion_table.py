@@ -71,7 +71,7 @@ class CompletionStudy(NamedTuple):
         Args:
             rows: The number of tracklets, evenly spread; the frame is the middle occluded one.
         """
-        chosen = spread_frames(self.tracklets, rows)
+        chosen = [self.tracklets[n] for n in spread_frames(range(len(self.tracklets)), rows)]
         columns = {"mask": torch.stack([t.mask[len(t.mask) // 2] for t in chosen])}
         for name, fill in self.fillers.items():
             columns[name] = torch.stack([fill(t)[len(t.mask) // 2] for t in chosen])
