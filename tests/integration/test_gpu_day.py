@@ -10,7 +10,10 @@ from support import REPOSITORY
 
 QUICK = ("environment", "real")
 # A minute in the small form.
-LONG = ("build", "operator", "extraction", "agreement", "tests", "training", "resume", "comparison")
+LONG = (
+    *("build", "operator", "loading", "extraction", "agreement", "tests", "training", "resume"),
+    "comparison",
+)
 # Kernels are left as they are: other tests use them meanwhile.
 ENVIRONMENT = {**os.environ, "TORCHREID_OCC_NO_EXT": "1"}
 
@@ -113,6 +116,15 @@ def test_every_network_of_the_papers_trains(found_later):
     one, other = (rows[name, "float32"]["step_seconds"] for name in ("baseline", "rfcnet"))
     (table,) = (row for row in overhead if "9" in row["table"] and row["precision"] == "float32")
     assert table["training_percent"] == pytest.approx(100 * (other / one - 1))
+
+
+@pytest.mark.slow
+def test_both_loaders_are_measured(found_later):
+    rows = found_later["loading"]["rows"]
+    assert [row["loader"] for row in rows] == ["torchreid", "torchreid_occ"]
+    for row in rows:
+        assert row["worker_milliseconds_a_frame"] == 0 < row["own_milliseconds_a_frame"]
+        assert 0 < row["seconds_to_first_batch"] < 8 / row["frames_per_second"] * 1.01
 
 
 @pytest.mark.slow

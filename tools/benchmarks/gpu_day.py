@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gpu_parts import extraction, machine, operator, runs, training
+from gpu_parts import extraction, loading, machine, operator, runs, training
 from gpu_parts.day import Day, Save
 
 from torchreid_occ.occwalk import PRESETS
@@ -31,13 +31,14 @@ PARTS: dict[str, Callable[[Day, Save], None]] = {
     "tests": machine.tests,
     "operator": operator.operator,
     "training": training.training,
+    "loading": loading.loading,
     "extraction": extraction.extraction,
     "agreement": extraction.agreement,
     "resume": runs.resume,
     "comparison": runs.comparison,
     "real": runs.real,
 }
-NEED_DATA = {"training", "extraction", "agreement", "comparison"}
+NEED_DATA = {"training", "loading", "extraction", "agreement", "comparison"}
 SHORTEST = 5  # seconds that must be left for a part to begin
 
 

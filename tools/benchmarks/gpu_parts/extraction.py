@@ -1,6 +1,5 @@
 """Features: frames a second beside torchreid's engine, and the same on a CPU and on a GPU."""
 
-import itertools
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,7 +9,7 @@ from torch.nn import functional as F
 
 from gpu_parts.clock import free_memory, matrix_precision, median_seconds
 from gpu_parts.day import REPOSITORY, Day, Save
-from torchreid_occ._torchreid import torchreid
+from gpu_parts.loading import Loaders, tracklet_loaders
 from torchreid_occ.config import load_config, plain
 from torchreid_occ.data import ClipDataManager
 from torchreid_occ.engine.extraction import TrackletFeatures
@@ -18,28 +17,20 @@ from torchreid_occ.engine.torchreid_backend import TorchreidTripletEngine
 from torchreid_occ.models import build_model
 from torchreid_occ.runs.builders import load_trained_model
 
-FRAMES = 60  # a tracklet, as a query of Occluded-DukeMTMC-VideoReID has on average
 IDENTITIES = 300
 OURS = {"float32": "float32", "tf32": "float32", "bfloat16": "bfloat16"}  # by matrix precision
 
 
 def extraction(day: Day, save: Save) -> None:
     """Measures both engines on the same tracklets from disk, and our model on frames in memory."""
-    size = (64, 32) if day.tiny else (256, 128)
-    # So many that the start of worker processes is a small part.
-    count, frames = (2, 4) if day.tiny else (256, FRAMES)
-    data = ClipDataManager(
-        str(day.root), day.dataset, height=size[0], width=size[1], use_gpu=day.use_gpu,
-        workers=day.workers,
-    )  # fmt: skip
-    items = _repeated(data.test_dataset[day.dataset]["query"], count, frames)
+    loaders = tracklet_loaders(day)
     found: dict[str, Any] = {
-        "tracklets": len(items), "frames": frames, "size": size, "workers": day.workers, "rows": []
+        "tracklets": loaders.tracklets, "frames": loaders.frames, "size": loaders.size,
+        "workers": day.workers, "rows": [],
     }  # fmt: skip
     rates: dict[tuple[str, str], float] = {}
     features: dict[str, torch.Tensor] = {}
-    model = _model(size, day)
-    steps = _engines(model, items, data, size, day, features)
+    steps = _engines(_model(loaders.size, day), loaders, day, features)
     for (engine, precision), (step, num_frames) in steps.items():
         seconds = _seconds(step, precision, 1 if day.tiny else 2)
         rates[engine, precision] = num_frames / seconds
@@ -59,28 +50,22 @@ def extraction(day: Day, save: Save) -> None:
 
 
 def _engines(
-    model: Any,
-    items: list[tuple],
-    data: ClipDataManager,
-    size: tuple[int, int],
-    day: Day,
-    features: dict[str, torch.Tensor],
+    model: Any, loaders: Loaders, day: Day, features: dict[str, torch.Tensor]
 ) -> dict[tuple[str, str], tuple[Callable[[], None], int]]:
     """What is timed, by engine and precision, and its number of frames.
 
     Features that engines extract from disk are left in `features`.
     """
-    total = sum(len(paths) for paths, *_ in items)
-    own = data.loader_of(items)
-    theirs, loader = _theirs(model, items, size, day)
-    clips = torch.rand(1 if day.tiny else 4, min(64, len(items[0][0])), 3, *size, device=day.device)
+    total = loaders.tracklets * loaders.frames
+    theirs = _torchreid_engine(model, loaders.torchreid_data, day)
+    clips = torch.rand(1 if day.tiny else 4, loaders.frames, 3, *loaders.size, device=day.device)
 
     def run_theirs() -> None:
-        features["torchreid"] = theirs.extract(loader, "query").features
+        features["torchreid"] = theirs.extract(loaders.torchreid, "query").features
 
     def run_ours(name: str) -> None:
         extract = TrackletFeatures(model, day.use_gpu, precision=OURS[name])
-        features[name] = extract(own, "query")
+        features[name] = extract(loaders.ours, "query")
 
     def compute(name: str) -> None:
         extract = TrackletFeatures(model, day.use_gpu, precision=OURS[name])
@@ -147,26 +132,11 @@ def _model(size: tuple[int, int], day: Day) -> Any:
     return model.to(day.device).eval()
 
 
-def _theirs(model: Any, items: list[tuple], size: tuple[int, int], day: Day) -> tuple[Any, Any]:
-    """Torchreid's engine, and its loader of whole tracklets."""
-    data = torchreid.data.VideoDataManager(
-        root=str(day.root), sources=day.dataset, batch_size_test=1, height=size[0], width=size[1],
-        sample_method="all", workers=day.workers, use_gpu=day.use_gpu,
-    )  # fmt: skip
-    loader = data.test_loader[day.dataset]["query"]
-    loader.dataset.data = items
+def _torchreid_engine(model: Any, data: Any, day: Day) -> Any:
     optimizer = torch.optim.Adam(model.parameters(), 3e-4)
     engine = TorchreidTripletEngine(data, model, optimizer, use_gpu=day.use_gpu)
     engine.set_model_mode("eval")
-    return engine, loader
-
-
-def _repeated(tracklets: list[tuple], count: int, frames: int) -> list[tuple]:
-    """Tracklets repeated up to a count, and their frames up to a number."""
-    return [
-        (tuple(itertools.islice(itertools.cycle(paths), frames)), *labels)
-        for paths, *labels in itertools.islice(itertools.cycle(tracklets), count)
-    ]
+    return engine
 
 
 def _seconds(step: Callable[[], None], precision: str, rounds: int) -> float:
