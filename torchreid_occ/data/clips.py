@@ -1,6 +1,7 @@
 """Tracklets as torch datasets of clips, for training and for testing."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -171,6 +172,16 @@ def collate(items: Sequence[dict[str, Any]]) -> Batch:
         elif isinstance(first, int):
             values = torch.tensor(values)
         batch[name] = values
+    return batch
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Joins batches of test clips of equal length, in their order."""
+    batch: Batch = {}
+    for name, first in batches[0].items():
+        values = [part[name] for part in batches]
+        is_tensor = isinstance(first, torch.Tensor)
+        batch[name] = torch.cat(values) if is_tensor else list(chain.from_iterable(values))
     return batch
 
 

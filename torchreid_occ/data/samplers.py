@@ -1,4 +1,4 @@
-"""Samplers: torchreid's made repeatable, and batches of test clips of equal length."""
+"""Samplers: torchreid's made repeatable."""
 
 import random
 from collections import Counter, defaultdict
@@ -185,38 +185,6 @@ class ProcessShare(Sampler[ItemKey]):
             own = position % self.batch_size // self.share == process_rank()
             if own and position < whole:
                 yield key
-
-
-class ClipBatchSampler(Sampler[list[int]]):
-    """Batches test clips of equal length across tracklets, always in the same order.
-
-    No batch holds more than ``batch_size * clip_len`` frames, so short clips come in larger
-    batches. For whole tracklets (``clip_len`` 0) the longest one stands for ``clip_len``. Long
-    clips come first, so that a batch that does not fit into memory fails at the start.
-
-    Args:
-        clips: ``(tracklet, start, stop)`` of each clip.
-        batch_size: Clips of full length in a batch.
-        clip_len: Frames in a full clip, 0 for whole tracklets.
-    """
-
-    def __init__(
-        self, clips: Sequence[tuple[int, int, int]], batch_size: int, clip_len: int
-    ) -> None:
-        by_length: defaultdict[int, list[int]] = defaultdict(list)
-        for index, (_, start, stop) in enumerate(clips):
-            by_length[stop - start].append(index)
-        max_frames = batch_size * (clip_len or max(by_length, default=0))
-        self.batches: list[list[int]] = []
-        for length, indices in sorted(by_length.items(), reverse=True):
-            size = max_frames // length
-            self.batches += [indices[i : i + size] for i in range(0, len(indices), size)]
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.batches)
 
 
 @contextmanager

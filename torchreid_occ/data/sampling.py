@@ -1,4 +1,7 @@
-"""Which frames of a tracklet make a clip."""
+"""Which frames of a tracklet make a clip, and which test clips a batch."""
+
+from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +68,34 @@ def split_into_clips(num_frames: int, clip_len: int) -> list[tuple[int, int]]:
         )
     step = clip_len or num_frames
     return [(start, min(start + step, num_frames)) for start in range(0, num_frames, step)]
+
+
+def batches_of_equal_length(
+    clips: Sequence[tuple[int, int, int]], batch_size: int, clip_len: int
+) -> list[list[int]]:
+    """Puts test clips of equal length together, across tracklets.
+
+    No batch holds more than ``batch_size * clip_len`` frames, so short clips come in larger
+    batches. For whole tracklets (``clip_len`` 0) the longest one stands for ``clip_len``. Long
+    clips come first, so that a batch that does not fit into memory fails at the start.
+
+    Args:
+        clips: ``(tracklet, start, stop)`` of each clip.
+        batch_size: Clips of full length in a batch.
+        clip_len: Frames in a full clip, 0 for whole tracklets.
+
+    Returns:
+        The indices of the clips of each batch.
+    """
+    by_length: defaultdict[int, list[int]] = defaultdict(list)
+    for index, (_, start, stop) in enumerate(clips):
+        by_length[stop - start].append(index)
+    max_frames = batch_size * (clip_len or max(by_length, default=0))
+    batches: list[list[int]] = []
+    for length, indices in sorted(by_length.items(), reverse=True):
+        size = max_frames // length
+        batches += (indices[i : i + size] for i in range(0, len(indices), size))
+    return batches
 
 
 def _largest_fitting(stride: int, num_frames: int, seq_len: int) -> int:

@@ -6,7 +6,7 @@ import torch
 
 from torchreid_occ._torchreid import torchreid
 from torchreid_occ.data.clips import ItemKey
-from torchreid_occ.data.samplers import ClipBatchSampler, EpochSampler, build_epoch_sampler
+from torchreid_occ.data.samplers import EpochSampler, build_epoch_sampler
 
 
 def tracklets(counts, cams=2):
@@ -134,25 +134,3 @@ def test_clips_of_an_identity_come_from_different_cameras():
     assert list(sampler) == list(sampler)
     with pytest.raises(ValueError, match="across_cameras is for RandomIdentitySampler, but samp"):
         build_epoch_sampler(data, "RandomSampler", 4, 2, 1, 1, 1, True)
-
-
-CLIPS = [(0, 0, 4), (0, 4, 7), (1, 0, 4), (2, 0, 1), (3, 0, 4), (4, 0, 1), (5, 0, 3), (6, 0, 4)]
-
-
-@pytest.mark.parametrize(("clip_len", "batch_size"), [(4, 1), (4, 3), (0, 2), (64, 1)])
-def test_batches_of_equal_clips_cover_each_once(clip_len, batch_size):
-    sampler = ClipBatchSampler(CLIPS, batch_size, clip_len)
-    batches = list(sampler)
-    assert len(sampler) == len(batches)
-    assert sorted(index for batch in batches for index in batch) == list(range(len(CLIPS)))
-    for batch in batches:
-        lengths = {CLIPS[index][2] - CLIPS[index][1] for index in batch}
-        assert len(lengths) == 1
-        assert len(batch) * lengths.pop() <= batch_size * (clip_len or 4)
-    assert list(sampler) == batches
-
-
-def test_long_clips_come_first_and_short_ones_share_a_batch():
-    assert list(ClipBatchSampler(CLIPS, 1, 4)) == [[0], [2], [4], [7], [1], [6], [3, 5]]
-    assert list(ClipBatchSampler(CLIPS, 2, 4)) == [[0, 2], [4, 7], [1, 6], [3, 5]]
-    assert list(ClipBatchSampler([], 2, 4)) == []

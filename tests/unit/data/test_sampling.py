@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from torchreid_occ.data.sampling import SAMPLING_METHODS, sample_clip, split_into_clips
+from torchreid_occ.data.sampling import (
+    SAMPLING_METHODS,
+    batches_of_equal_length,
+    sample_clip,
+    split_into_clips,
+)
 
 
 def draws(method, num_frames, seq_len, stride=1, times=200):
@@ -83,3 +88,22 @@ def test_split_into_clips_holds_each_frame_once():
 def test_split_into_clips_names_wrong_arguments(num_frames, clip_len):
     with pytest.raises(ValueError, match=f"num_frames={num_frames} and clip_len={clip_len}"):
         split_into_clips(num_frames, clip_len)
+
+
+CLIPS = [(0, 0, 4), (0, 4, 7), (1, 0, 4), (2, 0, 1), (3, 0, 4), (4, 0, 1), (5, 0, 3), (6, 0, 4)]
+
+
+@pytest.mark.parametrize(("clip_len", "batch_size"), [(4, 1), (4, 3), (0, 2), (64, 1)])
+def test_batches_of_equal_clips_cover_each_once(clip_len, batch_size):
+    batches = batches_of_equal_length(CLIPS, batch_size, clip_len)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(CLIPS)))
+    for batch in batches:
+        lengths = {CLIPS[index][2] - CLIPS[index][1] for index in batch}
+        assert len(lengths) == 1
+        assert len(batch) * lengths.pop() <= batch_size * (clip_len or 4)
+
+
+def test_long_clips_come_first_and_short_ones_share_a_batch():
+    assert batches_of_equal_length(CLIPS, 1, 4) == [[0], [2], [4], [7], [1], [6], [3, 5]]
+    assert batches_of_equal_length(CLIPS, 2, 4) == [[0, 2], [4, 7], [1, 6], [3, 5]]
+    assert batches_of_equal_length([], 2, 4) == []
