@@ -149,7 +149,7 @@ class _Own:
             tied = torch.searchsorted(ordered, sought, right=True).numpy() - first
             ahead += first
             # An own item of this block is tied with itself; ties are ordered by index.
-            tied -= (places >= start) & (places < start + gallery.size) & exists
+            tied -= (places >= start) & (places < start + gallery.size)
             for row, column in np.argwhere(tied > 0):
                 equal = block[row] == distances[row, column]
                 ahead[row, column] += np.count_nonzero(items[equal] < index[row, column])

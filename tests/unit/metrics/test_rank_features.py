@@ -60,6 +60,22 @@ def test_copies_of_a_feature_are_tied_wherever_they_lie():
     assert found.average_precision.tolist() == [1 / 34]
 
 
+def test_copies_are_tied_for_single_queries():
+    generator = torch.Generator().manual_seed(0)
+    people = torch.randn(50, 256, generator=generator)
+    shown = torch.randperm(1050, generator=generator) % 50
+    query = torch.randn(1, 256, generator=generator)
+    nearest = (1 - F.normalize(query) @ F.normalize(people).T)[0].argsort().argsort().numpy()
+    ranks = np.argsort(np.argsort(nearest[shown], kind="stable"), kind="stable")
+    pids = np.arange(1050)
+    some = pids[-70:]  # products of single rows round the last columns differently
+    found = rank_features(
+        query.expand(70, 256), people[shown], some, pids, np.zeros(70), np.ones(1050), "cosine",
+        block=(1, 16384),
+    )  # fmt: skip
+    np.testing.assert_allclose(1 / found.average_precision, 1 + ranks[some], rtol=1e-9)
+
+
 def test_a_gallery_mapped_from_a_file(tmp_path):
     query, gallery, *labels = problem(1)
     np.save(tmp_path / "gallery.npy", gallery.numpy())
