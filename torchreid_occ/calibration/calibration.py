@@ -236,7 +236,8 @@ class Calibration:
             raise ValueError(
                 f"Received missed_matches {missed_matches}, but expected a share between 0 and 1."
             )
-        place = int(missed_matches * (len(self.mates) + 1)) - 1
+        # The product is rounded: 0.29 * 100 is 28.999999999999996.
+        place = int(missed_matches * (len(self.mates) + 1) + 1e-9) - 1
         return float(self.mates[place]) if place >= 0 else -np.inf
 
     def verdicts(

@@ -99,7 +99,9 @@ def _check_people(listed: dict[str, list[Item]]) -> None:
 def _check_unseen(trained: CfgNode, dataset: str, split_id: int) -> None:
     """Refuses people whom a run was trained on, by `data.combineall` or in another split."""
     sources = {name.removesuffix(_CLEAN) for name in trained.sources}
-    if dataset.removesuffix(_CLEAN) not in sources:
+    cls, same_split = dataset_class(dataset), trained.split_id == split_id
+    same_people = same_split or getattr(cls, "splits_share_people", True)
+    if dataset.removesuffix(_CLEAN) not in sources or not same_people:
         return
     if trained.combineall:
         raise ValueError(
@@ -107,8 +109,7 @@ def _check_unseen(trained: CfgNode, dataset: str, split_id: int) -> None:
             "(data.combineall), so their distances say nothing about other people: calibrate on "
             "another dataset."
         )
-    one_split = getattr(dataset_class(dataset), "num_splits", None) == 1
-    if trained.split_id != split_id and not one_split:
+    if not same_split and getattr(cls, "num_splits", None) != 1:
         raise ValueError(
             f"The checkpoint was trained on split {trained.split_id} of {dataset}, whose training "
             f"people are in the test of split {split_id}, too: calibrate on split "

@@ -34,6 +34,7 @@ class OccWalk(TrackletDataset):
         **kwargs: torchreid's.
     """
 
+    splits_share_people = False
     preset: str  # name of the preset
     clean = False  # whether the frames are without occluders
 

@@ -174,21 +174,22 @@ def by_label(runs: Runs, root: str) -> Labels:
 
 
 def label_table(labels: Labels) -> str:
-    """Returns mAP by label as a Markdown table, in percent; an empty string without labels.
+    """Returns mAP by label as Markdown tables, in percent; an empty string without labels.
+
+    Rows whose queries have the same labels, as often, share a table.
 
     Args:
         labels: From :func:`by_label`.
     """
-    if not labels:
-        return ""
-    first = next(iter(next(iter(labels.values())).values()))
-    titles = [f"{label} ({count})" for label, (_, count) in first.items()]
-    rows = [
-        [target, model, *(f"{100 * mean:.1f}" for mean, _ in found.values())]
-        for target, models in labels.items()
-        for model, found in models.items()
-    ]
-    return markdown_table(["tested on", "model", *titles], rows)
+    tables: dict[tuple[str, ...], list[list[str]]] = {}
+    for target, models in labels.items():
+        for model, found in models.items():
+            titles = tuple(f"{label} ({count})" for label, (_, count) in found.items())
+            row = [target, model, *(f"{100 * mean:.1f}" for mean, _ in found.values())]
+            tables.setdefault(titles, []).append(row)
+    return "\n".join(
+        markdown_table(["tested on", "model", *titles], rows) for titles, rows in tables.items()
+    )
 
 
 def _targets(runs: Runs) -> list[str]:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from synthetic_people import made_up_people, query_and_gallery
@@ -64,6 +66,15 @@ def test_verdicts_keep_both_promises(fitted):
     given = np.array([threshold + 1, missed - 1, middle])
     verdicts = fitted.verdicts(given, len(gallery.pids), 0.05, 0.1)
     assert verdicts == ["same", "different", "cannot tell" if missed < threshold else "same"]
+
+
+@pytest.mark.parametrize("mates, rate, place", [(99, 0.05, 5), (99, 0.29, 29), (18, 0.05, 0)])
+def test_a_new_pair_of_one_person_counts_among_those_known(fitted, mates, rate, place):
+    # Of 99 pairs and a new one, equally likely in every place, 5 of 100 are below the fifth.
+    known = replace(fitted, mates=np.arange(mates) - 1000.0)
+    lowest = known.mates[place - 1] if place else -np.inf
+    assert known.different_below(rate) == lowest
+    assert known.verdicts(np.array([lowest]), 100, 0.1, rate) == ["cannot tell"]
 
 
 def test_too_few_people_are_refused_with_the_number_needed():

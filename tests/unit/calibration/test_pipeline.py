@@ -75,8 +75,11 @@ def test_too_few_people_are_told_before_features_are_extracted(folder, monkeypat
 def test_people_whom_the_run_was_trained_on_are_refused(folder, monkeypatch):
     trained = ["data.sources", "['tracklet_folder']", "data.combineall", "True"]
     monkeypatch.setattr(Colours, "settings", trained)
-    with pytest.raises(ValueError, match="trained on the queries and the gallery of tracklet_fold"):
-        calibrate(folder / "model.pth", "tracklet_folder", folder / "data")
+    for split in (0, 3):  # which the dataset ignores
+        with pytest.raises(ValueError, match="on the queries and the gallery of tracklet_folder"):
+            calibrate(folder / "model.pth", "tracklet_folder", folder / "data", split)
+    monkeypatch.setattr(dataset_class("tracklet_folder"), "splits_share_people", False)
+    assert calibrate(folder / "model.pth", "tracklet_folder", folder / "data", 3).join.any()
 
 
 def test_people_of_another_split_are_refused(folder, monkeypatch):

@@ -132,6 +132,14 @@ def test_queries_of_all_seeds_are_pooled_by_label(labels):
     assert lines[2] == "| occwalk_tiny | one | 20.0 | 50.0 | 80.0 |"
 
 
+def test_targets_of_other_labels_have_a_table_of_their_own():
+    labels = {"a": {"one": {1: (0.25, 3), 2: (0.5, 1)}}, "b": {"one": {2: (0.75, 4)}}}
+    assert label_table(labels).splitlines()[::2] == [
+        "| tested on | model | 1 (3) | 2 (1) |", "| a | one | 25.0 | 50.0 |",
+        "| tested on | model | 2 (4) |", "| b | one | 75.0 |",
+    ]  # fmt: skip
+
+
 def test_a_dataset_without_ground_truth_has_no_labels(runs):
     elsewhere = {"one": [{**one, "targets": {"mars": {}}} for one in runs["one"]]}
     assert by_label(elsewhere, "root") == {}

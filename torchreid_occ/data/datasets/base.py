@@ -136,6 +136,8 @@ class DatasetReader(torchreid.data.datasets.dataset.Dataset):
     # Whether query and gallery are enough, to test on, or a gallery alone, to search in.
     may_lack_train = False
     num_splits = 1
+    # Whether the same people are in every split, and in every `split_id` that is ignored.
+    splits_share_people = True
     paper_statistics: Statistics | None = None  # the published ones
     train: list[Any]
     num_train_pids: int
