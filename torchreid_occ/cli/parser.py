@@ -31,8 +31,18 @@ class Parser(argparse.ArgumentParser):
             args: As of `argparse.ArgumentParser.parse_known_args`.
             namespace: Likewise.
         """
-        self._words = [str(word) for word in args or ()]
+        self._remember(args)
         return super().parse_known_args(args, namespace)
+
+    def parse_known_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Does the same where options and words may be mixed; Python 3.13 no longer asks the other.
+
+        Args:
+            args: As of `argparse.ArgumentParser.parse_known_intermixed_args`.
+            namespace: Likewise.
+        """
+        self._remember(args)
+        return super().parse_known_intermixed_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Exits with a message of one line.
@@ -42,6 +52,9 @@ class Parser(argparse.ArgumentParser):
         """
         hint = suggestions(message, self._words, [*self.options()])
         self.exit(2, f"{self.prog}: error: {message}{hint} (--help says more)\n")
+
+    def _remember(self, args: Any) -> None:
+        self._words = [str(word) for word in args or ()]
 
     def options(self) -> Iterator[str]:
         """Yields all options, those of subcommands too."""

@@ -97,8 +97,14 @@ HARMLESS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     datetime.datetime,
     datetime.time,
     datetime.timedelta,
-    *_named(pathlib.PurePosixPath, "pathlib.PosixPath", "pathlib.PurePosixPath"),
-    *_named(pathlib.PureWindowsPath, "pathlib.WindowsPath", "pathlib.PureWindowsPath"),
+    *(
+        named
+        for module in ("pathlib", "pathlib._local")  # the latter in Python 3.13 alone
+        for named in (
+            *_named(pathlib.PurePosixPath, f"{module}.PosixPath", f"{module}.PurePosixPath"),
+            *_named(pathlib.PureWindowsPath, f"{module}.WindowsPath", f"{module}.PureWindowsPath"),
+        )
+    ),
 ]
 
 

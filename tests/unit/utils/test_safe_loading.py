@@ -136,6 +136,19 @@ def test_files_of_python_2_are_read(tmp_path, count):
     assert torch.equal(found["state_dict"]["weight"], WEIGHTS["weight"])
 
 
+@pytest.mark.parametrize("module", ["pathlib", "pathlib._local"])
+def test_paths_of_every_python_are_read(tmp_path, module):
+    """Python 3.13 names paths by a module that neither earlier nor later ones have."""
+    content = {"root": pathlib.PurePosixPath("reid-data")}
+    path = saved(tmp_path, content, _use_new_zipfile_serialization=False)
+    own = pathlib.PurePosixPath.__module__
+    names = [f"c{name}\nPurePosixPath\n".encode() for name in (own, module)]
+    raw = path.read_bytes()
+    assert names[0] in raw
+    path.write_bytes(raw.replace(*names))
+    assert load_checkpoint(path) == content
+
+
 class Opens:
     """A pickle that would make a file."""
 
