@@ -24,10 +24,15 @@ class VideoStream(NamedTuple):
         title: Its size and codec, such as ``640x360 h264``.
         hd_without_matrix: Whether it is HD and does not say by which matrix colours were encoded;
             FFmpeg's libraries, OpenCV's too, then take BT.601, and most cameras have BT.709.
+        timed: Whether its container stores times. A coded stream without one (``.h264``,
+            ``.mjpeg``) has none; FFmpeg's libraries, OpenCV's too, then give 25 frames a second.
+        stated_rate: Frames per second by the headers of the coded stream; 0 if they do not say it.
     """
 
     title: str
     hd_without_matrix: bool
+    timed: bool
+    stated_rate: float
 
 
 def pyav() -> ModuleType | None:
@@ -57,6 +62,8 @@ def video_streams(path: Path) -> list[VideoStream]:
                     f"{stream.width}x{stream.height} {stream.codec.canonical_name}",
                     min(stream.width, stream.height) >= HD
                     and stream.codec_context.colorspace == UNTAGGED,
+                    not container.format.flags & library.format.Flags.no_timestamps.value,
+                    float(stream.codec_context.framerate or 0),
                 )
                 for stream in _streams(library, container)
             ]

@@ -1,6 +1,6 @@
 """Reads a video once, frame by frame, and finds out how many frames it has and their times."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from torchreid_occ.footage.image_sequence import ImageSequence, find_sequence, read_sequence
 from torchreid_occ.footage.pyav import (
+    VideoStream,
     decoded,
     excess_frames,
     header_rate,
@@ -56,6 +57,7 @@ class Reading:
         self.reader: Literal["opencv", "pyav", "images"] = "opencv"
         self._frame_rate = frame_rate
         self._header_rate = 0.0
+        self._stream: VideoStream | None = None
         self._stamps: list[float] = []  # milliseconds
 
     def frames(self, wanted: Wanted) -> Iterator[tuple[int, Frame | None]]:
@@ -85,8 +87,8 @@ class Reading:
         """Returns the seconds of each frame, after all were read.
 
         They are those of `frame_rate`, if it was given; the video's own, if they increase; else
-        those of a constant rate, of the median step between them or of the header. Warns if the
-        video's own times go back.
+        those of a constant rate: of the median step between them, of the coded stream or of the
+        header. Warns if the video's own times go back, or if it has none.
 
         Raises:
             ValueError: If there are no plausible times.
@@ -97,7 +99,8 @@ class Reading:
         steps = np.diff(stamps) / 1000
         step = float(np.median(steps)) if len(steps) else 0.0
         rate = 1 / step if step > 0 else 0.0
-        if _plausible(rate):
+        timed = self._stream is None or self._stream.timed
+        if timed and _plausible(rate):
             if (steps > 0).all():
                 return (stamps - stamps[0]) / 1000
             logger.warning(
@@ -109,8 +112,19 @@ class Reading:
                 rate,
             )
             return np.arange(len(stamps)) / rate
-        if _plausible(self._header_rate):
-            return np.arange(len(stamps)) / self._header_rate
+        stated = 0.0 if self._stream is None else self._stream.stated_rate
+        rate = stated if _plausible(stated) else self._header_rate
+        if _plausible(rate):
+            if len(stamps) > 1:
+                logger.warning(
+                    "The frames of %s have no times, as in a stream without a container: they are "
+                    "taken to come %g a second, as %s. If they do not, give its frame rate "
+                    "(frame_rate).",
+                    self.path,
+                    rate,
+                    "it says itself" if rate == stated else "FFmpeg does if it does not know",
+                )
+            return np.arange(len(stamps)) / rate
         raise ValueError(
             f"{self.path} gives an impossible {self._header_rate:g} frames a second, and its "
             "frames have no usable times: give its frame rate (frame_rate)."
@@ -126,7 +140,9 @@ class Reading:
             yield 1000 * (number - 1) / rate, pixels
 
     def _file(self, wanted: Wanted) -> Iterator[tuple[float, Frame | None]]:
-        _say_what_is_read(self.path)
+        streams = video_streams(self.path)
+        _say_what_is_read(self.path, streams)
+        self._stream = streams[0] if streams else None
         with opened(self.path) as capture:
             self._header_rate = capture.get(cv2.CAP_PROP_FPS)
             count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
@@ -219,8 +235,7 @@ def _rate(path: Path, sequence: ImageSequence, frame_rate: float | None) -> floa
     return rate
 
 
-def _say_what_is_read(path: Path) -> None:
-    streams = video_streams(path)
+def _say_what_is_read(path: Path, streams: Sequence[VideoStream]) -> None:
     if len(streams) > 1:
         logger.warning(
             "%s holds %d video streams (%s): the first is read. `ffmpeg -i FILE -map 0:v:1 -c copy "
