@@ -197,8 +197,8 @@ def _request(video: Path, source: BoxSource, options: TrackletOptions) -> dict[s
 def _workshop(folder: Path) -> Iterator[Path]:
     """Locks a working folder.
 
-    After an error it is kept only if it holds detections; otherwise the folders that were made for
-    it are removed as well.
+    After an error it is kept only if it holds detections or a complete recording; otherwise the
+    folders that were made for it are removed as well.
     """
     made = [above for above in (folder, *folder.parents) if not above.exists()]
     folder.mkdir(parents=True, exist_ok=True)
@@ -210,7 +210,8 @@ def _workshop(folder: Path) -> Iterator[Path]:
             yield folder
         except Exception:
             found = folder / DETECTIONS
-            if not found.exists() or not found.stat().st_size:
+            complete = (folder / MANIFEST).exists()  # a part may be in the dataset already
+            if not complete and (not found.exists() or not found.stat().st_size):
                 shutil.rmtree(folder)
                 with suppress(OSError):  # another recording is in it
                     for above in made[1:]:
@@ -320,12 +321,19 @@ def _where(track: Boxes, video: Video) -> dict[str, list[Any]]:
 
 
 def _publish(workshop: Path, dataset: Path, name: str) -> None:
-    """Moves a recording into the dataset, tracklet by tracklet, and its manifest last."""
+    """Moves a recording into the dataset, tracklet by tracklet, and its manifest last.
+
+    What an earlier recording of that name left among the recordings, whose manifest was removed, is
+    replaced.
+    """
     for folder in (GALLERY, RECORDINGS):
         (dataset / folder).mkdir(exist_ok=True)
     for person in subfolders(workshop / GALLERY):
         person.rename(dataset / GALLERY / person.name)
     for file in (DETECTIONS, TRACKS, SHEET, MOMENTS):
         if (workshop / file).exists():
-            (workshop / file).rename(dataset / RECORDINGS / f"{name}.{file}")
+            place = dataset / RECORDINGS / f"{name}.{file}"
+            if place.is_dir():
+                shutil.rmtree(place)
+            (workshop / file).rename(place)
     (workshop / MANIFEST).rename(dataset / RECORDINGS / f"{name}.json")

@@ -172,3 +172,30 @@ def test_two_processes_do_not_make_one_recording(add, tmp_path):
         pytest.raises(ValueError, match=r"Another process is at work in .*\.gate\.partial"),
     ):
         add()
+
+
+def test_a_recording_is_made_anew_as_the_error_says(add, tmp_path):
+    add()
+    data = tmp_path / "data"
+    with pytest.raises(FileExistsError, match="remove that file and the folders"):
+        add(min_length=20)
+    (data / "recordings/gate.json").unlink()
+    for folder in (data / "gallery").glob("gate_*"):
+        shutil.rmtree(folder)
+    (data / "recordings/gate.moments/gate_0003.webp").write_bytes(b"of a tracklet that is no more")
+    assert len(add(min_length=20)["tracklets"]) == 2
+    made = files_below(data / "recordings/gate.moments")
+    assert made == ["gate_0001.webp", "gate_0002.webp"]
+    assert not (data / ".gate.partial").exists()
+
+
+def test_complete_work_is_kept_where_it_cannot_be_moved_into_place(add, tmp_path, monkeypatch):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "recordings").write_text("a file in the way")
+    with pytest.raises(FileExistsError):
+        add()
+    (data / "recordings").unlink()
+    monkeypatch.setattr(recording, "_make", None)  # nothing is cut out again
+    assert len(add()["tracklets"]) == 2
+    assert files_below(data / "gallery") and not (data / ".gate.partial").exists()
