@@ -1,10 +1,10 @@
 """Reads what the manifest of a recording tells of a tracklet: video, frames, times and boxes."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +14,14 @@ from torchreid_occ.utils.documents import read_json
 RECORDINGS, MOMENTS = "recordings", "moments"  # in the dataset; after a recording's name, there
 WHOLE_FRAME = ".webp"  # no suffix of a tracklet's frames, so that none are looked for there
 
+Recording: TypeAlias = tuple[Path, str]  # the folder of its dataset, and its name
+
 
 class RecordedTracklet(NamedTuple):
     """A tracklet in its video.
 
     Attributes:
+        dataset: Folder of the dataset; another may have a recording of the same name.
         recording: Name of the recording.
         video: Path of the video when it was cut, or only its name, if an earlier version cut it.
         video_frames: Number of the video's frames.
@@ -30,6 +33,7 @@ class RecordedTracklet(NamedTuple):
         pictured: The number of that frame.
     """
 
+    dataset: Path
     recording: str
     video: str
     video_frames: int
@@ -48,6 +52,26 @@ def middle(frames: Sequence[int] | npt.NDArray[np.int64]) -> int:
         frames: The numbers of its frames.
     """
     return int(frames[len(frames) // 2])
+
+
+def check_names(recordings: Iterable[Recording]) -> None:
+    """Checks that recordings differ by their names alone, of which files or times are to be made.
+
+    Args:
+        recordings: Folder of the dataset and name of each.
+
+    Raises:
+        ValueError: If two share a name; says in which datasets they are.
+    """
+    first: dict[str, Path] = {}
+    for dataset, name in recordings:
+        before = first.setdefault(name, dataset)
+        if before != dataset:
+            raise ValueError(
+                f"Two recordings are named {name}, one in {before} and one in {dataset}: index "
+                "each dataset into a gallery of its own, or cut one of them again under another "
+                "name."
+            )
 
 
 def recorded_tracklet(folder: Path) -> RecordedTracklet | None:
@@ -78,6 +102,7 @@ def recorded_tracklet(folder: Path) -> RecordedTracklet | None:
             boxes = [[left, top, right - left, low - top] for left, top, right, low in boxes]
         picture = recordings / f"{named[2]}.{MOMENTS}" / f"{named[1]}{WHOLE_FRAME}"
         return RecordedTracklet(
+            dataset=folder.parents[2],
             recording=named[2],
             video=manifest.get("path", manifest["file"]),
             video_frames=manifest["frames"],

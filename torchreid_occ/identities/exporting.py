@@ -10,7 +10,7 @@ import numpy as np
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.footage.boxes import mot_line
-from torchreid_occ.footage.manifest import recorded_tracklet
+from torchreid_occ.footage.manifest import Recording, check_names, recorded_tracklet
 from torchreid_occ.identities.finding import Identities
 from torchreid_occ.search.parquet import arrow_modules, tracklet_arrays, write_arrays
 from torchreid_occ.utils.files import write_text
@@ -92,9 +92,10 @@ def write_mot(found: Identities, folder: StrPath) -> list[Path]:
         The files.
 
     Raises:
-        ValueError: If no tracklet was cut out of a video, so that there are no boxes.
+        ValueError: If no tracklet was cut out of a video, so that there are no boxes, or two
+            recordings share a name.
     """
-    lines: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
+    lines: dict[Recording, list[tuple[int, int, str]]] = defaultdict(list)
     for person in found.people:
         for number in person.tracklets:
             frames = found.tracklets[number].frames
@@ -104,13 +105,15 @@ def write_mot(found: Identities, folder: StrPath) -> list[Path]:
             for frame, (left, top, width, height) in zip(where.frames, where.boxes, strict=True):
                 corners = np.array([left, top, left + width, top + height])
                 line = mot_line(frame, corners, 1.0, person.number)
-                lines[where.recording].append((frame, person.number, line))
+                own = where.dataset, where.recording
+                lines[own].append((frame, person.number, line))
     if not lines:
         raise ValueError(
             "MOTChallenge's text needs boxes, but none of the tracklets was cut out of a video."
         )
+    check_names(lines)
     written = []
-    for recording, rows in sorted(lines.items()):
+    for (_, recording), rows in sorted(lines.items()):
         written.append(Path(folder) / f"{recording}.txt")
         write_text(written[-1], "".join(line for *_, line in sorted(rows)))
     return written

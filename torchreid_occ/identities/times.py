@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from torchreid_occ._types import StrPath
+from torchreid_occ.footage.manifest import Recording, check_names
 from torchreid_occ.search import GalleryTracklet
 from torchreid_occ.utils.documents import read_json
 
@@ -51,18 +52,19 @@ def read_travel(path: StrPath) -> Travel:
     return Travel(starts, seconds)
 
 
-def recording_of(tracklet: GalleryTracklet) -> str | None:
-    """Returns the recording that a tracklet was cut out of, by its name; None if it is not known.
+def recording_of(tracklet: GalleryTracklet) -> Recording | None:
+    """Returns the recording that a tracklet was cut out of; None if it is not known.
 
     Args:
         tracklet: The tracklet.
     """
     if tracklet.start is None or tracklet.end is None or not tracklet.frames:
         return None
-    name = Path(tracklet.frames[0]).parent.name  # <camera>_<recording>_<track>
-    _, _, rest = name.partition("_")
-    recording, _, track = rest.rpartition("_")
-    return recording if recording and track.isdigit() else None
+    folder = Path(tracklet.frames[0]).parent  # gallery/<person>/<camera>_<recording>_<track>
+    _, _, rest = folder.name.partition("_")
+    name, _, track = rest.rpartition("_")
+    dataset = folder.parents[min(2, len(folder.parents) - 1)]
+    return (dataset, name) if name and track.isdigit() else None
 
 
 def pairs_apart(
@@ -78,10 +80,11 @@ def pairs_apart(
         Result: ``(N, N)``, symmetric.
 
     Raises:
-        ValueError: If there are travel times, but a tracklet has no time or its recording no start.
+        ValueError: If there are travel times, but a tracklet has no time or its recording no
+            start, or two recordings share a name.
     """
     recordings = [recording_of(one) for one in tracklets]
-    known = np.array([name is not None for name in recordings], bool)
+    known = np.array([recording is not None for recording in recordings], bool)
     start, end = (
         np.array([np.nan if value is None else value for value in column], float)
         for column in (
@@ -89,10 +92,11 @@ def pairs_apart(
             [one.end for one in tracklets],
         )
     )
-    names = np.array([name or "" for name in recordings])
+    numbers = {recording: number for number, recording in enumerate(recordings)}
+    own = np.array([numbers[recording] for recording in recordings], np.int64)
     cameras = np.array([-1 if one.camera is None else one.camera for one in tracklets])
     overlap = (start[:, None] <= end) & (start <= end[:, None])  # False where a time is NaN
-    apart = overlap & (names[:, None] == names) & known[:, None] & known
+    apart = overlap & (own[:, None] == own) & known[:, None] & known
     apart &= cameras[:, None] == cameras
     if travel is not None:
         clock = _starts(tracklets, recordings, travel)
@@ -107,17 +111,21 @@ def pairs_apart(
 
 
 def _starts(
-    tracklets: Sequence[GalleryTracklet], recordings: Sequence[str | None], travel: Travel
+    tracklets: Sequence[GalleryTracklet],
+    recordings: Sequence[Recording | None],
+    travel: Travel,
 ) -> npt.NDArray[np.float64]:
     without: list[Any] = [
-        one.name for one, name in zip(tracklets, recordings, strict=True) if name is None
+        one.name for one, own in zip(tracklets, recordings, strict=True) if own is None
     ]
     if without:
         raise ValueError(
             f"Travel times need the time of each tracklet, but {len(without)} of {len(tracklets)} "
             f"have none, such as {without[0]}: tracklets that are cut out of videos have one."
         )
-    unknown = sorted({str(name) for name in recordings} - travel.starts.keys())
+    known = [recording for recording in recordings if recording is not None]
+    check_names(known)
+    unknown = sorted({name for _, name in known} - travel.starts.keys())
     if unknown:
         raise ValueError(f"The travel times lack the start of the recordings {', '.join(unknown)}.")
-    return np.array([travel.starts[str(name)] for name in recordings])
+    return np.array([travel.starts[name] for _, name in known])

@@ -11,7 +11,12 @@ from xml.etree import ElementTree
 
 from torchreid_occ._types import StrPath
 from torchreid_occ.footage.boxes import mot_line
-from torchreid_occ.footage.manifest import RecordedTracklet, recorded_tracklet
+from torchreid_occ.footage.manifest import (
+    RecordedTracklet,
+    Recording,
+    check_names,
+    recorded_tracklet,
+)
 from torchreid_occ.search.tracklets import GalleryTracklet
 from torchreid_occ.utils.checks import check_choice
 from torchreid_occ.utils.files import write_text
@@ -49,28 +54,22 @@ def write_annotations(
             share a name.
     """
     check_choice("format", file_format, FORMATS)
-    found: dict[tuple[str, Path], list[tuple[int, RecordedTracklet]]] = {}
+    found: dict[Recording, list[tuple[int, RecordedTracklet]]] = {}
     left_out = 0
     for number, tracklet in tracklets:
-        own = Path(tracklet.frames[0]).parent
-        where = recorded_tracklet(own)
+        where = recorded_tracklet(Path(tracklet.frames[0]).parent)
         if where is None:
             left_out += 1
         else:
-            found.setdefault((where.recording, own.parents[2]), []).append((number, where))
+            found.setdefault((where.dataset, where.recording), []).append((number, where))
     if not found:
         raise ValueError(
             "None of the tracklets was cut out of a video, so there are no boxes to write."
         )
-    names = [name for name, _ in found]
-    repeated = next((name for name in names if names.count(name) > 1), None)
-    if repeated is not None:
-        raise ValueError(
-            f"Two recordings are named {repeated}: write those of each dataset by themselves."
-        )
+    check_names(found)
     write = _as_mot if file_format == "mot" else _as_cvat
     files = []
-    for (name, _), tracks in found.items():
+    for (_, name), tracks in found.items():
         files.append(Path(folder, name + FORMATS[file_format]))
         write_text(files[-1], write(name, tracks))
     return Written(files, sum(map(len, found.values())), left_out)

@@ -1,5 +1,6 @@
 """Pictures of sightings: the person in the whole frame, and when each camera saw whom."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -36,7 +37,7 @@ class CameraTimeline(NamedTuple):
     """The matches that one camera saw in one recording.
 
     Attributes:
-        title: Camera and recording.
+        title: Camera and recording, with its dataset where two recordings share a name.
         spans: The matches, by time.
         lanes: Number of lines.
     """
@@ -94,15 +95,20 @@ def timelines(found: Sequence[Sighting]) -> tuple[list[CameraTimeline], float]:
         if one.match.tracklet.start is not None and one.match.tracklet.end is not None
     ]
     longest = max((end for _, _, end in timed), default=0.0) or 1.0
-    lines: dict[tuple[float, str], list[Span]] = {}
+    lines: dict[tuple[float, str, str], list[Span]] = {}
     for one, start, end in sorted(timed, key=lambda entry: entry[1]):
         camera = one.match.tracklet.camera
-        key = (-1 if camera is None else camera, one.where.recording if one.where else "")
+        recording = (one.where.recording, str(one.where.dataset)) if one.where else ("", "")
+        key = (-1 if camera is None else camera, *recording)
         span = Span(one.rank, start / longest, (end - start) / longest)
         lines.setdefault(key, []).append(span)
+    shared = Counter((camera, recording) for camera, recording, _ in lines)
     named = [
-        CameraTimeline(_title(camera, recording), *_in_lanes(spans))
-        for (camera, recording), spans in sorted(lines.items())
+        CameraTimeline(
+            _title(camera, recording, dataset if shared[camera, recording] > 1 else ""),
+            *_in_lanes(spans),
+        )
+        for (camera, recording, dataset), spans in sorted(lines.items())
     ]
     return named, longest
 
@@ -118,6 +124,6 @@ def _in_lanes(spans: Sequence[Span]) -> tuple[list[Span], int]:
     return placed, len(ends)
 
 
-def _title(camera: float, recording: str) -> str:
+def _title(camera: float, recording: str, dataset: str) -> str:
     known = f"camera {camera}" if camera >= 0 else ""
-    return " · ".join(part for part in (known, recording) if part) or "no camera"
+    return " · ".join(part for part in (known, recording, dataset) if part) or "no camera"

@@ -2,6 +2,7 @@ import csv
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -212,3 +213,9 @@ def test_people_of_recordings_as_mot_text(tmp_path, calibration, capsys):
     assert "IDF1 66.7%  MOTA 0.0%" in capsys.readouterr().out  # 2 of 4 boxes are right, 2 false
     with pytest.raises(SystemExit, match="must be there"):
         main([*words, "--evaluate", str(tmp_path / "none.txt")])
+    shutil.copytree(data, tmp_path / "other")
+    other = tmp_path / "other/gallery/gate_0001/1_gate_0001/1.png"
+    later = GalleryTracklet("other", (str(other),), 1, 0.2, 0.3)
+    made.add([later], np.ones((1, 16), np.float32), "abc")
+    with pytest.raises(SystemExit, match="Two recordings are named gate"):
+        main(words)

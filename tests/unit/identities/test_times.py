@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,6 +32,13 @@ def test_a_camera_sees_two_people_at_once():
     assert (found == found.T).all()
 
 
+def test_recordings_of_one_name_in_two_datasets_are_two():
+    tomorrow = SEEN[0]._replace(frames=("/later/gallery/x/1_gate_0001/1.jpg",))
+    assert pairs(pairs_apart([*SEEN[:2], tomorrow])) == {(0, 1)}
+    with pytest.raises(ValueError, match="named gate, one in /data and one in /later"):
+        pairs_apart([SEEN[0], tomorrow], Travel({"gate": 0}, {}))
+
+
 def test_travel_times_keep_apart_who_would_have_to_run():
     starts = {"gate": 0, "hall": 10, "night": 1000}  # hall's tracklet lasts from second 15 to 25
     found = pairs_apart(SEEN[:5], Travel(starts, {(1, 2): 4}))
@@ -45,8 +53,10 @@ def test_travel_times_need_times_and_starts():
 
 
 def test_the_recording_is_part_of_the_folders_name():
-    assert recording_of(SEEN[0]) == "gate"
-    assert recording_of(tracklet("1_front_gate_0012", 1, 0, 1)) == "front_gate"
+    assert recording_of(SEEN[0]) == (Path("/data"), "gate")
+    assert recording_of(tracklet("1_front_gate_0012", 1, 0, 1)) == (Path("/data"), "front_gate")
+    of_table = GalleryTracklet("x", ("1_gate_0001/1.jpg",), 1, 0, 1)
+    assert recording_of(of_table) == (Path(), "gate")
     assert recording_of(SEEN[5]) is None
 
 

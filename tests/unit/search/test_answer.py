@@ -200,6 +200,15 @@ def test_a_timeline_for_each_camera(matches):
     assert timelines(sightings(matches[1:])) == ([], 1.0)
 
 
+def test_recordings_of_one_name_have_timelines_of_their_own(seen):
+    first, *_ = sightings(seen)
+    later = first._replace(rank=3, where=first.where._replace(dataset=Path("/later")))
+    lines, _ = timelines([first, later])
+    titles = [f"camera 3 · gate · {place}" for place in ("/later", first.where.dataset)]
+    assert sorted(titles) == [line.title for line in lines]
+    assert [line.title for line in timelines([first])[0]] == ["camera 3 · gate"]
+
+
 def test_a_damaged_manifest_is_no_end_of_an_answer(gallery, seen, tmp_path):
     (tmp_path / "data/recordings/gate.json").write_text("{")
     with pytest.warns(UserWarning, match=r"gate.json is no manifest"):
