@@ -226,7 +226,10 @@ def check_save_dir(config: CfgNode, resume: bool, over_splits: bool = False) -> 
         raise ValueError(f"{save_dir} holds a run over splits: continue it by run_splits.")
     changed = _changes(load_config(path), config)
     if changed:
-        raise ValueError(f"{save_dir} holds a run of another configuration: {'; '.join(changed)}.")
+        raise ValueError(
+            f"{save_dir} holds a run of another configuration: {'; '.join(changed)}. Continue it "
+            "as it was, or choose another data.save_dir."
+        )
 
 
 def changed_sources(save_dir: StrPath, sources: Mapping[str, StrPath]) -> list[str]:

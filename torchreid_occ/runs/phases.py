@@ -104,8 +104,10 @@ def run_config(
             results[name] = finished
             continue
         _log(config, f"Phase {name}")
+        continued = resume or bool(only)
+        check_save_dir(phase, continued)  # before the configuration that began it is replaced
         write_config(config)  # makes the run one that can be resumed
-        results[name] = _run_task(phase, resume or bool(only), demo)
+        results[name] = _run_task(phase, continued, demo)
     return results
 
 

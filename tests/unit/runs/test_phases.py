@@ -100,7 +100,7 @@ def test_phases_must_be_a_list():
 
 @pytest.fixture
 def ran(monkeypatch):
-    """Names of the phases that were run; the one named in `fail` fails."""
+    """Names of the phases that were run; the one named in `fail` fails; results by folder."""
     names = []
 
     def run(config, resume=False, demo=None):
@@ -116,11 +116,11 @@ def ran(monkeypatch):
         monkeypatch.setattr(reader, "finished_run", lambda c: finished.get(c.data.save_dir))
     monkeypatch.setattr(module, "run_experiment", run)
     monkeypatch.setattr(module, "TASKS", dict.fromkeys(module.TASKS, run))
-    return names, names_to_fail
+    return names, names_to_fail, finished
 
 
 def test_finished_phases_are_skipped_when_a_run_goes_on(config, ran):
-    names, fail = ran
+    names, fail, _ = ran
     fail["fail"] = "copied"
     with pytest.raises(RuntimeError):
         run_config(config)
@@ -143,6 +143,20 @@ def test_a_phase_that_has_finished_is_not_run_over(config, ran):
     assert not ran[0] and not (folder / "config.yaml").exists()
 
 
+def test_a_changed_phase_is_refused_and_the_run_can_go_on(config, ran):
+    folder = Path(config.data.save_dir)
+    run_config(config)
+    (folder / "found").mkdir()
+    (folder / "found/config.yaml").write_text(phase_configs(config)["found"].dump())
+    for finished in ("found", "copied"):
+        ran[2].pop(str(folder / finished))
+    changed = load_config(folder / "config.yaml", ["phases.found.completion.tau", "0.3"])
+    with pytest.raises(ValueError, match=r"found holds a run of another .*tau was .* and is 0\.3"):
+        run_config(changed, resume=True)
+    config = load_config(folder / "config.yaml")  # as --resume reads it
+    assert [*run_config(config, resume=True)] == ["first", "found", "copied", "last"]
+
+
 def test_a_phase_whose_source_has_run_again_is_refused(config, ran):
     folder = Path(config.data.save_dir)
     for name in ("first", "found", "copied", "last"):
@@ -158,7 +172,7 @@ def test_a_phase_whose_source_has_run_again_is_refused(config, ran):
 
 
 def test_one_phase_alone(config, ran):
-    names, _ = ran
+    names, *_ = ran
     run_config(config, only="found")
     assert names == [("found", True)]
     with pytest.raises(ValueError, match=r"no phase 'x'.*'first', 'found', 'copied', 'last'"):
@@ -168,6 +182,6 @@ def test_one_phase_alone(config, ran):
 
 
 def test_a_configuration_without_phases_is_one_task(ran, tmp_path):
-    names, _ = ran
+    names, *_ = ran
     run_config(load_config(None, ["data.save_dir", str(tmp_path / "own"), "task", "score"]))
     assert names == [("own", False)]
