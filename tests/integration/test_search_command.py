@@ -150,11 +150,22 @@ def test_people_are_forgotten(search, checkpoint, people, tmp_path, monkeypatch)
     assert search("info", gallery).endswith("kept for 30d; 2 are older\n")
     assert search(*index) == (
         f"2 of 4 tracklets added: 4 are in {gallery}.\n"
-        "2 tracklets erased, as they were past the gallery's retention.\n"
+        "2 tracklets erased, as they were past the gallery's retention. Those whose frames are "
+        "still in an indexed folder are added again by the next `search index`: `search erase "
+        "--expired --with-frames` before it deletes both.\n"
+    )
+    assert search(*index).startswith("2 of 4 tracklets added: 4 are in")
+    copy.rename(tmp_path / "moved")
+    assert search("erase", gallery, "--person", "cam2", "--with-frames") == (
+        f"4 tracklets erased and 0 of their frames deleted: 0 are in {gallery}.\n"
+        "12 frames were not where they were indexed: if their folders have moved, delete them "
+        "there, or `search index` adds them again.\n"
     )
     assert search("retain", gallery, "forever") == f"{gallery} keeps tracklets forever.\n"
     audit = (gallery / "audit.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line)["chosen_by"] for line in audit] == ["person", "id", "age", "retention"]
+    assert [json.loads(line)["chosen_by"] for line in audit] == [
+        *("person", "id", "age", "retention", "person"),
+    ]
     assert "no duration" in search("erase", gallery, "--older-than", "soon")
     assert "either by ids" in search("erase", gallery)
 

@@ -229,9 +229,14 @@ def _erase(gallery: "Gallery", arguments: argparse.Namespace) -> None:
         older_than=None if age is None else parse_duration(age),
         expired=arguments.expired,
     )
-    erased, frames = erase(gallery, choice, with_frames=arguments.with_frames)
-    deleted = f" and {frames} of their frames deleted" if arguments.with_frames else ""
-    print(f"{erased} tracklets erased{deleted}: {len(gallery)} are in {gallery.address}.")
+    erased = erase(gallery, choice, with_frames=arguments.with_frames)
+    deleted = f" and {erased.frames} of their frames deleted" if arguments.with_frames else ""
+    print(f"{erased.tracklets} tracklets erased{deleted}: {len(gallery)} are in {gallery.address}.")
+    if erased.missing:
+        print(
+            f"{erased.missing} frames were not where they were indexed: if their folders have "
+            "moved, delete them there, or `search index` adds them again."
+        )
     unknown = len(gallery.added_before(None))
     if choice.chosen_by in ("age", "retention") and unknown:
         print(f"Of {unknown} tracklets the age is not known, as 0.2.0 added them: they are left.")

@@ -61,8 +61,12 @@ def index_gallery(arguments: argparse.Namespace) -> None:
     if gallery.retention is not None:
         expired = choose(gallery, expired=True)
         if expired.ids:
-            erased, _ = erase(gallery, expired)
-            print(f"{erased} tracklets erased, as they were past the gallery's retention.")
+            erased = erase(gallery, expired).tracklets
+            print(
+                f"{erased} tracklets erased, as they were past the gallery's retention. Those "
+                "whose frames are still in an indexed folder are added again by the next `search "
+                "index`: `search erase --expired --with-frames` before it deletes both."
+            )
 
 
 def _add_tracklets(arguments: argparse.Namespace) -> "tuple[Gallery, Indexed]":

@@ -34,7 +34,8 @@ class Plan(NamedTuple):
         new: Tracklets to add.
         changed: Those stored whose frames have changed, by id.
         unknown: Those stored of whose frames nothing is recorded, by id.
-        moved: Those stored whose frames are the same elsewhere, or have other times, by id.
+        moved: Those stored whose frames are the same elsewhere, or have other times, by id; under
+            another name, if those of the stored name are gone.
         repeated: Names of those left out, as the same frames are there under another name, by it.
     """
 
@@ -102,15 +103,25 @@ def plan_indexing(
             unseen.append(tracklet)
     if read_frames:
         unseen = [recorded(one) for one in progress(unseen, "reading frames", unit="tracklet")]
-    names = gallery.names_of_contents(one.content for one in unseen if one.content is not None)
+    known = gallery.by_content(one.content for one in unseen if one.content is not None)
+    names = {content: one.name for content, (_, one) in known.items()}
+    gone = {
+        content: (number, one)
+        for content, (number, one) in known.items()
+        if read_frames and not Path(one.frames[0]).exists()
+    }
     for tracklet in unseen:
-        first = tracklet.name
-        if tracklet.content is not None:
-            first = names.setdefault(tracklet.content, tracklet.name)
-        if first == tracklet.name:
+        if tracklet.content is None:
+            plan.new.append(tracklet)
+            continue
+        if tracklet.content in gone:
+            number, before = gone.pop(tracklet.content)
+            plan.moved[number] = _renamed(before, tracklet)
+            names[tracklet.content] = tracklet.name
+        elif names.setdefault(tracklet.content, tracklet.name) == tracklet.name:
             plan.new.append(tracklet)
         else:
-            plan.repeated[tracklet.name] = first
+            plan.repeated[tracklet.name] = names[tracklet.content]
     return plan
 
 
@@ -131,11 +142,17 @@ def _sort_stored(
     elif stored.content == now.content:
         # A table does not know times of files, which a gallery may.
         if now.stamp if in_place else not Path(stored.frames[0]).exists():
-            plan.moved[number] = now
+            plan.moved[number] = now._replace(camera=stored.camera)
     elif _folder(stored) == _folder(now) or not Path(stored.frames[0]).exists():
         plan.changed[number] = now
     else:
         raise name_taken(number, stored, place)
+
+
+def _renamed(stored: GalleryTracklet, now: GalleryTracklet) -> GalleryTracklet:
+    """Returns a stored tracklet as its folder is named now; what that does not tell is kept."""
+    camera = stored.camera if now.camera is None else now.camera
+    return now._replace(camera=camera, start=stored.start, end=stored.end)
 
 
 def _folder(tracklet: GalleryTracklet) -> Path:

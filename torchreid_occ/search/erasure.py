@@ -28,6 +28,20 @@ class Choice(NamedTuple):
     chosen_by: str
 
 
+class Erased(NamedTuple):
+    """What an erasure did.
+
+    Attributes:
+        tracklets: Number of tracklets erased.
+        frames: Number of their frames deleted.
+        missing: Number of frames to delete that were not where the gallery knew them.
+    """
+
+    tracklets: int
+    frames: int
+    missing: int
+
+
 def choose(
     gallery: Gallery,
     *,
@@ -72,7 +86,7 @@ def person_of(name: str) -> str:
     return PurePosixPath(name).parent.name
 
 
-def erase(gallery: Gallery, choice: Choice, *, with_frames: bool = False) -> tuple[int, int]:
+def erase(gallery: Gallery, choice: Choice, *, with_frames: bool = False) -> Erased:
     """Erases tracklets from all files of a gallery; see `Gallery.erase`.
 
     Args:
@@ -81,17 +95,16 @@ def erase(gallery: Gallery, choice: Choice, *, with_frames: bool = False) -> tup
         with_frames: Delete their frames, and what recordings hold of them, as well; frames of other
             tracklets of the gallery stay.
 
-    Returns:
-        The numbers of tracklets erased and of frames deleted.
-
     Raises:
         KeyError: If an id was never in the gallery; nothing is erased then.
         OSError: If a file cannot be changed; repeat the call once it can.
     """
     gallery.check_given(choice.ids)
     # Frames first: after a kill, the gallery still knows which are left.
-    frames = _delete_frames(gallery, set(choice.ids)) if with_frames else 0
-    return gallery.erase(choice.ids, choice.chosen_by, frames), frames
+    frames = _frames_of(gallery, set(choice.ids)) if with_frames else []
+    deleted = delete_tracklet_frames(frames)
+    erased = gallery.erase(choice.ids, choice.chosen_by, deleted)
+    return Erased(erased, deleted, len(frames) - deleted)
 
 
 def other_files(gallery: Gallery) -> list[Path]:
@@ -116,9 +129,10 @@ def _of_person(gallery: Gallery, person: str) -> list[int]:
     return ids[person]
 
 
-def _delete_frames(gallery: Gallery, ids: Collection[int]) -> int:
+def _frames_of(gallery: Gallery, ids: Collection[int]) -> list[Path]:
+    """Returns the frames of tracklets that no other tracklet of the gallery shares."""
     chosen: set[str] = set()
     kept: set[str] = set()
     for number, tracklet in gallery.tracklets():
         (chosen if number in ids else kept).update(tracklet.frames)
-    return delete_tracklet_frames([Path(frame) for frame in sorted(chosen - kept)])
+    return [Path(frame) for frame in sorted(chosen - kept)]

@@ -28,7 +28,7 @@ from torchreid_occ.search.protocol import (
     check_same_model,
     name_taken,
 )
-from torchreid_occ.search.traces import drop_features, drop_names
+from torchreid_occ.search.traces import drop_features, drop_names, rename
 from torchreid_occ.search.tracklets import GalleryTracklet
 from torchreid_occ.utils.checks import check_choice
 
@@ -133,20 +133,28 @@ class Gallery(GalleryNotes):
         found = self._store.find(tracklet.name for tracklet in tracklets)
         return {stored.name: (number, stored) for number, stored in found.items()}
 
-    def names_of_contents(self, contents: Iterable[str]) -> dict[str, str]:
-        """Looks up the name of the first tracklet of each content that is in the gallery.
+    def by_content(self, contents: Iterable[str]) -> dict[str, tuple[int, GalleryTracklet]]:
+        """Looks up the first stored tracklet of each content that is in the gallery, with its id.
 
         Args:
             contents: Contents of tracklets.
         """
-        return self._store.names_of_contents(contents)
+        names = self._store.names_of_contents(contents)
+        found = {
+            one.name: (number, one) for number, one in self._store.find(names.values()).items()
+        }
+        return {content: found[name] for content, name in names.items() if name in found}
 
     def set_frames(self, tracklets: Mapping[int, GalleryTracklet]) -> None:
-        """Stores where the frames of tracklets are now and what is recorded of them.
+        """Stores where the frames of tracklets are now, and the names and cameras that follow.
 
         Args:
             tracklets: The tracklets by id; their features must still be those of these frames.
         """
+        before = self._store.get(tracklets)
+        renamed = {one.name: tracklets[number].name for number, one in before.items()}
+        # Before the tracklets: what a kill leaves undone is done by the same call.
+        rename(self.documents, {old: new for old, new in renamed.items() if old != new})
         with self._store.transaction():
             self._store.set_frames(tracklets)
 

@@ -138,16 +138,16 @@ class PostgresStore:
         return list(ids)
 
     def set_frames(self, tracklets: Mapping[int, GalleryTracklet]) -> None:
-        """Stores where the frames of stored tracklets are, and what is recorded of them.
+        """Stores names, cameras and frames of stored tracklets, and what is recorded of the frames.
 
         Args:
             tracklets: The tracklets by id.
         """
         for number, one in tracklets.items():
             self._rows(
-                "UPDATE tracklets SET frames = %s, stamp = coalesce(%s, stamp), "
-                "content = coalesce(%s, content) WHERE id = %s",
-                frames_text(one.frames), one.stamp, one.content, number,
+                "UPDATE tracklets SET name = %s, camera = %s, frames = %s, "
+                "stamp = coalesce(%s, stamp), content = coalesce(%s, content) WHERE id = %s",
+                one.name, one.camera, frames_text(one.frames), one.stamp, one.content, number,
             )  # fmt: skip
 
     def remove(self, ids: Iterable[int]) -> None:

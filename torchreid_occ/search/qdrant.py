@@ -126,15 +126,17 @@ class QdrantStore:
         return list(ids)
 
     def set_frames(self, tracklets: Mapping[int, GalleryTracklet]) -> None:
-        """Stores where the frames of stored tracklets are, and what is recorded of them.
+        """Stores names, cameras and frames of stored tracklets, and what is recorded of the frames.
 
         Args:
             tracklets: The tracklets by id.
         """
         for number, one in tracklets.items():
-            values = {"frames": frames_text(one.frames), "stamp": one.stamp, "content": one.content}
+            _check_text(one.name)
+            values = {"stamp": one.stamp, "content": one.content}
             known = {key: value for key, value in values.items() if value is not None}
-            self._pending().payloads[number] = known
+            where = {"name": one.name, "camera": one.camera, "frames": frames_text(one.frames)}
+            self._pending().payloads[number] = where | known
 
     def remove(self, ids: Iterable[int]) -> None:
         """Removes tracklets; unknown ids are ignored.

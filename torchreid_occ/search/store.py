@@ -125,19 +125,24 @@ class TrackletStore:
         return list(ids)
 
     def set_frames(self, tracklets: Mapping[int, GalleryTracklet]) -> None:
-        """Stores where the frames of stored tracklets are, and what is recorded of them.
+        """Stores names, cameras and frames of stored tracklets, and what is recorded of the frames.
 
         Args:
             tracklets: The tracklets by id.
         """
-        frames = ((frames_text(one.frames), number) for number, one in tracklets.items())
+        rows = (
+            (one.name, one.camera, frames_text(one.frames), number)
+            for number, one in tracklets.items()
+        )
         contents = (
             (number, one.stamp, one.content)
             for number, one in tracklets.items()
             if one.content is not None
         )
         with self._explained():
-            self._connection.executemany("UPDATE tracklets SET frames = ? WHERE id = ?", frames)
+            self._connection.executemany(
+                "UPDATE tracklets SET name = ?, camera = ?, frames = ? WHERE id = ?", rows
+            )
             self._connection.executemany(
                 "INSERT OR REPLACE INTO contents VALUES (?, ?, ?)", contents
             )

@@ -1,11 +1,11 @@
-"""What the documents of a gallery hold of its tracklets, and how it is dropped.
+"""What the documents of a gallery hold of its tracklets, and how it is dropped or renamed.
 
 People and corrections name tracklets (`torchreid_occ.identities`), and the cohort of a calibration
 may have the features of some, where it was learned from the same people.
 """
 
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,27 @@ def drop_names(
     Raises:
         ValueError: If the document is damaged.
     """
+    _replace_names(documents, lambda names: {name: name for name in held(names)})
+
+
+def rename(documents: Documents, renamed: Mapping[str, str]) -> None:
+    """Gives tracklets their new names in the people and the corrections, if there are any.
+
+    Args:
+        documents: The documents of the gallery.
+        renamed: New names by the former ones.
+
+    Raises:
+        ValueError: If the document is damaged.
+    """
+    if renamed:
+        _replace_names(documents, lambda names: {name: renamed.get(name, name) for name in names})
+
+
+def _replace_names(
+    documents: Documents, replaced: Callable[[Sequence[str]], Mapping[str, str]]
+) -> None:
+    """Puts other names into the people and the corrections; those without one are dropped."""
     with documents.locked():
         stored = documents.read(IDENTITIES)
         if stored is None:
@@ -49,11 +70,16 @@ def drop_names(
             pairs = {part: content[part] for part in _PAIRS}
             named = {name for names in people.values() for name in names}
             named |= {name for part in pairs.values() for pair in part for name in pair}
-            left = set(held(sorted(named)))
-            kept = {number: [n for n in names if n in left] for number, names in people.items()}
+            left = replaced(sorted(named))
+            kept = {
+                number: [left[name] for name in names if name in left]
+                for number, names in people.items()
+            }
             content["people"] = {number: names for number, names in kept.items() if names}
             for part, own in pairs.items():
-                content[part] = [pair for pair in own if left.issuperset(pair)]
+                content[part] = [
+                    [left[name] for name in pair] for pair in own if left.keys() >= {*pair}
+                ]
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{place} is damaged ({error!r}): remove it.") from error
         documents.write(IDENTITIES, json_bytes(content))

@@ -131,6 +131,22 @@ def test_frames_that_were_moved_are_found_again(gallery, footage, tmp_path):
     assert state_of(tracklet) is State.SAME
 
 
+def test_a_folder_that_was_renamed_keeps_its_id(gallery, footage):
+    index(gallery, footage / "gallery")
+    before = stored(gallery)["gallery/a"][1]
+    (footage / "gallery" / "anna").mkdir()
+    (footage / "gallery" / "a").rename(footage / "gallery" / "anna" / "3_a")
+    shutil.copytree(footage / "gallery" / "anna", footage / "gallery" / "copy")
+    done = index(gallery, footage / "gallery")
+    assert done.added == 0 and done.plan.repeated == {
+        "gallery/copy/3_a": "gallery/anna/3_a"
+    }  # fmt: skip
+    number, now = stored(gallery)["gallery/anna/3_a"]
+    assert (number, now.camera, now.content, len(gallery)) == (1, 3, before.content, 2)
+    assert state_of(now) is State.SAME
+    assert index(gallery, footage / "gallery").plan.moved == {}
+
+
 def test_a_name_taken_elsewhere_is_refused(gallery, footage, tmp_path):
     index(gallery, footage / "gallery")
     write(tmp_path / "other" / "gallery" / "a", "z")

@@ -1,5 +1,6 @@
 """One suite for all engines of galleries: SQLite with FAISS, PostgreSQL with pgvector, Qdrant."""
 
+import json
 import sys
 import time
 from itertools import product
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from torchreid_occ.search import Gallery, GalleryTracklet
+from torchreid_occ.search.documents import IDENTITIES
 from torchreid_occ.search.erasure import choose
 from torchreid_occ.search.faiss_library import faiss
 
@@ -150,10 +152,14 @@ def test_tracklets_take_the_place_of_others(gallery):
     fill(gallery, range(5))
     new = TRACKLETS[2]._replace(frames=("/new.jpg",), stamp="s", content="c")
     assert gallery.add([new], FEATURES[8:9], HASH, in_place_of=[3]) == [6]
-    assert gallery.names_of_contents(["c", "d"]) == {"c": new.name}
-    moved = new._replace(frames=("/moved.jpg",), stamp="t")
+    assert gallery.by_content(["c", "d"]) == {"c": (6, new)}
+    people = {"format": 1, "people": {"1": [new.name, "y"]}, "merged": [[new.name, "y"]]}
+    gallery.documents.write(IDENTITIES, json.dumps({**people, "split": []}).encode())
+    moved = new._replace(name="renamed", camera=7, frames=("/moved.jpg",), stamp="t")
     gallery.set_frames({6: moved})
-    assert gallery.get([6]) == {6: moved}
+    assert gallery.get([6]) == {6: moved} and gallery.by_name([moved]) == {"renamed": (6, moved)}
+    people = json.loads(gallery.documents.read(IDENTITIES))
+    assert (people["people"], people["merged"]) == ({"1": ["renamed", "y"]}, [["renamed", "y"]])
     assert gallery.search(FEATURES[8], HASH, 1)[0].tracklet == moved
 
 
