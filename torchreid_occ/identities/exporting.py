@@ -109,7 +109,8 @@ def write_mot(found: Identities, folder: StrPath) -> list[Path]:
                 lines[own].append((frame, person.number, line))
     if not lines:
         raise ValueError(
-            "MOTChallenge's text needs boxes, but none of the tracklets was cut out of a video."
+            "MOTChallenge's text needs boxes, but none of the tracklets was cut out of a video, or "
+            "their folders have moved: index them again."
         )
     check_names(lines)
     written = []

@@ -64,7 +64,8 @@ def write_annotations(
             found.setdefault((where.dataset, where.recording), []).append((number, where))
     if not found:
         raise ValueError(
-            "None of the tracklets was cut out of a video, so there are no boxes to write."
+            "None of the tracklets was cut out of a video, or their folders have moved (index them "
+            "again), so there are no boxes to write."
         )
     check_names(found)
     write = _as_mot if file_format == "mot" else _as_cvat

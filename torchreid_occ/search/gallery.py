@@ -199,7 +199,7 @@ class Gallery(GalleryNotes):
             return [next(added) if number is None else number for number in ids]
 
     def remove(self, ids: Iterable[int]) -> None:
-        """Removes tracklets, all or none.
+        """Removes tracklets, all or none, with what was found and corrected of their people.
 
         Args:
             ids: Ids of the tracklets.
@@ -211,6 +211,7 @@ class Gallery(GalleryNotes):
         with self._store.transaction():
             check_held(ids, self._store.get(ids), self.place)
             self._withdraw(ids)
+        self._drop_names()
 
     def get(self, ids: Iterable[int]) -> dict[int, GalleryTracklet]:
         """Returns the tracklets of some ids by id, without those that are not in the gallery.
@@ -243,7 +244,7 @@ class Gallery(GalleryNotes):
             self.check_given(ids)
             erased = begin_erasure(self._store, self._withdraw(ids))
         self._index.discard()
-        drop_names(self.documents, lambda names: [o.name for o in self._store.find(names).values()])
+        self._drop_names()
         self._store.scrub()
         self._store.audit(audit_entry(chosen_by, erased, frames))
         self._store.set_about(erasing=None)
@@ -265,6 +266,10 @@ class Gallery(GalleryNotes):
             raise KeyError(
                 f"There never were tracklets {unknown} in {self.place}: nothing was erased."
             )
+
+    def _drop_names(self) -> None:
+        """Drops tracklets that are no more from the people and the corrections."""
+        drop_names(self.documents, lambda names: [o.name for o in self._store.find(names).values()])
 
     def _withdraw(self, ids: Sequence[int]) -> int:
         """Removes tracklets, also from the calibration, and returns how many there were."""

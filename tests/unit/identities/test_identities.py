@@ -13,7 +13,7 @@ from synthetic_people import made_up_people, query_and_gallery
 
 from torchreid_occ.calibration import calibration_bytes, fit_calibration, save_calibration
 from torchreid_occ.cli.command import main
-from torchreid_occ.identities import correct, find_identities, update_identities
+from torchreid_occ.identities import Corrections, correct, find_identities, update_identities
 from torchreid_occ.search import Gallery, GalleryTracklet
 from torchreid_occ.search.documents import CALIBRATION, IDENTITIES
 
@@ -96,6 +96,15 @@ def test_people_keep_their_numbers_when_tracklets_are_added(gallery, calibration
     kept = sum(before[number] == after[number] for number in before)
     assert kept > 0.9 * len(before)
     assert max(after.values()) > max(before.values())
+
+
+def test_corrections_go_with_a_tracklet_that_is_removed(gallery, calibration):
+    correct(gallery, [(1, 2), (2, 3)])
+    gallery.remove([2])
+    found = correct(gallery, split=[(1, 3)])  # the chain that contradicted it is broken
+    assert found == Corrections(split=(("t0", "t2"),))
+    person = update_identities(gallery, calibration).person_of()
+    assert person[1] != person[3]
 
 
 def test_contradictions_and_unknown_ids_change_nothing(gallery, calibration):

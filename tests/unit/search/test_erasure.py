@@ -92,8 +92,8 @@ def test_people_and_corrections_forget_names(tmp_path):
     people = {"1": names[:8], "2": [names[8]], "3": names[9:]}
     content = {"format": 1, "people": people, "merged": [names[3:5], names[7:9]], "split": []}
     (tmp_path / "identities.json").write_text(json.dumps(content), encoding="utf-8")
-    gallery.remove([9])  # its name is only in the file of people
-    assert "identities.json" in holding(tmp_path, 8)
+    gallery.remove([9])
+    assert "identities.json" not in holding(tmp_path, 8)
     gallery.erase([8], "id")
     assert holding(tmp_path, 7) == holding(tmp_path, 8) == set()
     left = json.loads((tmp_path / "identities.json").read_text(encoding="utf-8"))
