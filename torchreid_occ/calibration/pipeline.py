@@ -22,6 +22,7 @@ from torchreid_occ.data.datasets import dataset_class
 from torchreid_occ.data.ground_truth import ground_truth_of
 from torchreid_occ.data.tracklets import load_dataset, tracklets_of
 from torchreid_occ.extractor import TrackletExtractor
+from torchreid_occ.utils.files import check_replaceable
 from torchreid_occ.utils.progress import progress
 
 COHORT = 1000  # tracklets of other people
@@ -53,6 +54,7 @@ def calibrate(
 
     Raises:
         FileNotFoundError: If the checkpoint or the dataset is not there.
+        OSError: If the file cannot be written, before features are extracted.
         ValueError: If there are too few identities, the checkpoint was trained on some of them, or
             the rate is not between 0 and 1.
         ImportError: If scikit-learn is not installed.
@@ -65,6 +67,8 @@ def calibrate(
     labels = None if truth is None else truth.query_labels()
     extractor = TrackletExtractor(checkpoint)
     _check_unseen(extractor.config.data, dataset, split_id)
+    file = calibration_path(extractor.checkpoint) if path is None else Path(path)
+    check_replaceable(file)
     query, gallery = (_extracted(extractor, listed[part]) for part in ("query", "gallery"))
     chosen = np.random.default_rng(0).permutation(len(listed["train"]))[:COHORT]
     if len(chosen):
@@ -81,9 +85,7 @@ def calibrate(
         "measured": measure_calibration(query, gallery, cohort, rate, labels),
     }
     calibration = fit_calibration(query, gallery, cohort, extractor.checkpoint_hash, about)
-    save_calibration(
-        calibration, calibration_path(extractor.checkpoint) if path is None else Path(path)
-    )
+    save_calibration(calibration, file)
     return calibration
 
 

@@ -106,9 +106,10 @@ def _extract_to_arrays(arguments: argparse.Namespace) -> None:
     from torchreid_occ.extraction.work import threads
     from torchreid_occ.extractor import TrackletExtractor
     from torchreid_occ.search import list_tracklets
-    from torchreid_occ.utils.files import replacing
+    from torchreid_occ.utils.files import check_replaceable, replacing
 
     tracklets = list_tracklets(arguments.sources)
+    check_replaceable(arguments.out)
     with threads(arguments.threads):
         extractor = TrackletExtractor(
             arguments.checkpoint,

@@ -1,5 +1,6 @@
 """Files written atomically: to a temporary file, flushed, then renamed."""
 
+import errno
 import hashlib
 import json
 import os
@@ -66,8 +67,7 @@ def replacing(path: StrPath) -> Iterator[IO[bytes]]:
         path: The file to write.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PARTIAL)
+    handle, partial = _temporary_beside(path)
     try:
         os.fchmod(handle, 0o666 & ~_umask())  # mkstemp's files are readable by their owner only
         with naming(path), os.fdopen(handle, "wb") as file:
@@ -78,6 +78,20 @@ def replacing(path: StrPath) -> Iterator[IO[bytes]]:
     except BaseException:
         Path(partial).unlink(missing_ok=True)
         raise
+
+
+def check_replaceable(path: StrPath) -> None:
+    """Checks that a file can be written, before long work whose result it will hold.
+
+    Args:
+        path: The file; its folder is made if there is none.
+
+    Raises:
+        OSError: If it cannot; names the file.
+    """
+    handle, partial = _temporary_beside(Path(path))
+    os.close(handle)
+    Path(partial).unlink()
 
 
 @contextmanager
@@ -139,6 +153,17 @@ def file_hash(path: StrPath) -> str:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _temporary_beside(path: Path) -> tuple[int, str]:
+    """Makes a temporary file in the folder of a file; errors name the file itself."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PARTIAL)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _umask() -> int:

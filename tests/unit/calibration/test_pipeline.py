@@ -72,6 +72,13 @@ def test_too_few_people_are_told_before_features_are_extracted(folder, monkeypat
         calibrate(folder / "model.pth", "tracklet_folder", folder / "data")
 
 
+def test_a_file_that_cannot_be_written_is_told_before_features_are_extracted(folder, monkeypatch):
+    monkeypatch.setattr(Colours, "__call__", None)
+    (folder / "model.pth.calibration.npz").mkdir()
+    with pytest.raises(IsADirectoryError):
+        calibrate(folder / "model.pth", "tracklet_folder", folder / "data")
+
+
 def test_people_whom_the_run_was_trained_on_are_refused(folder, monkeypatch):
     trained = ["data.sources", "['tracklet_folder']", "data.combineall", "True"]
     monkeypatch.setattr(Colours, "settings", trained)

@@ -65,6 +65,14 @@ def test_errors(checkpoint, tmp_path, capsys):
         main(["extract", str(checkpoint), str(tmp_path / "gone"), "--out", "f.npy"])
 
 
+def test_a_file_that_cannot_be_written_is_told_before_the_work(checkpoint, tmp_path, monkeypatch):
+    folder = write_two_cameras(tmp_path, persons=1, frames=1)
+    monkeypatch.setattr(TrackletExtractor, "__call__", None)
+    (tmp_path / "f.npy").mkdir()
+    with pytest.raises(SystemExit, match=r"Is a directory: '.*/f\.npy'"):
+        main(["extract", str(checkpoint), str(folder), "--out", str(tmp_path / "f.npy")])
+
+
 def test_videos_to_a_folder_of_parquet_files(checkpoint, tmp_path, capsys):
     videos = write_videos(tmp_path, 3)
     (tmp_path / "v1.avi").write_bytes(b"nothing")

@@ -4,6 +4,7 @@ from hashlib import sha256
 import pytest
 
 from torchreid_occ.utils.files import (
+    check_replaceable,
     claim_folder,
     file_hash,
     naming,
@@ -36,6 +37,24 @@ def test_folders_are_made_and_files_are_readable_by_others(tmp_path):
     assert json.loads(path.read_text(encoding="utf-8")) == {"name": "é"}
     (tmp_path / "plain").touch()
     assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_file_that_cannot_be_written_is_named_itself(tmp_path, monkeypatch):
+    path = tmp_path / "made" / "results.json"
+    check_replaceable(path)
+    assert [*path.parent.iterdir()] == []
+
+    def refuse(dir, prefix, suffix):
+        raise PermissionError(13, "Permission denied", f"{dir}/{prefix}x{suffix}")
+
+    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    for write in (check_replaceable, lambda path: write_json(path, 1)):
+        with pytest.raises(PermissionError) as refused:
+            write(path)
+        assert refused.value.filename == str(path)
+        with pytest.raises(IsADirectoryError) as refused:
+            write(tmp_path)
+        assert refused.value.filename == str(tmp_path)
 
 
 def test_a_file_is_hashed_as_a_whole(tmp_path):
