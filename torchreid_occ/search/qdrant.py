@@ -136,7 +136,7 @@ class QdrantStore:
             values = {"stamp": one.stamp, "content": one.content}
             known = {key: value for key, value in values.items() if value is not None}
             where = {"name": one.name, "camera": one.camera, "frames": frames_text(one.frames)}
-            self._pending().payloads[number] = where | known
+            self._pending().payloads[number] = {**where, **known}
 
     def remove(self, ids: Iterable[int]) -> None:
         """Removes tracklets; unknown ids are ignored.
@@ -305,7 +305,7 @@ class _Changes:
 
     def __init__(self) -> None:
         self.points: list[Any] = []
-        self.payloads: dict[int, dict[str, str]] = {}
+        self.payloads: dict[int, dict[str, str | int | None]] = {}
         self.removed: set[int] = set()
         self.about: dict[str, str | float | None] = {}
 
