@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from torchreid_occ.cli.parser import Parser
+from torchreid_occ.cli.workers import fork_workers
 from torchreid_occ.utils.errors import short_errors, short_warnings, shown_records
 from torchreid_occ.version import __version__
 
@@ -61,6 +62,7 @@ def main(words: Sequence[str] | None = None, load: Callable[[], object] | None =
     with short_errors(), short_warnings(), shown_records():
         if load is not None and command.name not in WITHOUT_PACKAGE:
             load()
+        fork_workers()
         command.module.run(command.arguments)
 
 

@@ -50,7 +50,7 @@ class TrackletStore:
             path.touch()  # an empty file is an empty database
         with self._explained():
             uri = f"{path.absolute().as_uri()}?mode=rw"  # does not create a file
-            self._connection = sqlite3.connect(uri, TIMEOUT, isolation_level=None, uri=True)
+            self._connection = sqlite3.connect(uri, timeout=TIMEOUT, isolation_level=None, uri=True)
         self._rows("PRAGMA foreign_keys = ON")
         self._rows("PRAGMA secure_delete = ON")  # overwrites removed rows with zeros
         if about is not None:

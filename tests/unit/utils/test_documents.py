@@ -9,7 +9,7 @@ from torchreid_occ.utils.documents import read_json, read_yaml
     ("content", "fault"),
     [
         (b"", "Expecting value"),
-        (b"[" * 100_000, "recursion"),
+        (b"[" * 100_000, "nested too deeply"),
         (b"\xff", "codec can't decode"),
         (b'{"a": 1, "a": 2}', "the key 'a' is there twice"),
         (b'{"a": {"b": 1, "b": 1}}', "the key 'b' is there twice"),
