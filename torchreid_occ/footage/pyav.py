@@ -144,6 +144,33 @@ def sought(
         return
 
 
+def mirrored(path: Path) -> bool:
+    """Returns whether a file is to be shown mirrored, which OpenCV and PyAV take for a turn.
+
+    Decodes the first frame, to which the file's display matrix belongs.
+
+    Args:
+        path: The file.
+
+    Returns:
+        False if the library is not installed or cannot tell.
+    """
+    library = pyav()
+    if library is None:
+        return False
+    try:
+        with _container(library, path) as container:
+            streams = _streams(library, container)
+            frame = next(container.decode(streams[0]), None) if streams else None
+            matrix = None if frame is None else frame.side_data.get("DISPLAYMATRIX")
+    except (library.FFmpegError, ValueError):
+        return False
+    if matrix is None:
+        return False
+    turn = np.frombuffer(matrix, np.int32).reshape(3, 3)[:2, :2]
+    return bool(np.linalg.det(turn.astype(np.float64)) < 0)
+
+
 def header_rate(path: Path) -> float:
     """Returns the frames per second that a file announces; 0 if it does not.
 

@@ -15,6 +15,7 @@ from torchreid_occ.footage.pyav import (
     decoded,
     excess_frames,
     header_rate,
+    mirrored,
     pyav,
     video_streams,
 )
@@ -249,6 +250,12 @@ def _say_what_is_read(path: Path, streams: Sequence[VideoStream]) -> None:
             "%s is HD and does not say how its colours were encoded: they are read by BT.601. If "
             "its camera writes BT.709, they are off by up to 17 of 255; see 'Colours' in "
             "docs/footage.md.",
+            path,
+        )
+    if mirrored(path):
+        logger.warning(
+            "%s is to be shown mirrored, which is taken for a turn: people may be upside down. "
+            "`ffmpeg -i FILE upright.mp4` writes its frames as they are to be shown.",
             path,
         )
 

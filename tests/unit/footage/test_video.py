@@ -203,10 +203,10 @@ def encoded(
     return path
 
 
-def turned(path, degrees):
-    """Changes the display matrix of an .mp4, as a phone that was turned writes it."""
+def turned(path, degrees, side=1):
+    """Changes the display matrix of an .mp4, as a phone that was turned; -1 mirrors its sides."""
     cosine, sine = round(np.cos(np.radians(degrees))), round(np.sin(np.radians(degrees)))
-    matrix = [cosine, sine, 0, -sine, cosine, 0, 0, 0, 1 << 14]
+    matrix = [side * cosine, sine, 0, -side * sine, cosine, 0, 0, 0, 1 << 14]
     content = bytearray(path.read_bytes())
     place = content.index(b"tkhd") + 44
     content[place : place + 36] = struct.pack(">9i", *(value << 16 for value in matrix))
@@ -217,6 +217,14 @@ def turned(path, degrees):
 @pytest.fixture
 def without_decoder(monkeypatch):
     monkeypatch.setattr(reading, "grabbed", lambda capture, wanted: iter(()))
+
+
+@pytest.mark.parametrize(("degrees", "side"), [(0, 1), (90, 1), (180, 1), (0, -1), (90, -1)])
+def test_a_video_that_is_to_be_mirrored_is_named(tmp_path, caplog, degrees, side):
+    path = turned(encoded(tmp_path / "a.mp4"), degrees, side)
+    with caplog.at_level(logging.WARNING, "torchreid_occ"):
+        scan_video(path)
+    assert ("is to be shown mirrored" in caplog.text) == (side == -1)
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
