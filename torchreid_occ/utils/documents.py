@@ -39,7 +39,7 @@ def parse_json(content: bytes, place: str) -> Any:
     try:
         return json.loads(content.decode("utf-8"), object_pairs_hook=_without_doubles)
     except (ValueError, RecursionError) as error:  # invalid UTF-8 is a ValueError, too
-        raise ValueError(f'Cannot read "{place}" as JSON: {_fault(error)}.') from error
+        raise ValueError(f'Cannot read "{place}" as JSON: {_fault_of_json(error)}.') from error
 
 
 def read_json_lines(path: StrPath) -> list[Any]:
@@ -58,7 +58,7 @@ def read_json_lines(path: StrPath) -> list[Any]:
             values.append(json.loads(line))
         except (ValueError, RecursionError) as error:
             raise ValueError(
-                f'Cannot read "{path}", line {number}, as JSON: {_fault(error)}.'
+                f'Cannot read "{path}", line {number}, as JSON: {_fault_of_json(error)}.'
             ) from error
     return values
 
@@ -120,6 +120,6 @@ def _check_size(content: object) -> None:
             todo += value
 
 
-def _fault(error: Exception) -> str:
+def _fault_of_json(error: Exception) -> str:
     """Says what is wrong; Python's own words for deep nesting differ from version to version."""
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
