@@ -65,7 +65,7 @@ class _Groups:
         self.sums = (np.asarray(odds, np.float64) + np.asarray(odds, np.float64).T) / 2
         np.fill_diagonal(self.sums, -np.inf)
         if apart is not None:
-            self.sums[apart | apart.T] = -np.inf
+            self.sums[apart] = -np.inf
         self.sizes = np.ones(len(odds))
         self.labels = np.arange(len(odds))
         self.best = np.full(len(odds), -np.inf)

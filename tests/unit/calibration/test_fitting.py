@@ -41,6 +41,9 @@ def test_the_best_of_a_search_has_the_highest_probability(fitted):
     assert found.argmax() == 1
     assert (np.diff(found[np.argsort(scores)]) >= 0).all()
     assert fitted.probabilities_of_search(np.zeros(0), 300).tolist() == []
+    # Of the pairs alone, all of these were the searched person with near certainty.
+    unsure = replace(fitted, first=np.zeros(3))
+    assert unsure.probabilities_of_search(np.array([30.0, 29.0]), 100).tolist() == [0.5, 0.5]
 
 
 def test_a_pair_is_less_probably_one_person_in_a_larger_gallery(fitted):
@@ -48,9 +51,10 @@ def test_a_pair_is_less_probably_one_person_in_a_larger_gallery(fitted):
     assert small / (1 - small) == pytest.approx(100 * large / (1 - large))
 
 
-def test_more_searches_for_people_who_are_there_raise_the_probability(fitted):
-    low, high = (fitted.probabilities(np.array([0.0]), 100, share)[0] for share in (0.25, 0.5))
-    assert low < high
+@pytest.mark.parametrize("kind", ["probabilities", "probabilities_of_search"])
+def test_half_as_many_searches_for_people_who_are_there_halve_the_odds(fitted, kind):
+    low, high = (getattr(fitted, kind)(np.array([0.0]), 100, share)[0] for share in (0.25, 0.5))
+    assert high / (1 - high) == pytest.approx(2 * low / (1 - low))
 
 
 def test_verdicts_keep_both_promises(fitted):

@@ -47,6 +47,7 @@ def test_a_demanded_join_overrules_what_keeps_two_apart():
     odds = np.full((4, 4), -9.0)
     apart = np.zeros((4, 4), bool)
     apart[0, 2] = apart[0, 1] = True
+    apart |= apart.T
     labels, joins = group(odds, [(2, 0)], apart)
     assert labels.tolist() == [0, 1, 0, 3]
     assert joins.value == [np.inf]

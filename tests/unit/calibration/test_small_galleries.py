@@ -59,6 +59,20 @@ def test_the_changes_are_those_by_which_the_pairs_were_made():
         )
 
 
+def test_each_gallery_counts_alike_in_the_changes():
+    shares, sizes = (0.8, 0.3, 0.8), (5, 20, 50)  # more than two changes can follow
+    known = [np.zeros((size, size, 1)) for size in sizes]
+    same = [np.zeros((size, size), bool) for size in sizes]
+    for labels, share, size in zip(same, shares, sizes, strict=True):
+        pairs = np.triu_indices(size, 1)
+        labels[pairs] = np.arange(len(pairs[0])) < share * len(pairs[0])
+    found = np.vstack([np.zeros(2), fit_changes(known, same, np.zeros(2), 100)])
+    odds = np.array([weights_at(found, size, 100)[1] for size in sizes])
+    powers = np.array([[np.log(100 / size), np.log(100 / size) ** 2] for size in sizes])
+    means = [np.mean(labels[np.triu_indices(len(labels), 1)]) for labels in same]
+    np.testing.assert_allclose(powers.T @ (1 / (1 + np.exp(-odds)) - means), 0, atol=0.05)
+
+
 @pytest.fixture(scope="module")
 def calibration():
     query, gallery = query_and_gallery(made_up_people(2, 40, cameras=6))

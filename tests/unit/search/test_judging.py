@@ -121,3 +121,5 @@ def test_a_calibration_of_another_checkpoint_is_refused(gallery, calibration, tm
     for use in (carry_calibration, judge_of):
         with pytest.raises(ValueError, match="The calibration is of checkpoint abc"):
             use(moved, other)
+    with pytest.raises(ValueError, match="The calibration is of checkpoint abc"):
+        Judge(moved, calibration)
