@@ -158,6 +158,13 @@ def test_an_index_with_many_removed_tracklets_is_rebuilt(gallery, features):
     assert gallery._index.refreshed().ids.tolist() == list(range(14, 61))
 
 
+def test_what_came_and_went_between_searches_is_no_reason_to_build_it_anew(gallery, features):
+    gallery.search(features[0], HASH)
+    held = gallery._index.refreshed()
+    gallery.remove(gallery.add(tracklets(20, start=60), features[:20], HASH))
+    assert gallery._index.refreshed() is held
+
+
 def test_adding_again_changes_nothing(gallery, features):
     assert gallery.add(tracklets(60), -features, HASH) == list(range(1, 61))
     assert len(gallery) == 60

@@ -77,13 +77,26 @@ def test_a_filter_that_leaves_few_finds_as_many_as_asked(monkeypatch):
     features, _ = with_repeats(0)
     index, exact = filled("hnsw", features), filled("exact", features)
     allowed = np.arange(7, 3000, 60)
-    for few in (graph._FEW, 0):  # compared one by one; by the graph, and then one by one
+    for few in (graph._FEW, 0):  # compared one by one; by the graph
         monkeypatch.setattr(graph, "_FEW", few)
         for query in features[:20]:
             ids, distances = index.search(query, 30, index.allow(allowed))
             expected = exact.search(query, 30, exact.allow(allowed))
             assert ids.tolist() == expected[0].tolist()
             np.testing.assert_allclose(distances, expected[1], atol=2e-6)
+    monkeypatch.setattr(graph, "BREADTH_OF_SEARCH", 1)  # such a search of the graph ends too early
+    for query in features[:20]:
+        assert len(index.search(query, 45, index.allow(allowed))[0]) == 45
+
+
+def test_the_nearest_may_share_the_node_of_one_that_is_not():
+    angles = np.array([[1.0, 1.0 - 1.2e-3, 0.0], [0.0, 0.0, 1.0 - 0.6e-3]])  # in two planes
+    features = np.zeros((3, DIM), np.float32)
+    features[:, 0] = np.cos(angles.sum(0))
+    features[:, 1:3] = np.sin(angles).T
+    index = filled("hnsw", features)
+    assert len(np.unique(index._index._node)) == 2
+    assert [index.search(np.eye(DIM)[0], top)[0].tolist() for top in (1, 3)] == [[2], [2, 3, 1]]
 
 
 def test_a_graph_of_an_earlier_version_is_refused(tmp_path):
