@@ -139,9 +139,8 @@ def rru_stim(
     """Builds RRU-STIM, or any variant of the paper's Table 1.
 
     Frames are normalised as the backbone's weights expect them: Inceptions', to [-1, 1], by a mean
-    and a standard deviation of 0.5. With ImageNet
-    weights of Inception-v3, the auxiliary head starts from those of Inception's own, but for its
-    last layer.
+    and a standard deviation of 0.5. With ImageNet weights of Inception-v3, the auxiliary head
+    starts from those of Inception's own, but for its last layer.
 
     Args:
         num_classes: Number of training identities.

@@ -146,7 +146,7 @@ def check_map_size(height: int, width: int) -> None:
         width: Width of the map.
 
     Raises:
-        ValueError: If it does not.
+        ValueError: If it is smaller.
     """
     if height < 4 or width < 2:
         raise ValueError(
