@@ -104,6 +104,20 @@ def test_tracklets_of_the_querys_own_frames_are_left_out(gallery, features):
     assert not search_elsewhere(gallery, extractor(torch.from_numpy(features)), crops).same
 
 
+@pytest.mark.parametrize("search", [search_for, search_elsewhere])
+@pytest.mark.parametrize("excluded, camera", [(None, None), (1, 1), ((1,), 1), ((0, 1), None)])
+def test_a_judge_is_told_the_camera_that_saw_the_query(gallery, features, search, excluded, camera):
+    told = []
+
+    def judge(_, matches, camera):
+        told.append(camera)
+        return matches
+
+    extractor = Extractor(torch.from_numpy(features))
+    search(gallery, extractor, SearchQuery("4", ["/frames/4/2.jpg"]), 3, excluded, judge)
+    assert told == [camera]
+
+
 def test_copies_of_the_querys_frames_are_left_out(gallery, features, tmp_path):
     for folder in ("4", "copy"):
         (tmp_path / folder).mkdir()
