@@ -3,7 +3,7 @@
 import argparse
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -50,19 +50,24 @@ class Parser(argparse.ArgumentParser):
         Args:
             message: What argparse says.
         """
-        hint = suggestions(message, self._words, [*self.options()])
+        hint = suggestions(message, self._words, [*self.options(self._words)])
         self.exit(2, f"{self.prog}: error: {message}{hint} (--help says more)\n")
 
     def _remember(self, args: Any) -> None:
         self._words = [str(word) for word in args or ()]
 
-    def options(self) -> Iterator[str]:
-        """Yields all options, those of subcommands too."""
+    def options(self, words: Sequence[str]) -> Iterator[str]:
+        """Yields all options, those of the named subcommand too.
+
+        Args:
+            words: The words of the command line.
+        """
         for action in self._actions:
             yield from action.option_strings
             if isinstance(action, argparse._SubParsersAction):
-                for parser in action.choices.values():
-                    yield from parser.options()
+                named = next((word for word in words if word in action.choices), None)
+                if named is not None:
+                    yield from action.choices[named].options(words)
 
 
 def add_backend(parser: argparse.ArgumentParser) -> None:

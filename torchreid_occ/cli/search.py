@@ -103,7 +103,7 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_erase(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("ids", nargs="*", type=int, metavar="ID")
+    parser.add_argument("ids", nargs="*", default=[], type=int, metavar="ID")
     parser.add_argument("--person", metavar="P", help="whose folder is above those of tracklets")
     parser.add_argument("--older-than", metavar="AGE", help="since it was added, such as 30d")
     parser.add_argument("--expired", action="store_true", help="older than the gallery's retention")

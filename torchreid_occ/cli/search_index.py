@@ -21,7 +21,7 @@ def add_index(parser: argparse.ArgumentParser) -> None:
         parser: The parser to fill.
     """
     parser.add_argument(
-        "sources", nargs="*", type=Path, metavar="SOURCE",
+        "sources", nargs="*", default=[], type=Path, metavar="SOURCE",
         help=f"a folder of tracklets, or features that `extract` wrote ({PARQUET})",
     )  # fmt: skip
     parser.add_argument("-s", "--source", metavar="NAME", help="a dataset, in place of folders")

@@ -26,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--root", metavar="DIR", help="folder of the datasets; that of the run")
     parser.add_argument("--gpu-devices", metavar="IDS", help="such as 0,1")
-    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="override configuration keys")
+    parser.add_argument(
+        "opts", nargs="*", default=[], metavar="KEY VALUE", help="override configuration keys"
+    )
 
 
 def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
@@ -41,7 +43,7 @@ def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
     parsed = parser.parse_intermixed_args(words)
     end = next((i for i, word in enumerate(parsed.targets) if is_key(word)), len(parsed.targets))
     parsed.targets, rest = parsed.targets[:end], parsed.targets[end:]
-    parsed.opts += rest
+    parsed.opts = [*parsed.opts, *rest]
     return parsed
 
 

@@ -40,7 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", metavar="DIR", help="continue the run in DIR")
     parser.add_argument("--phase", metavar="NAME", help="run this one of the phases alone")
     parser.add_argument("--dry-run", action="store_true", help="print configuration and cost")
-    parser.add_argument("opts", nargs="*", metavar="KEY VALUE", help="override configuration keys")
+    parser.add_argument(
+        "opts", nargs="*", default=[], metavar="KEY VALUE", help="override configuration keys"
+    )
 
 
 def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
@@ -56,7 +58,7 @@ def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
         listed = getattr(parsed, name) or []
         end = next((i for i, word in enumerate(listed) if is_key(word)), len(listed))
         setattr(parsed, name, listed[:end])
-        parsed.opts += listed[end:]
+        parsed.opts = [*parsed.opts, *listed[end:]]
     if not parsed.config_file and not parsed.resume:
         parser.error("name a configuration by --config-file, or a run by --resume")
     if parsed.row:

@@ -47,6 +47,10 @@ def fresh(*words):
         (["serach"], 2, "there is no command 'serach': did you mean 'search'?"),
         (["train", "--confg-file", "x.yaml"], 2, "did you mean --config-file?"),
         (["search", "qurey"], 2, "did you mean query?"),
+        (["search", "query", "g", "--tracklts", "t"], 2, "did you mean --tracklet?"),
+        (["search", "erase", "g", "--ids", "1"], 2, "unrecognized arguments: --ids 1 (--help"),
+        (["search", "erase"], 2, "are required: gallery (--help"),
+        (["test"], 2, "are required: CHECKPOINT (--help"),
     ],
 )
 def test_nothing_heavy_is_imported_to_parse(words, status, message):
