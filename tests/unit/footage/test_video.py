@@ -127,6 +127,12 @@ def test_stamps_that_decrease_are_replaced_by_the_frame_rate(monkeypatch, video)
     np.testing.assert_allclose(scan_video(video).times, np.arange(FRAMES) / FPS)
 
 
+def test_stamps_that_stand_still_are_replaced_by_the_frame_rate(monkeypatch, video, caplog):
+    change_stamps(monkeypatch, lambda stamp: max(stamp, 200))  # of the first three frames
+    np.testing.assert_allclose(scan_video(video).times, np.arange(FRAMES) / FPS)
+    assert "do not increase at frame 2," in caplog.text
+
+
 def test_a_variable_rate_keeps_its_times(monkeypatch, video):
     change_stamps(monkeypatch, lambda stamp: 70 + stamp**1.1)
     expected = (100.0 * np.arange(FRAMES)) ** 1.1 / 1000
@@ -257,7 +263,6 @@ def test_a_codec_that_nothing_decodes_is_named(tmp_path):
 
 
 def test_what_to_do_about_a_codec(without_decoder, monkeypatch, tmp_path):
-    from torchreid_occ.footage import pyav
 
     path = encoded(tmp_path / "a.mkv")
     monkeypatch.setattr(pyav, "pyav", lambda: None)
@@ -358,7 +363,7 @@ def test_chosen_frames_are_those_of_their_numbers(tmp_path, name, numbers):
         assert found == number
 
 
-def test_frames_are_sought_from_the_keyframe_before_them(tmp_path):
+def test_frames_are_sought_from_the_keyframe_before_them(tmp_path, monkeypatch):
     path = encoded(tmp_path / "a.mkv", "libx264", times=TIMES, keyframes=5)
     frames = dict(sought(path, [3, 4, 18], len(TIMES), SIZE))
     assert [*frames] == [3, 4, 18]
@@ -366,6 +371,15 @@ def test_frames_are_sought_from_the_keyframe_before_them(tmp_path):
     assert all(np.abs(frames[n].astype(int) - expected[n]).mean() < 3 for n in frames)
     # Where fewer frames were decoded than the container has times, numbers are not certain.
     assert [*sought(path, [3, 4, 18], len(TIMES) - 1, SIZE)] == []
+    # Nor where the frame at a time is not decoded, as a reader may leave out those after a seek.
+    index = pyav._index
+
+    def other_times(*of):
+        stamps, keys = index(*of)
+        return [*stamps[:3], stamps[3] - 1, *stamps[4:]], keys
+
+    monkeypatch.setattr(pyav, "_index", other_times)
+    assert [number for number, _ in sought(path, [3, 4, 18], len(TIMES), SIZE)] == [3]
 
 
 def test_chosen_frames_of_a_file_that_has_changed(video):

@@ -23,13 +23,13 @@ SEEN = [
 
 
 def pairs(found):
+    assert (found == found.T).all()
     return {tuple(map(int, pair)) for pair in np.argwhere(np.triu(found))}
 
 
 def test_a_camera_sees_two_people_at_once():
-    found = pairs_apart(SEEN)
-    assert pairs(found) == {(0, 1)}
-    assert (found == found.T).all()
+    # Another camera's recording has the same name.
+    assert pairs(pairs_apart([*SEEN, tracklet("2_gate_0001", 2, 0, 10)])) == {(0, 1)}
 
 
 def test_recordings_of_one_name_in_two_datasets_are_two():
