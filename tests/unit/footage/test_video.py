@@ -263,7 +263,6 @@ def test_a_codec_that_nothing_decodes_is_named(tmp_path):
 
 
 def test_what_to_do_about_a_codec(without_decoder, monkeypatch, tmp_path):
-
     path = encoded(tmp_path / "a.mkv")
     monkeypatch.setattr(pyav, "pyav", lambda: None)
     monkeypatch.setattr(reading, "pyav", lambda: None)
