@@ -48,7 +48,8 @@ class Detector(DetectionModel):
         for score, box in PEOPLE.items():
             cut = np.subtract(box, (x, y, x, y)).clip(0, (width, height, width, height))
             if (cut[2:] - cut[:2]).min() > 5:
-                found.append(ObjectPrediction(cut.astype(float).tolist(), 0, "person", None, score, [int(x), int(y)], shape))
+                shift = [int(x), int(y)]
+                found.append(ObjectPrediction(cut.astype(float).tolist(), 0, "person", None, score, shift, shape))
         self._object_prediction_list_per_image = [found]
 
 
