@@ -18,12 +18,15 @@ from torchreid_occ.models.clip_model import ClipModel
 from torchreid_occ.models.frame_embedder import ClipEmbedder, FrameEmbedder
 from torchreid_occ.utils.documents import read_yaml
 from torchreid_occ.utils.files import file_hash
-from torchreid_occ.utils.onnx_session import open_session, shape_of
+from torchreid_occ.utils.onnx_session import frame_shape, open_session
 
 EXPORTED = "torchreid_occ"  # key of the metadata that only our exporter writes
 FRAME_KEYS = ("height", "width", "interpolation", "norm_mean", "norm_std")
 NEEDED = ("height", "width", "norm_mean", "norm_std")
 OPTIONAL = ("interpolation", "channels", "trained_on", "num_people", "results")
+# Largest deviation of a feature by the frames that are computed beside it, relative to the largest
+# value. With int8 ranges that are set by each batch (quantize_dynamic) it is about 0.01.
+BESIDE = 0.1
 CHANNELS = {"rgb": False, "bgr": True}  # whether the channels are reversed
 EXAMPLE = """\
 height: {height}
@@ -93,36 +96,37 @@ def _of_export(path: Path, session: Any, exported: Mapping[str, str]) -> OnnxEmb
 
 def _of_yaml(path: Path, session: Any) -> OnnxEmbedder:
     """Builds the embedder of a file of another program, with its YAML file."""
-    shape = _frame_shape(path, session)
+    shape = frame_shape(path, session, "embedder of frames")
     settings = _read_settings(path, shape)
     frames = {key: settings[key] for key in FRAME_KEYS if key in settings}
     network = _Runner(session, CHANNELS[settings["channels"]], shape[0])
     config = config_of({"data": frames}, str(path.with_suffix(".yaml")))
-    probe = torch.zeros(1, 3, config.data.height, config.data.width)
-    features = network(probe)
-    if features.dim() != 2:
-        raise ValueError(
-            f"{path} is no embedder: its output for one frame is {tuple(features.shape)}, but "
-            "expected (1, D)."
-        )
+    dim = _checked_dim(path, network, (config.data.height, config.data.width))
     read_by = json.dumps([frames, settings["channels"]], sort_keys=True)
     digest = hashlib.sha256(f"{file_hash(path)} {read_by}".encode()).hexdigest()
     provenance = _described(path.name, settings)
-    return OnnxEmbedder(
-        FrameEmbedder(network, features.shape[1]).eval(), config, digest, provenance
-    )
+    return OnnxEmbedder(FrameEmbedder(network, dim).eval(), config, digest, provenance)
 
 
-def _frame_shape(path: Path, session: Any) -> list[int | None]:
-    """Returns the shape of the input; None where it is free."""
-    inputs = session.get_inputs()
-    shape = shape_of(inputs[0])
-    if len(inputs) != 1 or len(shape) != 4 or shape[1] not in (3, None):
+def _checked_dim(path: Path, network: "_Runner", size: tuple[int, int]) -> int:
+    """Returns the length of a feature, which must not depend on the frames beside its own."""
+    noise = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    frames = noise + torch.tensor([-1.0, 1.0])[:, None, None, None]  # a dark and a bright one
+    together = network(frames)
+    if together.dim() != 2 or len(together) != 2:
         raise ValueError(
-            f"{path} is no embedder of frames: its inputs are "
-            f"{[(one.name, one.shape) for one in inputs]}, but expected one of (N, 3, H, W)."
+            f"{path} is no embedder: its output for two frames is {tuple(together.shape)}, but "
+            "expected (2, D)."
         )
-    return shape
+    alone = torch.cat([network(frame[None]) for frame in frames])
+    deviation = (together - alone).abs().max()
+    if not deviation <= BESIDE * together.abs().max():  # refuses NaN, too
+        raise ValueError(
+            f"{path} is no embedder of single frames: two features deviate by {deviation:.1e} when "
+            "they are computed together. Export it in eval mode, and normalise over features, not "
+            "over the batch."
+        )
+    return together.shape[1]
 
 
 def _read_settings(path: Path, shape: list[int | None]) -> dict[str, Any]:

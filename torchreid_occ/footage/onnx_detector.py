@@ -9,7 +9,7 @@ import torch
 import torchvision
 
 from torchreid_occ._types import StrPath
-from torchreid_occ.utils.onnx_session import open_session, shape_of
+from torchreid_occ.utils.onnx_session import frame_shape, open_session, shape_of
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -60,14 +60,8 @@ class OnnxDetector:
     def __init__(self, file: StrPath) -> None:
         self._session = open_session(file)
         self._file = file
-        inputs = self._session.get_inputs()
-        shape = shape_of(inputs[0])
-        if len(inputs) != 1 or len(shape) != 4 or shape[1] not in (3, None):
-            raise ValueError(
-                f"{file} is no detector of a known form: its inputs are "
-                f"{[(one.name, one.shape) for one in inputs]}, but expected one of (1, 3, H, W)."
-            )
-        self._input = inputs[0].name
+        shape = frame_shape(file, self._session, "detector of a known form")
+        self._input = self._session.get_inputs()[0].name
         self._size = shape[2] or DEFAULT_SIZE, shape[3] or DEFAULT_SIZE
         self._is_grid = len(shape_of(self._session.get_outputs()[0])) == 4
         self(np.zeros((*self._size, 3), np.uint8))  # an unknown form is an error from the start

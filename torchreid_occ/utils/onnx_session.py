@@ -41,3 +41,26 @@ def shape_of(value: Any) -> list[int | None]:
         value: From a session's `get_inputs` or `get_outputs`.
     """
     return [size if isinstance(size, int) else None for size in value.shape]
+
+
+def frame_shape(path: StrPath, session: Any, kind: str) -> list[int | None]:
+    """Returns the shape of a session's input, frames `(N, 3, H, W)`; None where a size is free.
+
+    Args:
+        path: The file.
+        session: Its session.
+        kind: What the file should be, for the error.
+
+    Raises:
+        ValueError: If it has another input.
+    """
+    inputs = session.get_inputs()
+    shape = shape_of(inputs[0])
+    is_frames = len(shape) == 4 and shape[1] in (3, None) and inputs[0].type == "tensor(float)"
+    if len(inputs) != 1 or not is_frames:
+        found = [(one.name, one.shape, one.type) for one in inputs]
+        raise ValueError(
+            f"{path} is no {kind}: its inputs are {found}, but expected one of (N, 3, H, W) in "
+            "float32."
+        )
+    return shape

@@ -4,9 +4,10 @@ import json
 import shutil
 
 import numpy as np
+import onnx
 import pytest
 import torch
-from onnx import helper
+from onnx import TensorProto, helper
 from onnx_files import write_mean_colour, write_onnx
 from support import REPOSITORY, pairs
 from torch.nn.functional import normalize
@@ -16,6 +17,7 @@ from torchreid_occ.config import load_config, plain
 from torchreid_occ.data.tracklets import load_dataset
 from torchreid_occ.embedders.onnx_file import load_onnx
 from torchreid_occ.export import export_model
+from torchreid_occ.footage.onnx_detector import OnnxDetector
 from torchreid_occ.metrics import evaluate_rank
 from torchreid_occ.models import build_model
 from torchreid_occ.utils.checkpoint import save_checkpoint
@@ -110,7 +112,12 @@ def test_files_that_are_no_embedders(tmp_path):
     shape = ["N", 3, 8, 4]
     path = write_onnx(tmp_path / "maps.onnx", [maps], {"frames": shape}, {"maps": shape})
     path.with_suffix(".yaml").write_text(SETTINGS)
-    with pytest.raises(ValueError, match=r"no embedder: its output .* \(1, 3, 8, 4\)"):
+    with pytest.raises(ValueError, match=r"no embedder: its output .* \(2, 3, 8, 4\)"):
+        load_onnx(path)
+    one = helper.make_node("Flatten", ["frames"], ["features"], axis=0)  # of all frames
+    path = write_onnx(tmp_path / "one.onnx", [one], {"frames": shape}, {"features": [1, "D"]})
+    path.with_suffix(".yaml").write_text(SETTINGS)
+    with pytest.raises(ValueError, match=r"no embedder: its output .* \(1, 192\)"):
         load_onnx(path)
     path = write_onnx(tmp_path / "flat.onnx", [maps], {"frames": ["N", 3]}, {"maps": ["N", 3]})
     with pytest.raises(ValueError, match=r"no embedder of frames: its inputs are \[\('frames', "):
@@ -118,6 +125,31 @@ def test_files_that_are_no_embedders(tmp_path):
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(ValueError, match=r"flat\.onnx is an ONNX file that onnxruntime cannot run"):
         load_onnx(path)
+
+
+def test_features_that_depend_on_the_frames_beside_them_are_refused(tmp_path):
+    pooled = helper.make_node("GlobalAveragePool", ["frames"], ["pooled"])
+    flat = helper.make_node("Flatten", ["pooled"], ["flat"])
+    for axis in (0, 1):  # over the batch, over the feature
+        scaled = helper.make_node("LpNormalization", ["flat"], ["features"], axis=axis)
+        shapes = {"frames": ["N", 3, 8, 4]}, {"features": ["N", 3]}
+        path = write_onnx(tmp_path / f"{axis}.onnx", [pooled, flat, scaled], *shapes)
+        path.with_suffix(".yaml").write_text(SETTINGS)
+    load_onnx(path)
+    with pytest.raises(ValueError, match=r"0\.onnx is no embedder of single frames: two .* batch"):
+        load_onnx(tmp_path / "0.onnx")
+
+
+@pytest.mark.parametrize("load", [load_onnx, OnnxDetector])
+def test_frames_in_half_precision_are_refused(tmp_path, load):
+    cast = helper.make_node("Cast", ["frames"], ["found"], to=TensorProto.FLOAT)
+    shape = ["N", 3, 8, 4]
+    path = write_onnx(tmp_path / "half.onnx", [cast], {"frames": shape}, {"found": shape})
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT16
+    onnx.save(model, path)
+    with pytest.raises(ValueError, match=r"half\.onnx is no .*\(float16\)'\)\], .* in float32"):
+        load(path)
 
 
 def test_the_metadata_of_an_export_say_how_frames_are_read(tmp_path):
