@@ -61,6 +61,8 @@ def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
         parsed.opts = [*parsed.opts, *listed[end:]]
     if not parsed.config_file and not parsed.resume:
         parser.error("name a configuration by --config-file, or a run by --resume")
+    if parsed.row and not parsed.config_file:
+        parser.error("--row chooses a row of a file: name it by --config-file")
     if parsed.row:
         parsed.config_file += f"#{parsed.row}"
     return parsed

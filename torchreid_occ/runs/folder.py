@@ -14,7 +14,7 @@ from yacs.config import CfgNode
 from torchreid_occ._types import StrPath
 from torchreid_occ.config import config_of, load_config, plain
 from torchreid_occ.data.copies import MANIFEST
-from torchreid_occ.utils.checkpoint import checkpoint_path, latest_checkpoint
+from torchreid_occ.utils.checkpoint import checkpoint_epochs, checkpoint_path, latest_checkpoint
 from torchreid_occ.utils.documents import read_json
 from torchreid_occ.utils.files import file_hash, remove_partial_files, write_json, write_text
 
@@ -200,8 +200,8 @@ def check_save_dir(config: CfgNode, resume: bool, over_splits: bool = False) -> 
 
     Raises:
         FileExistsError: If the folder holds a run that is not to be continued.
-        ValueError: If the run in the folder was started with another configuration, or is one
-            over splits, or the folder's name is not UTF-8.
+        ValueError: If the run in the folder was started with another configuration, is one over
+            splits, or has been trained for longer, or the folder's name is not UTF-8.
     """
     save_dir = Path(config.data.save_dir)
     if any("\ud800" <= letter <= "\udfff" for letter in str(save_dir)):  # bytes that are not UTF-8
@@ -229,6 +229,13 @@ def check_save_dir(config: CfgNode, resume: bool, over_splits: bool = False) -> 
         raise ValueError(
             f"{save_dir} holds a run of another configuration: {'; '.join(changed)}. Continue it "
             "as it was, or choose another data.save_dir."
+        )
+    trained = max(checkpoint_epochs(save_dir), default=0)
+    if not config.train.max_iter and trained > config.train.max_epoch:
+        raise ValueError(
+            f"{save_dir} has been trained for {trained} epochs already, but train.max_epoch is "
+            f"{config.train.max_epoch}: continue it with as many at least, or choose another "
+            "data.save_dir."
         )
 
 

@@ -174,6 +174,11 @@ def track_query(
         ValueError: If there is no such track, or the track has no box in these frames.
     """
     boxes = read_mot(tracks)
+    if not boxes.linked:
+        raise ValueError(
+            f"{tracks} holds detections without ids, and so no track {track}: name a box and the "
+            "frame it is in, to follow that person."
+        )
     own = boxes[boxes.track == track]
     if not len(own):
         known = ", ".join(map(str, np.unique(boxes.track)[:10]))

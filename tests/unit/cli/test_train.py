@@ -36,6 +36,9 @@ def test_a_configuration_or_a_run_is_needed(capsys):
     with pytest.raises(SystemExit):
         parse_arguments(["train.lr", "0.1"])
     assert "torchreid-occ train: error: name a configuration" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        parse_arguments(["--resume", "log/run", "--row", "srfc"])
+    assert "error: --row chooses a row of a file" in capsys.readouterr().err
 
 
 def test_a_row_is_part_of_the_path():

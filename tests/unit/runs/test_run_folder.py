@@ -100,6 +100,12 @@ def test_a_run_is_continued_only_as_itself(tmp_path):
     longer = ["train.max_epoch", "9", "train.lr_scheduler", "cosine"]
     with pytest.raises(ValueError, match=r"train\.max_epoch was 150 and is 9"):
         check_save_dir(load_config(None, [*save, *longer]), resume=True)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.pth.tar-8").touch()
+    shorter = load_config(None, [*save, "train.max_epoch", "7"])
+    with pytest.raises(ValueError, match="trained for 8 epochs already, but train.max_epoch is 7"):
+        check_save_dir(shorter, resume=True)
+    check_save_dir(load_config(None, [*save, "train.max_epoch", "8"]), resume=True)
     (tmp_path / "split_0").mkdir()
     with pytest.raises(FileExistsError, match="continue it with resume=True"):
         check_save_dir(config, resume=False)

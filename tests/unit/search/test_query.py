@@ -110,6 +110,10 @@ def test_invalid_queries(footage, tmp_path):
     video, tracks = footage / "gate.avi", footage / "tracks.txt"
     with pytest.raises(ValueError, match=r"has no track 8; the first it has are 7, 9"):
         track_query(video, tracks, 8)
+    detections = tmp_path / "det.txt"
+    detections.write_text("1,-1,5,10,16,40,0.9\n")
+    with pytest.raises(ValueError, match=r"det.txt holds detections without ids, and so no track"):
+        track_query(video, detections, 8)
     with pytest.raises(ValueError, match=r"in frames 1 to 5, none of which is in 6 to 9"):
         track_query(video, tracks, 7, (6, 9))
     with pytest.raises(ValueError, match=r"frames are 3 to 2, but must count up"):
