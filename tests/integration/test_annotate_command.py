@@ -49,7 +49,7 @@ def test_supervision_of_a_dataset_and_its_report(weights, two_cameras, tmp_path,
     supervision = Supervision(str(out / "keypoints.json"), str(out / "foreground"))
     assert supervision.has("keypoints", paths[0])
     assert f"| all | {len(lines)} | 100.0 | 100.0 |" in (out / "report.md").read_text()
-    with pytest.raises(SystemExit, match=r"^error: .* begun with another fingerprint"):
+    with pytest.raises(SystemExit, match=r"^error: .* begun with another list of tracklets"):
         main(words)
 
 

@@ -1,7 +1,9 @@
 """Makes an occluded copy of a dataset; a killed call is continued by the same call."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -118,11 +120,14 @@ def make_copy(
     """
     folder = Path(plan.folder)
     description = plan.description()
+    new = not folder.exists()
     claim_folder(folder, description, "copy")
     places = _places(plan)
     pending = [each for each in places if read_record(folder, each[0]) is None]
     if pending:
-        work = _Tracklets(plan, find_occluders(), pending)
+        with _removed_after_an_error(folder, new):
+            occluders = find_occluders()
+        work = _Tracklets(plan, occluders, pending)
         loader = item_loader(work, workers)
         frames = sum(len(paths) for _, paths, _ in pending)
         logger.info("%d tracklets of %d frames are to be occluded.", len(pending), frames)
@@ -164,6 +169,17 @@ def make_copy(
     write_json(folder / MANIFEST, manifest)
     logger.info("%s: %s frames changed.", folder, changed)
     return records
+
+
+@contextmanager
+def _removed_after_an_error(folder: Path, new: bool) -> Iterator[None]:
+    """Removes a folder after an error if it is new: other occluders may be tried in it."""
+    try:
+        yield
+    except Exception:
+        if new:
+            shutil.rmtree(folder)
+        raise
 
 
 def _places(plan: CopyPlan) -> list[tuple[Place, tuple[str, ...], int]]:

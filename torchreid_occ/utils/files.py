@@ -16,6 +16,8 @@ from torchreid_occ.utils.documents import read_json
 PLAN = "plan.json"
 _PARTIAL = ".partial"
 _BLOCK = 2**20  # bytes read at a time
+# What keys of a plan are about, where their names do not say it.
+_MEANT = {"fingerprint": "list of tracklets", "masks_fingerprint": "set of masks"}
 
 
 def remove_partial_files(folder: StrPath, name: str = "") -> None:
@@ -47,7 +49,7 @@ def claim_folder(folder: StrPath, plan: Mapping[str, Any], kind: str, file: str 
         begun = read_json(folder / file)
         if not isinstance(begun, dict):
             raise ValueError(f"{folder / file} is no plan of a {kind}: remove the folder.")
-        changed = [key for key in plan if begun.get(key) != plan[key]]
+        changed = [_MEANT.get(key, key) for key in plan if begun.get(key) != plan[key]]
         if changed:
             raise ValueError(
                 f"{folder} holds a {kind} that was begun with another {', '.join(changed)}: remove "

@@ -132,7 +132,7 @@ def test_a_folder_of_other_supervision_is_refused(tracklets, two_cameras, tmp_pa
     with pytest.raises(ValueError, match="holds a supervision that was begun with another weig"):
         make(tmp_path / "supervision", tracklets, plan={**PLAN, "weights": "def"})
     fewer = {**tracklets, "query": tracklets["query"][1:]}
-    with pytest.raises(ValueError, match="begun with another fingerprint"):
+    with pytest.raises(ValueError, match="begun with another list of tracklets"):
         make(tmp_path / "supervision", fewer)
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match="not empty and holds no supervision"):

@@ -245,6 +245,16 @@ def test_a_dataset_without_masks_says_how_to_make_them(two_cameras, tmp_path):
     assert not (tmp_path / "copy").exists()
 
 
+def test_other_occluders_may_be_tried_where_none_were_found(two_cameras, tmp_path):
+    masks, folder = write_masks(two_cameras, tmp_path / "masks"), tmp_path / "copy"
+    with pytest.raises(ValueError, match="Take rendered things or a folder"):
+        occlude_dataset("sduvid", two_cameras, folder, masks=masks, workers=0)
+    occlude_dataset(
+        "sduvid", two_cameras, folder, masks=masks, occluders="things", parts=["query"], workers=0
+    )
+    assert (folder / "manifest.json").exists()
+
+
 def test_masks_of_other_data_are_refused(two_cameras, occwalk_root, tmp_path):
     masks = write_masks(two_cameras, tmp_path / "masks")
     with pytest.raises(ValueError, match=r"masks are of none of 2,237 frames.*made of other data"):
