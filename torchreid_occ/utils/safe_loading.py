@@ -64,7 +64,9 @@ def check_checkpoint(path: StrPath) -> None:
     """
     path = Path(path)
     if path.is_dir():
-        raise ValueError(f"{path} is a folder, not a checkpoint.")
+        raise ValueError(
+            f"{path} is a folder, not a checkpoint: those of a run are files in its folder model."
+        )
     if not path.is_file():
         raise FileNotFoundError(f"There is no checkpoint {path}.")
     if (kind := other_kind(path)) is not None and not _loads_safetensors(path):
