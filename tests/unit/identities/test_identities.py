@@ -98,6 +98,15 @@ def test_people_keep_their_numbers_when_tracklets_are_added(gallery, calibration
     assert max(after.values()) > max(before.values())
 
 
+def test_joined_people_keep_the_number_of_who_had_most_tracklets(tmp_path, calibration):
+    gallery = Gallery.create(tmp_path, "abc", 16)
+    add(gallery, range(4))
+    one = Corrections(merged=(("t0", "t1"), ("t1", "t2")), split=(("t0", "t3"),))
+    former = {1: ["t0"], 2: ["t1", "t2"], 5: ["gone"]}
+    found = find_identities(gallery, calibration, one, former)
+    assert found.person_of() == {1: 2, 2: 2, 3: 2, 4: 6}
+
+
 def test_corrections_go_with_a_tracklet_that_is_removed(gallery, calibration):
     correct(gallery, [(1, 2), (2, 3)])
     gallery.remove([2])
