@@ -2,11 +2,13 @@ import cv2
 import numpy as np
 import pytest
 
+from torchreid_occ.data.supervision import Supervision
 from torchreid_occ.occlusion.cutouts import (
     Donor,
     DonorSearch,
     check_donors,
     fill_holes,
+    find_donors,
     largest_part,
     whole_person,
 )
@@ -96,6 +98,22 @@ def test_too_few_people_are_refused_with_what_was_wrong():
     with pytest.raises(ValueError, match=r"3 people.*5 no mask, 1,234 with holes") as caught:
         check_donors(found, "test")
     assert "Of 1,242 frames 3 can be used" in str(caught.value)
+
+
+def test_frames_of_an_unsure_person_or_in_the_dark_are_left_out(tmp_path):
+    levels = {"sure": 120, "unjudged": 120, "unsure": 120, "nobody": 120, "dark": 60}
+    paths = [f"{tmp_path}/{name}.png" for name in levels]
+    for path, (name, level) in zip(paths, levels.items(), strict=True):
+        cv2.imwrite(path, np.full((HEIGHT, WIDTH, 3), level, np.uint8))
+        (tmp_path / "masks" / name).mkdir(parents=True)
+        mask = 255 * person().astype(np.uint8)
+        cv2.imwrite(f"{tmp_path}/masks/{name}/foreground.png", mask)
+    masks = Supervision(foreground_dir=tmp_path / "masks")
+    scores = {"sure.png": 0.95, "unsure.png": 0.94, "nobody.png": None, "dark.png": 1.0}
+    found = find_donors({"train": [(tuple(paths), 7, 1, 0)]}, masks, scores, seed=0)
+    (donor,) = found.donors
+    assert [cutout.path for cutout in donor.walk] == paths[:2]
+    assert found.frames == {"": 2, "no sure person": 2, "in the dark": 1}
 
 
 def sprite(colour, size=(20, 30)):
