@@ -139,8 +139,9 @@ def _run(run: Plan, slot: int, jobs: int) -> None:
     path, overrides = run
     command = [sys.executable, "-m", __name__, str(path), *overrides]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    if jobs > 1 and torch.cuda.device_count() > 1:
-        environment["CUDA_VISIBLE_DEVICES"] = str(slot % torch.cuda.device_count())
+    if jobs > 1 and (count := torch.cuda.device_count()) > 1:
+        listed = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(count)))
+        environment["CUDA_VISIBLE_DEVICES"] = listed.split(",")[slot % count]
     elif jobs > 1:
         environment["OMP_NUM_THREADS"] = str(max(1, torch.get_num_threads() // jobs))
     stdout, stderr = (None, None) if jobs == 1 else (subprocess.DEVNULL, subprocess.PIPE)

@@ -149,7 +149,8 @@ def test_runs_that_have_not_finished_share_the_threads(planned, monkeypatch):
     assert len(begun) == 2
 
 
-def test_several_gpus_are_assigned_in_rotation(planned, monkeypatch):
+@pytest.mark.parametrize("visible, assigned", [(None, ("0", "1")), ("2,5", ("2", "5"))])
+def test_several_gpus_are_assigned_in_rotation(planned, monkeypatch, visible, assigned):
     begun = {}
 
     def start(command, env, **_):
@@ -159,8 +160,11 @@ def test_several_gpus_are_assigned_in_rotation(planned, monkeypatch):
 
     monkeypatch.setattr(comparison_runs.subprocess, "run", start)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     run_all(planned, 4)
-    assert begun == {"run_1": "0", "run_2": "1"}
+    assert tuple(begun[f"run_{n}"] for n in (1, 2)) == assigned
 
 
 def test_the_message_of_a_failing_run_is_passed_on(planned, monkeypatch):
