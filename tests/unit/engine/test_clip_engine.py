@@ -1,6 +1,8 @@
 """Training by the clip engine: checkpoints, resume, selection, stops."""
 
 import time
+from itertools import combinations
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -76,21 +78,69 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, s
 
 
 def test_dropout_differs_between_epochs_and_seeds(tmp_path):
-    first, second = engine(seed=1), engine(seed=2)
-    first.run(tmp_path / "1", max_epoch=1)
-    second.run(tmp_path / "2", max_epoch=1)
-    assert not torch.equal(weights(first), weights(second))
+    dropped = []
+
+    def note(layer, _, output):
+        if layer.training:
+            dropped.append(output == 0)
+
+    for seed in (1, 2):
+        built = engine(seed=seed)
+        built.model.dropout.register_forward_hook(note)
+        built.run(tmp_path / str(seed), max_epoch=2)
+    epochs = [torch.cat(dropped[start : start + 3]) for start in (0, 3, 6, 9)]  # of three batches
+    assert not any(torch.equal(*pair) for pair in combinations(epochs, 2))
 
 
 def test_the_best_validated_checkpoint_is_selected_and_the_last_weights_stay(tmp_path):
     built = engine(validations=[0.2, 0.6, 0.6, 0.1])
+    tested, test = [], built.test
+
+    def note(**options):
+        tested.append(weights(built))
+        return test(**options)
+
+    built.test = note
     results = built.run(tmp_path, max_epoch=4, checkpoint_freq=100, eval_freq=1)
     assert built.best == {"epoch": 2, "mAP": 0.6}
-    assert set(results) == {"last", "selected"}
-    assert (checkpoint_path(tmp_path, 2)).is_file()
+    assert list(results) == ["last", "selected"]
+    best = load_checkpoint(checkpoint_path(tmp_path, 2))["state_dict"]["classifier.weight"]
+    assert all(map(torch.equal, tested, [weights(built), best]))
     last = load_checkpoint(checkpoint_path(tmp_path, 4))
     assert torch.equal(last["state_dict"]["classifier.weight"], weights(built))
     assert last["best"] == {"epoch": 2, "mAP": 0.6}
+
+
+def test_a_resumed_run_keeps_the_best_checkpoint(tmp_path):
+    engine(validations=[0.6]).run(tmp_path, max_epoch=1, eval_freq=1)
+    continued = engine(validations=[0.3])
+    assert "selected" in continued.run(tmp_path, max_epoch=2, eval_freq=1)
+    assert continued.best == {"epoch": 1, "mAP": 0.6}
+
+
+@pytest.mark.parametrize("metric, mean", [("cosine", 1.0), ("euclidean", 0.75), ("xqda", 0.75)])
+def test_held_out_identities_are_ranked_by_the_distance_of_the_test(metric, mean):
+    class HeldOut:
+        """Two people in two cameras, one with three times the other's feature."""
+
+        dataset = SimpleNamespace(
+            tracklets=[((f"{n}",), n // 2, n % 2, 0) for n in range(4)], sequences=[*"0123"]
+        )
+
+        def __len__(self):
+            return 1
+
+        def __iter__(self):
+            features = torch.tensor([[1.0, 0, 0], [3, 0, 0], [0, 1, 0], [0, 3, 0]])
+            clips = features[:, None, :, None, None].expand(-1, 1, -1, 4, 2)
+            yield {"img": clips, "tracklet": torch.arange(4), "num_frames": torch.ones(4).long()}
+
+    built = engine(dist_metric=metric)
+    assert built.validate() is None  # nobody is held out
+    built.datamanager.val_loader = HeldOut()
+    built.epoch = 0
+    built.set_model_mode("train")
+    assert built.validate() == mean
 
 
 def test_validation_follows_its_frequency_and_the_last_epoch(tmp_path):
