@@ -5,7 +5,7 @@ import pytest
 import torch
 from small_engine import Loader, engine
 
-from torchreid_occ.engine.evaluation import Features
+from torchreid_occ.engine.evaluation import Features, distance_matrix
 
 
 def test_a_tracklets_feature_is_the_mean_over_its_frames():
@@ -30,6 +30,26 @@ def test_results_of_every_target_are_kept():
         expected = {"mAP": 1.0, "cmc": {1: 1.0, 20: 1.0}, "average_precisions": [1.0] * queries}
         expected["mINP"] = 1.0
         assert results == expected
+
+
+# People 0 and 1 in cameras 0 and 1; the second camera's features are three times as long.
+FEATURES = torch.tensor([[1.0, 0, 0], [3, 0, 0], [0, 1, 0], [0, 3, 0]])
+PEOPLE = Features(FEATURES, np.arange(4) // 2, np.arange(4) % 2)
+
+
+def test_a_curve_that_ends_early_stays_at_its_last_value(monkeypatch):
+    built = engine()
+    built.test_loader = {"target": {"query": "query", "gallery": "gallery"}}
+    monkeypatch.setattr(built, "extract", lambda loader, description: PEOPLE)
+    built.test(dist_metric="euclidean", ranks=[1, 2, 3, 4, 20])
+    assert built.results["target"]["cmc"] == {1: 0.5, 2: 1.0, 3: 1.0, 4: 1.0, 20: 1.0}
+    assert built.results["target"]["mAP"] == 0.75
+
+
+def test_normalised_features_have_the_distances_of_features_of_length_one():
+    found = distance_matrix(PEOPLE, PEOPLE, "euclidean", normalize_feature=True)
+    same = PEOPLE.pids[:, None] == PEOPLE.pids
+    np.testing.assert_allclose(found, np.where(same, 0, 2), atol=1e-6)
 
 
 def test_distances_are_kept_when_asked_for():
