@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from torchreid_occ._torchreid import torchreid
+from torchreid_occ.data import samplers
 from torchreid_occ.data.clips import ItemKey
 from torchreid_occ.data.samplers import EpochSampler, build_epoch_sampler
 
@@ -134,3 +135,17 @@ def test_clips_of_an_identity_come_from_different_cameras():
     assert list(sampler) == list(sampler)
     with pytest.raises(ValueError, match="across_cameras is for RandomIdentitySampler, but samp"):
         build_epoch_sampler(data, "RandomSampler", 4, 2, 1, 1, 1, True)
+
+
+def test_processes_share_whole_batches_of_a_single_process(monkeypatch):
+    items = [("item", n) for n in range(11)]
+    read = {}
+    for rank in (0, 1):
+        monkeypatch.setattr(samplers, "process_count", lambda: 2)
+        monkeypatch.setattr(samplers, "process_rank", lambda rank=rank: rank)
+        share = samplers.ProcessShare(items, 4)
+        read[rank] = [number for _, number in share]
+        assert len(share) == len(read[rank])
+    assert read == {0: [0, 1, 4, 5], 1: [2, 3, 6, 7]}  # three items fill no batch
+    with pytest.raises(ValueError, match="3 clips can't be shared by 2 processes"):
+        samplers.ProcessShare(items, 3)
