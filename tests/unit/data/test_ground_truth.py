@@ -38,7 +38,7 @@ class Shares(GroundTruth):
 
 @pytest.mark.parametrize(
     ("fraction", "label"),
-    [(0.0, 0), (1e-4, 1), (0.1, 1), (0.1001, 2), (0.3, 3), (0.8, 8), (1.0, 10)],
+    [(0.0, 0), (1e-4, 1), (0.1, 1), (0.1001, 2), (0.3, 3), (0.1 + 0.2, 3), (0.8, 8), (1.0, 10)],
 )
 def test_labels_are_the_papers(fraction, label):
     assert occlusion_labels(np.array([fraction])).tolist() == [label]

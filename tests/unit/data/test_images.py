@@ -32,11 +32,11 @@ def test_cmyk_becomes_rgb(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif"])
 def test_sixteen_bits_are_scaled_to_eight(tmp_path, name):
-    levels = np.array([[0, 257 * 100, 65535]], np.uint16)
+    levels = np.array([[0, 257 * 100, 257 * 200, 65535]], np.uint16)
     Image.fromarray(levels).save(tmp_path / name)
     rgb = np.asarray(read_image(tmp_path / name))
-    assert rgb[0].tolist() == [[0] * 3, [100] * 3, [255] * 3]
-    assert np.asarray(read_image(tmp_path / name, "L"))[0].tolist() == [0, 100, 255]
+    assert rgb[0].tolist() == [[0] * 3, [100] * 3, [200] * 3, [255] * 3]
+    assert np.asarray(read_image(tmp_path / name, "L"))[0].tolist() == [0, 100, 200, 255]
 
 
 @pytest.mark.parametrize("transparency", [None, 0, bytes([0, 128])])
