@@ -86,8 +86,9 @@ class OnnxDetector:
         if output.ndim == 4 and len(output) == 1 and output.shape[1] > 5:
             return _grid(output[0], self._size)
         cells = sum((self._size[0] // stride) * (self._size[1] // stride) for stride in STRIDES)
-        if output.ndim == 3 and len(output) == 1 and min(output.shape[1:]) >= 5:
-            rows = output[0] if output.shape[2] < output.shape[1] else output[0].T
+        suppressed = output.shape[2:] == (6,)  # rows may be few, or none
+        if output.ndim == 3 and len(output) == 1 and (suppressed or min(output.shape[1:]) >= 5):
+            rows = output[0] if suppressed or output.shape[2] < output.shape[1] else output[0].T
             values = rows.shape[1]
             has_objectness = len(rows) == 3 * cells or values == 5 + COCO_CLASSES
             if values == 6 and not has_objectness and len(rows) != cells:

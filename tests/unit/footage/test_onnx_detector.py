@@ -54,6 +54,14 @@ def test_yolo_with_its_own_suppression(tmp_path):
     assert corners.tolist() == [[28, 12, 36, 28]] and scores.tolist() == pytest.approx([0.9])
 
 
+@pytest.mark.parametrize("rows", [0, 1, 5, 6])
+def test_few_rows_of_its_own_suppression(tmp_path, rows):
+    output = np.zeros((1, rows, 6))
+    output[0, :1] = 28, 12, 36, 28, 0.9, 0
+    corners, _ = detector_of(tmp_path / "few.onnx", output)(np.zeros((64, 64, 3), np.uint8))
+    assert corners.tolist() == [[28, 12, 36, 28]] * min(rows, 1)
+
+
 def test_yolos_frame_keeps_its_proportions(tmp_path):
     output = np.zeros((1, 10, 6))
     output[0, 0] = 16, 16, 32, 48, 0.9, 0
