@@ -14,8 +14,9 @@ from torchreid_occ.engine.evaluation import Features, distance_matrix
 from torchreid_occ.runs import readiness, run
 from torchreid_occ.runs.builders import backend_of
 from torchreid_occ.runs.phases import run_config
+from torchreid_occ.runs.testing import evaluate_checkpoint
 from torchreid_occ.search import Gallery
-from torchreid_occ.utils.checkpoint import save_checkpoint
+from torchreid_occ.utils.checkpoint import load_checkpoint, save_checkpoint
 from torchreid_occ.utils.documents import read_json
 
 SMALL = {
@@ -137,6 +138,23 @@ def test_the_command_tests_a_checkpoint_alone(target, checkpoint, capsys):
         main([*words, "test.rerank", "True"])
     main([*words, "test.rerank", "True", "data.save_dir", str(target / "reranked")])
     assert (target / "reranked" / "results.json").is_file()
+
+
+def test_a_checkpoint_that_was_written_again_is_tested_again(target, checkpoint):
+    def tested():
+        done = evaluate_checkpoint(checkpoint, root=target)
+        return done.results["targets"]["tracklet_folder"]["last"]["mAP"], done.was_there
+
+    first, was_there = tested()
+    assert not was_there
+    assert tested() == (first, True)
+    state = load_checkpoint(checkpoint)
+    for value in state["state_dict"].values():
+        value.zero_()
+    save_checkpoint(state, checkpoint)
+    again, was_there = tested()
+    assert not was_there
+    assert again != first
 
 
 def test_the_command_names_a_file_that_is_no_checkpoint_of_a_run(tmp_path):
