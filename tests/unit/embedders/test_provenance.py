@@ -48,6 +48,12 @@ def test_rendered_people_are_named_as_such(tmp_path, sources, rendered):
     assert ("\nWarning: it has seen rendered people only" in str(found)) is rendered
 
 
+@pytest.mark.parametrize("people, warned", [(99, True), (100, False), (None, False)])
+def test_a_handful_of_people_is_warned_of(tmp_path, people, warned):
+    config, path = run_of(tmp_path, ["mars"])
+    assert ("it has seen 99 people only" in describe_run(path, config, people).warning) is warned
+
+
 def test_a_copy_is_as_rendered_as_its_source(tmp_path):
     copies = [tmp_path / name for name in ("completed", "occluded")]
     sources = [

@@ -185,6 +185,13 @@ def test_adding_again_changes_nothing(gallery, features):
     assert gallery.search(features[3], HASH, top=1)[0].distance == pytest.approx(0, abs=1e-6)
 
 
+def test_a_content_that_several_have_is_named_by_the_first(gallery, features):
+    contents = [GalleryTracklet(f"c{n}", (f"/c{n}.jpg",), content="same") for n in range(3)]
+    gallery.add(contents, features[:3], HASH)
+    found = gallery.by_content(["same", "other"])
+    assert {content: number for content, (number, _) in found.items()} == {"same": 61}
+
+
 def test_names_are_unique(gallery, features):
     other = GalleryTracklet("t5", ("/elsewhere/1.jpg",))
     with pytest.raises(ValueError, match=r"'t5' is already .* with the id 6 and other frames, the"):
