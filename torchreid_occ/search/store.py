@@ -135,7 +135,7 @@ class TrackletStore:
             for number, one in tracklets.items()
         )
         contents = (
-            (number, one.stamp, one.content)
+            (number, one.stamp or "", one.content)
             for number, one in tracklets.items()
             if one.content is not None
         )
