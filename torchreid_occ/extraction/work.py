@@ -16,7 +16,7 @@ import torch
 from torchreid_occ.extraction.units import BATCH, Unit
 from torchreid_occ.extractor import TrackletExtractor
 from torchreid_occ.search.contents import recorded
-from torchreid_occ.search.parquet import write_feature_table
+from torchreid_occ.search.parquet import arrow_modules, write_feature_table
 from torchreid_occ.search.tracklets import GalleryTracklet
 
 SUFFIX = ".parquet"
@@ -140,7 +140,8 @@ class UnitExtractor:
         """
         part = part_of(self.settings.folder, unit)
         if part.exists():  # a machine failed after it had written this
-            return Outcome(unit.label, 0, "")
+            _, parquet = arrow_modules()
+            return Outcome(unit.label, parquet.read_metadata(part).num_rows, "")
         try:
             tracklets = unit.tracklets()
             about = {

@@ -9,7 +9,7 @@ from small_checkpoint import write_small_checkpoint
 
 from torchreid_occ import TrackletExtractor
 from torchreid_occ.extraction import extract_to_parquet, folder_units, job, video_units, work
-from torchreid_occ.extraction.work import Settings, UnitExtractor
+from torchreid_occ.extraction.work import Outcome, Settings, UnitExtractor
 from torchreid_occ.footage import NoTrackletsError
 from torchreid_occ.footage.manifest import recorded_tracklet
 
@@ -70,6 +70,12 @@ def test_the_same_call_does_nothing_and_more_videos_are_added(made, monkeypatch)
     with pytest.raises(ValueError, match="begun with another choice of tracklets"):
         extract_to_parquet(folder / "f.parquet", checkpoint, taller, threads=1)
     assert parts(folder / "f.parquet") == before
+
+
+def test_a_part_that_is_there_counts_as_extracted(made):
+    folder, checkpoint, units, _ = made
+    again = UnitExtractor(Settings(str(folder / "f.parquet"), str(checkpoint), "", 1))(units[0])
+    assert again == Outcome(units[0].label, 2, "")
 
 
 def test_an_interrupted_call_is_continued_with_the_same_bytes(made, tmp_path, monkeypatch):
