@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from synthetic_people import made_up_people, query_and_gallery
 
-from torchreid_occ.calibration import fit_calibration
+from torchreid_occ.calibration import LabelledFeatures, fit_calibration
 from torchreid_occ.calibration.measuring import measure_calibration
 from torchreid_occ.metrics import reliability
 
@@ -108,6 +108,17 @@ def test_measured_on_the_other_half():
     assert np.add(*parts).tolist() == found["best"]["counts"]
     again = measure_calibration(query, gallery, COHORT, 0.1, labels)
     assert found == again
+
+
+def test_the_querys_own_camera_is_no_match_when_measured():
+    query, gallery = query_and_gallery(made_up_people(6, 80, noise=1))
+    copied = LabelledFeatures(*map(np.concatenate, zip(gallery, query, strict=True)))
+    right = []
+    for searched in (gallery, copied):  # the latter holds the queries themselves
+        best = measure_calibration(query, searched, COHORT, 0.1)["best"]
+        right.append(np.dot(best["seen"], best["counts"]) / sum(best["counts"]))
+    assert right[1] == pytest.approx(right[0], abs=0.05)
+    assert right[1] < 0.4
 
 
 def test_too_few_to_divide_are_not_measured():
