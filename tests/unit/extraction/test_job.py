@@ -43,6 +43,7 @@ def test_a_table_of_videos(made):
         assert [row["name"] for row in rows] == [
             f"gallery/v{number}_000{n}/{number % 3}_v{number}_000{n}" for n in (1, 2)
         ]
+        assert all(row["content"] for row in rows)  # by which `search index` finds moved frames
         expected = extractor([row["frames"] for row in rows]).numpy()
         for row, feature in zip(rows, expected, strict=True):
             where = recorded_tracklet(folder / "data" / row["name"])

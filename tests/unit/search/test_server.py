@@ -10,7 +10,7 @@ from small_videos import SIZE, corners, image
 from synthetic_people import made_up_people, query_and_gallery
 
 from torchreid_occ.calibration import calibration_path, fit_calibration, save_calibration
-from torchreid_occ.search import Gallery, server
+from torchreid_occ.search import Gallery, served, server
 from torchreid_occ.search.server import gallery_app, is_loopback, serve
 
 
@@ -53,6 +53,13 @@ def test_the_page_lists_tracklets_and_videos(client):
         "a gate.avi, camera 3"
     ]
     assert client.get("/server.js").mimetype == "text/javascript"
+
+
+def test_tracklets_are_listed_page_by_page_and_the_last_page_is_the_end(client, monkeypatch):
+    monkeypatch.setattr(served, "ON_A_PAGE", 1)
+    shown = [client.get(f"/?page={number}").text for number in (0, 1, 2, 9)]
+    ids = [re.findall(r"/tracklet/(\d+).jpg", page) for page in shown]
+    assert ids == [["1"], ["1"], ["2"], ["2"]]
 
 
 def test_a_frame_is_that_of_its_number(client):
