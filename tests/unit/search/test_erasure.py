@@ -231,6 +231,8 @@ def test_age_counts_from_adding(tmp_path, monkeypatch):
     gallery.retention = 3590.0
     assert Gallery(tmp_path).retention == 3590
     assert choose(gallery, expired=True) == ([1, 2, 3], "retention")
+    gallery.retention = 3610.0
+    assert choose(gallery, expired=True) == ([], "retention")
     gallery.retention = None
     assert Gallery(tmp_path).retention is None
 
