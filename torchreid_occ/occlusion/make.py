@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import PIL
+from PIL import Image
 from torch.utils.data import Dataset
 
 from torchreid_occ._types import Item, StrPath
@@ -28,7 +29,7 @@ from torchreid_occ.occlusion.files import (
 )
 from torchreid_occ.occlusion.protocol import Protocol
 from torchreid_occ.occlusion.sources import OccluderSource
-from torchreid_occ.occlusion.sprites import Mask
+from torchreid_occ.occlusion.sprites import Mask, resized
 from torchreid_occ.occlusion.tracklets import Place, occlude_tracklet
 from torchreid_occ.utils.files import claim_folder, write_json
 from torchreid_occ.utils.logs import logger
@@ -237,6 +238,6 @@ def body_mask(masks: BodyMasks, path: str, size: tuple[int, ...]) -> Mask:
         returns ``(H, W)``.
     """
     width, height = size[1], size[0]
-    grey = masks.foreground(path).resize((width, height))
+    grey = resized(masks.foreground(path), (width, height), Image.Resampling.BICUBIC)
     mask = np.asarray(grey) >= PERSON
     return mask if mask.any() else np.asarray(upright_ellipse((width, height))) >= PERSON

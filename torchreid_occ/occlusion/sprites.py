@@ -170,7 +170,7 @@ def paste(frame: Pixels, placed: Placed, look: Look = Look()) -> Mask:  # noqa: 
 
 def _render(sprite: Sprite, size: tuple[int, int], look: Look) -> Pixels:
     """Returns a sprite at a width and height, `(H, W, 4)`; no colour exceeds its opacity."""
-    image = sprite.image.resize(size, Image.Resampling.BILINEAR)
+    image = resized(sprite.image, size, Image.Resampling.BILINEAR)
     if look.blur:
         image = image.filter(ImageFilter.GaussianBlur(look.blur))
     pixels = np.array(image)
@@ -178,6 +178,25 @@ def _render(sprite: Sprite, size: tuple[int, int], look: Look) -> Pixels:
         colours = pixels[..., :3].astype(np.uint32) * np.array(look.gains, np.uint32) // 256
         pixels[..., :3] = np.minimum(colours, pixels[..., 3:])
     return pixels
+
+
+def resized(image: Image.Image, size: tuple[int, int], resample: Image.Resampling) -> Image.Image:
+    """Resizes a picture with the same result in every version of Pillow.
+
+    Rows and columns are resized one after the other, and rounded between. Which come first has
+    changed in Pillow 13, whose rule this is.
+
+    Args:
+        image: The picture; with opacity only if colours are multiplied by it.
+        size: Width and height.
+        resample: The filter.
+    """
+    (width, height), (new_width, new_height) = image.size, size
+    rows_first = height - new_height > 2 * max(0, width - new_width)
+    between = (width, new_height) if rows_first else (new_width, height)
+    for step in (between, size):
+        image = image.resize(step, resample)
+    return image
 
 
 def _sharpness(picture: Pixels, where: Mask) -> int:
