@@ -7,6 +7,7 @@ automatically.
 import errno
 import gzip
 import lzma
+import platform
 import os
 import re
 import shutil
@@ -203,6 +204,11 @@ def _unpack_tar(archive: Path, folder: Path) -> None:
     with tarfile.open(archive) as file:
         _check_members({member.name: member.linkname for member in file.getmembers()})
         _check_room(sum(member.size for member in file.getmembers()), folder)
+        if not hasattr(tarfile, "data_filter"):
+            raise ValueError(
+                f"Python {platform.python_version()} does not check what a tar file would write, "
+                "which 3.10.12, 3.11.4 and later ones do: update Python, or unpack it yourself"
+            )
         # The filter refuses devices and links that point outside, but accepts absolute names as
         # relative ones; `_check_members` refuses these.
         file.extractall(folder, filter="data")

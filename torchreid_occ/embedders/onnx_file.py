@@ -25,7 +25,7 @@ FRAME_KEYS = ("height", "width", "interpolation", "norm_mean", "norm_std")
 NEEDED = ("height", "width", "norm_mean", "norm_std")
 OPTIONAL = ("interpolation", "channels", "trained_on", "num_people", "results")
 # Largest deviation of a feature by the frames that are computed beside it, relative to the largest
-# value. With int8 ranges that are set by each batch (quantize_dynamic) it is about 0.01.
+# value. With int8 ranges that are set by each batch (quantize_dynamic) it is 0.03 of OSNet.
 BESIDE = 0.1
 CHANNELS = {"rgb": False, "bgr": True}  # whether the channels are reversed
 EXAMPLE = """\

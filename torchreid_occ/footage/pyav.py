@@ -203,7 +203,7 @@ def excess_frames(path: Path) -> int:
         with _container(library, path) as container:
             stream = _streams(library, container)[0]
             if not stream.frames:
-                return round(stream.average_rate or 0)
+                return round(stream.average_rate or stream.guessed_rate or 0)
             return sum(packet.size > 0 and packet.is_discard for packet in container.demux(stream))
     except (library.FFmpegError, IndexError):
         return 0

@@ -67,7 +67,7 @@ def test_needed_definitions_only_in_an_order_that_works(package):
     taken = flatten(("torchreid_occ.top", "build"))
     bound = [ast.unparse(node).split("\n")[0] for node in ast.parse(taken.body).body]
     assert bound == [
-        "SCALE, UNUSED = (2, 3)",  # one statement
+        ast.unparse(ast.parse("SCALE, UNUSED = (2, 3)")),  # one statement
         "DOUBLE = 2 * SCALE",
         "class Base:",
         "@staticmethod",
