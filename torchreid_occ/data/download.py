@@ -7,8 +7,8 @@ automatically.
 import errno
 import gzip
 import lzma
-import platform
 import os
+import platform
 import re
 import shutil
 import tarfile
