@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torchreid_occ.cli.parser import CHECKPOINT, add_backend
 
 if TYPE_CHECKING:
-    from torchreid_occ.search import Gallery
+    from torchreid_occ.search import Gallery, GalleryTracklet
     from torchreid_occ.search.pipeline import Indexed
 
 KINDS = ("exact", "hnsw", "codes")
@@ -121,6 +121,12 @@ def _say_more(done: "Indexed") -> None:
             f"{len(done.plan.repeated)} left out, whose frames are there under another name, such "
             f"as {printable(name)}: it is {printable(first)}."
         )
+    for number, stored in [*done.plan.other_camera.items()][:1]:
+        print(
+            f"{len(done.plan.other_camera)} keep the camera that they were indexed with, such as "
+            f"{printable(stored.name)}, id {number}: {_camera(stored)}. Remove them first to index "
+            "them with another."
+        )
     changed, unknown = len(done.plan.changed), len(done.plan.unknown)
     if done.renewed:
         print(f"{done.renewed} extracted anew, under new ids.")
@@ -135,3 +141,7 @@ def _say_more(done: "Indexed") -> None:
             f"Of {unknown} it is not known whether their frames have changed, as nothing was "
             "recorded of them: --renew extracts them anew."
         )
+
+
+def _camera(tracklet: "GalleryTracklet") -> str:
+    return "no camera" if tracklet.camera is None else f"camera {tracklet.camera}"

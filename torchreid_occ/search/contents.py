@@ -36,6 +36,7 @@ class Plan(NamedTuple):
         unknown: Those stored of whose frames nothing is recorded, by id.
         moved: Those stored whose frames are the same elsewhere, or have other times, by id; under
             another name, if those of the stored name are gone.
+        other_camera: Those stored with another camera than is given now, which they keep, by id.
         repeated: Names of those left out, as the same frames are there under another name, by it.
     """
 
@@ -43,6 +44,7 @@ class Plan(NamedTuple):
     changed: dict[int, GalleryTracklet]
     unknown: dict[int, GalleryTracklet]
     moved: dict[int, GalleryTracklet]
+    other_camera: dict[int, GalleryTracklet]
     repeated: dict[str, str]
 
 
@@ -90,15 +92,17 @@ def plan_indexing(
         ValueError: If two tracklets have one name, or a name is taken by a tracklet elsewhere.
     """
     stored = gallery.by_name(tracklets)
-    plan = Plan([], {}, {}, {}, {})
+    plan = Plan([], {}, {}, {}, {}, {})
     unseen = []
     for tracklet in tracklets:
         if tracklet.name in stored:
             number, before = stored[tracklet.name]
-            if read_frames and _looks_the_same(before, tracklet):
-                continue
-            now = recorded(tracklet) if read_frames else tracklet
-            _sort_stored(plan, number, before, now, gallery.place)
+            if not (read_frames and _looks_the_same(before, tracklet)):
+                now = recorded(tracklet) if read_frames else tracklet
+                _sort_stored(plan, number, before, now, gallery.place)
+            renewable = number in plan.changed or number in plan.unknown
+            if tracklet.camera not in (None, before.camera) and not renewable:
+                plan.other_camera[number] = before
         else:
             unseen.append(tracklet)
     if read_frames:

@@ -193,7 +193,7 @@ def index_features(gallery: Gallery, table: FeatureTable, renew: bool = False) -
     """
     gallery.check_model(table.checkpoint_hash, table.feature_dim)
     given = added = renewed = 0
-    found = Plan([], {}, {}, {}, {})
+    found = Plan([], {}, {}, {}, {}, {})
     for tracklets, features in progress(table.blocks(), "indexing", len(table), "block"):
         plan = plan_indexing(gallery, tracklets, read_frames=False)
         if plan.moved:
@@ -211,6 +211,7 @@ def index_features(gallery: Gallery, table: FeatureTable, renew: bool = False) -
         renewed += len(work) - len(plan.new)
         found.changed.update(plan.changed)
         found.unknown.update(plan.unknown)
+        found.other_camera.update(plan.other_camera)
         found.repeated.update(plan.repeated)
     gallery.save_index()
     return Indexed(given, added, renewed, found)

@@ -131,6 +131,15 @@ def test_frames_that_were_moved_are_found_again(gallery, footage, tmp_path):
     assert state_of(tracklet) is State.SAME
 
 
+def test_another_camera_is_noticed_and_not_taken(gallery, footage):
+    index(gallery, footage / "gallery")
+    given = [one._replace(camera=2) for one in tracklets_in(footage / "gallery")]
+    done = index_tracklets(gallery, Extractor(), given)
+    assert [*done.plan.other_camera] == [1, 2] and done.added == 0
+    assert {one.camera for _, one in gallery.tracklets()} == {None}
+    assert not index(gallery, footage / "gallery").plan.other_camera
+
+
 def test_a_folder_that_was_renamed_keeps_its_id(gallery, footage):
     index(gallery, footage / "gallery")
     before = stored(gallery)["gallery/a"][1]
