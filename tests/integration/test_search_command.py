@@ -56,6 +56,8 @@ def test_from_tracklets_to_an_answer(search, checkpoint, people, tmp_path):
     assert search("index", gallery, people / "cam2", people / "cam1", *model) == (
         f"4 of 8 tracklets added: 8 are in {gallery}.\n"
     )
+    said = search("index", gallery, people / "cam2", "--camera", 3, *model)
+    assert "4 keep the camera that they were indexed with, such as cam2/person001" in said
     answer = tmp_path / "answer.json"
     query = ("query", gallery, "--tracklet", people / "cam1" / "person003", *model)
     shown = search(*query).splitlines()

@@ -4,7 +4,7 @@ All reading and writing of ``config.yaml`` and ``results.json`` is here.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -319,11 +319,23 @@ def _changes(before: CfgNode, now: CfgNode) -> list[str]:
     if now.train.lr_scheduler == "cosine":
         may_change.discard("train.max_epoch")  # it shapes every learning rate
     old, new = _flat(plain(before)), _flat(plain(now))
+    # Products of other phases lie beside the folder, which may have moved as a whole.
+    places = [Path(config.data.save_dir).parent for config in (before, now)]
     return [
         f"{key} was {old.get(key)!r} and is {new.get(key)!r}"
         for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key) and key not in may_change
+        if old.get(key) != new.get(key)
+        and key not in may_change
+        and not _moved_along(old.get(key), new.get(key), places)
     ]
+
+
+def _moved_along(before: Any, now: Any, places: Sequence[Path]) -> bool:
+    """Returns whether two paths are of the same place in a folder before and after a move."""
+    if not (isinstance(before, str) and isinstance(now, str)):
+        return False
+    was, is_now = places
+    return Path(before).is_relative_to(was) and is_now / Path(before).relative_to(was) == Path(now)
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

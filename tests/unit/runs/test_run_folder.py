@@ -85,6 +85,20 @@ def test_results_that_are_none_are_refused(tmp_path):
         read_results(tmp_path)
 
 
+def test_a_run_in_phases_is_continued_where_it_was_moved_to(tmp_path):
+    def config(folder, start):
+        own = ["data.save_dir", f"{folder}/align", "model.pretrained", start]
+        return load_config(None, own)
+
+    began = config(tmp_path / "run", f"{tmp_path}/run/clean/model/model.pth.tar-1")
+    write_config(began)
+    moved = (tmp_path / "run").rename(tmp_path / "moved")
+    check_save_dir(config(moved, f"{moved}/clean/model/model.pth.tar-1"), resume=True)
+    for other in (f"{moved}/clean/model/model.pth.tar-2", "clean/model/model.pth.tar-1", True):
+        with pytest.raises(ValueError, match=r"another configuration: model\.pretrained was"):
+            check_save_dir(config(moved, str(other)), resume=True)
+
+
 def test_a_run_is_continued_only_as_itself(tmp_path):
     save = ["data.save_dir", str(tmp_path)]
     config = load_config(None, save)
