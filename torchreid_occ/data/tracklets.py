@@ -16,10 +16,7 @@ from torchreid_occ.utils.logs import logger
 
 # Arguments that the data manager or torchreid's own data managers pass.
 _MANAGED = {"self", "root", "split_id", "transform", "k_tfm", "mode", "combineall", "verbose"}
-_INSTEAD = (
-    "Without the data, the same config runs on embedded data: set data.sources and data.targets to "
-    "[occwalk_tiny]."
-)
+_INSTEAD = "Without the data, name occwalk_tiny in its place, which needs no download."
 
 
 def load_dataset(

@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from torchreid_occ.calibration import calibrate, load_calibration, pipeline
+from torchreid_occ.calibration import LabelledFeatures, calibrate, load_calibration, pipeline
 from torchreid_occ.cli.command import main
 from torchreid_occ.config import load_config
 from torchreid_occ.data.datasets import dataset_class
@@ -56,13 +56,27 @@ def test_the_file_is_written_beside_the_checkpoint(folder):
     assert found.checkpoint_hash == "abc"
 
 
-def test_without_training_people_half_of_the_others_are_the_cohort(folder):
+def test_without_training_people_half_of_the_others_are_the_cohort(folder, monkeypatch):
     for path in sorted((folder / "data" / "train").rglob("*"), reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
     (folder / "data" / "train").rmdir()
     made = calibrate(folder / "model.pth", "tracklet_folder", folder / "data")
     assert (made.about["identities"], made.about["cohort"]) == (22, 22)
     assert made.about["measured"] is None
+    monkeypatch.setattr(pipeline, "TrackletExtractor", None)  # too few are told before
+    monkeypatch.setattr(pipeline, "MIN_IDENTITIES", 30)
+    with pytest.raises(ValueError, match=r"44 people .* takes 60"):
+        calibrate(folder / "model.pth", "tracklet_folder", folder / "data")
+
+
+def test_labels_of_queries_go_with_the_half_that_is_fitted_to():
+    pids = np.arange(40).repeat(2)
+    query = LabelledFeatures(np.zeros((80, 2)), pids, np.zeros(80, np.int64))
+    kept, gallery, cohort, labels = pipeline._divided(query, query, pids % 11)
+    assert len(np.unique(kept.pids)) == 20
+    assert labels.tolist() == (kept.pids % 11).tolist()
+    assert gallery.pids.tolist() == kept.pids.tolist()
+    assert not {*cohort.pids.tolist()} & {*kept.pids.tolist()}
 
 
 def test_too_few_people_are_told_before_features_are_extracted(folder, monkeypatch):

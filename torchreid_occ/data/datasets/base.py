@@ -109,7 +109,7 @@ def absence_message(dataset: type[Any], path: Path, root: Path) -> str:
     return (
         f"{dataset.__name__} is not there or not complete: {path} does not exist.\n\n"
         f"{inspect.getdoc(dataset)}\n\n"
-        f"Here root is {root} (config key data.root)."
+        f"Here root is {root} (data.root in a configuration)."
     )
 
 
