@@ -156,6 +156,18 @@ def test_a_folder_that_was_renamed_keeps_its_id(gallery, footage):
     assert index(gallery, footage / "gallery").plan.moved == {}
 
 
+@pytest.mark.parametrize("where", ["gallery", "renamed"])
+def test_what_folders_do_not_tell_stays_when_they_move(gallery, footage, tmp_path, where):
+    known = [
+        one._replace(camera=5, start=1.0, end=2.0) for one in tracklets_in(footage / "gallery")
+    ]
+    index_tracklets(gallery, Extractor(), known)
+    (footage / "gallery").rename(tmp_path / where)
+    assert len(index(gallery, tmp_path / where).plan.moved) == 2
+    assert [one.name for _, one in gallery.tracklets()] == [f"{where}/a", f"{where}/b"]
+    assert {one[2:5] for _, one in gallery.tracklets()} == {(5, 1.0, 2.0)}
+
+
 def test_a_name_taken_elsewhere_is_refused(gallery, footage, tmp_path):
     index(gallery, footage / "gallery")
     write(tmp_path / "other" / "gallery" / "a", "z")

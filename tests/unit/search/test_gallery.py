@@ -314,6 +314,7 @@ def test_a_damaged_index_is_rebuilt(gallery, features, tmp_path, damage):
         assert names(opened.search(features[9], HASH, top=1)) == ["t9"]
 
 
+@pytest.mark.filterwarnings("error")  # the former index is not called damaged
 def test_the_kind_can_change(tmp_path, features):
     Gallery.create(tmp_path, HASH, DIM).add(tracklets(60), features, HASH)
     Gallery(tmp_path).save_index()
