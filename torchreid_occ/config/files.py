@@ -57,12 +57,16 @@ def find_config(path: StrPath) -> Path:
         The path of an existing file; `path` itself if there is none.
     """
     path = Path(path)
-    if path.is_file() or path.is_absolute():
-        return path
+    return path if path.is_file() else _shipped(path) or path
+
+
+def _shipped(path: Path) -> Path | None:
+    """Returns the package's file of a name; None if it has none, or the path is absolute."""
     name = path.relative_to("configs") if path.parts[:1] == ("configs",) else path
     folder = next((folder for folder in FOLDERS if folder.is_dir()), None)
-    shipped = None if folder is None else folder / name
-    return shipped if shipped is not None and shipped.is_file() else path
+    if folder is None or path.is_absolute():
+        return None
+    return folder / name if (folder / name).is_file() else None
 
 
 def split_row(path: StrPath) -> tuple[Path, str | None]:
@@ -130,7 +134,10 @@ def _chain(
                 raise ValueError(
                     f"{name}: {BASE} is {bases!r:.80}, but must name configuration files."
                 )
-            yield from _chain(*split_row(path.parent / base), (*above, name))
+            file, own_row = split_row(path.parent / base)
+            if not file.is_file():
+                file = _shipped(split_row(base)[0]) or file
+            yield from _chain(file, own_row, (*above, name))
         yield str(path), {key: value for key, value in content.items() if key not in (BASE, ROWS)}
     if row is not None:
         yield name, own

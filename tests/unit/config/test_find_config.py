@@ -24,6 +24,19 @@ def test_an_own_file_comes_first(tmp_path, monkeypatch):
     assert load_config("rfcnet.yaml").train.lr == 0.5
 
 
+def test_an_own_file_builds_on_one_of_the_package_by_its_name(tmp_path):
+    own = tmp_path / "configs" / "strips.yaml"
+    own.parent.mkdir()
+    for base, lr in (("base/demo.yaml", 0.5), ("ablation/rfcnet/table9.yaml#srfc_a", 0.25)):
+        own.write_text(f"_BASE_: {base}\ntrain: {{lr: {lr}}}\n")
+        expected = load_config(base, ["train.lr", str(lr)])
+        assert load_config(own) == expected
+    (own.parent / "base").mkdir()
+    (own.parent / "base" / "demo.yaml").write_text("train: {max_epoch: 77}\n")
+    own.write_text("_BASE_: base/demo.yaml\n")
+    assert load_config(own).train.max_epoch == 77
+
+
 def test_an_installed_package_has_them_inside(tmp_path, monkeypatch):
     inside = tmp_path / "torchreid_occ" / "configs"
     inside.mkdir(parents=True)
