@@ -237,7 +237,9 @@ def name_taken(number: int, stored: GalleryTracklet, place: str) -> ValueError:
     """
     return ValueError(
         f"{stored.name!r} is already in {place}, with the id {number} and other frames, the first "
-        f"of which is {stored.frames[0]}: remove that tracklet, or give the new one another name."
+        f"of which is {stored.frames[0]}: remove that tracklet, or give the new one another name. "
+        "(Names of folders' tracklets begin with the folder that is indexed: the one above it "
+        "makes others.)"
     )
 
 

@@ -173,6 +173,7 @@ def test_a_name_taken_elsewhere_is_refused(gallery, footage, tmp_path):
     write(tmp_path / "other" / "gallery" / "a", "z")
     with pytest.raises(ValueError, match=r"'gallery/a' is already in the gallery in .* the id 1"):
         index(gallery, tmp_path / "other" / "gallery")
+    assert index(gallery, tmp_path / "other").added == 1  # as the error says
 
 
 def test_a_gallery_of_an_earlier_version_is_extended(gallery, footage):

@@ -155,6 +155,8 @@ def _parse_row(where: str, row: Mapping[Any, Any], folder: Path) -> tuple[_Key, 
         raise ValueError(f"{where}: camid is {row['camid']!r}, but expected a whole number.")
     frame = folder / row["path"]
     if not frame.is_file():
-        raise FileNotFoundError(f"{where}: the frame {frame} does not exist.")
+        raise FileNotFoundError(
+            f"{where}: the frame {frame} does not exist: restore it, or remove its row."
+        )
     key = _Key(row["split"], row["pid"], int(row["camid"]), row.get("tracklet", ""))
     return key, str(frame)
