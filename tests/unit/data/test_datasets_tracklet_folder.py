@@ -82,7 +82,7 @@ def test_a_camera_without_a_number_is_an_error(tmp_path):
 
 
 def test_absent_data_shows_both_forms(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"to \[occwalk_tiny\]") as error:
+    with pytest.raises(FileNotFoundError, match="name occwalk_tiny in its place") as error:
         load_dataset("tracklet_folder", str(tmp_path))
     assert f"{tmp_path / 'train'} does not exist" in str(error.value)
     assert "3_morning" in str(error.value) and "path,pid,camid,split[,tracklet]" in str(error.value)
