@@ -34,8 +34,9 @@ class Plan(NamedTuple):
         new: Tracklets to add.
         changed: Those stored whose frames have changed, by id.
         unknown: Those stored of whose frames nothing is recorded, by id.
-        moved: Those stored whose frames are the same elsewhere, or have other times, by id; under
-            another name, if those of the stored name are gone.
+        moved: Those stored whose frames are the same elsewhere, or whose files have other times, or
+            whose times in a recording are known now, by id; under another name, if those of the
+            stored name are gone.
         other_camera: Those stored with another camera than is given now, which they keep, by id.
         repeated: Names of those left out, as the same frames are there under another name, by it.
     """
@@ -132,6 +133,8 @@ def plan_indexing(
 def _looks_the_same(stored: GalleryTracklet, tracklet: GalleryTracklet) -> bool:
     if stored.frames != tracklet.frames or stored.stamp is None:
         return False
+    if stored.start is None and tracklet.start is not None:  # its recording was not complete
+        return False
     return stored.stamp == _stamp(tracklet.frames)
 
 
@@ -146,7 +149,7 @@ def _sort_stored(
     elif stored.content == now.content:
         # A table does not know times of files, which a gallery may.
         if now.stamp if in_place else not Path(stored.frames[0]).exists():
-            plan.moved[number] = now._replace(camera=stored.camera)
+            plan.moved[number] = _with_times(stored, now._replace(camera=stored.camera))
     elif _folder(stored) == _folder(now) or not Path(stored.frames[0]).exists():
         plan.changed[number] = now
     else:
@@ -156,7 +159,12 @@ def _sort_stored(
 def _renamed(stored: GalleryTracklet, now: GalleryTracklet) -> GalleryTracklet:
     """Returns a stored tracklet as its folder is named now; what that does not tell is kept."""
     camera = stored.camera if now.camera is None else now.camera
-    return now._replace(camera=camera, start=stored.start, end=stored.end)
+    return _with_times(stored, now._replace(camera=camera))
+
+
+def _with_times(stored: GalleryTracklet, now: GalleryTracklet) -> GalleryTracklet:
+    """Returns a tracklet as it is now, with the stored times if it has none."""
+    return now._replace(start=stored.start, end=stored.end) if now.start is None else now
 
 
 def _folder(tracklet: GalleryTracklet) -> Path:

@@ -138,16 +138,17 @@ class PostgresStore:
         return list(ids)
 
     def set_frames(self, tracklets: Mapping[int, GalleryTracklet]) -> None:
-        """Stores names, cameras and frames of stored tracklets, and what is recorded of the frames.
+        """Stores all that is known of stored tracklets except for their features.
 
         Args:
             tracklets: The tracklets by id.
         """
         for number, one in tracklets.items():
             self._rows(
-                "UPDATE tracklets SET name = %s, camera = %s, frames = %s, "
+                'UPDATE tracklets SET name = %s, camera = %s, start = %s, "end" = %s, frames = %s, '
                 "stamp = coalesce(%s, stamp), content = coalesce(%s, content) WHERE id = %s",
-                one.name, one.camera, frames_text(one.frames), one.stamp, one.content, number,
+                one.name, one.camera, one.start, one.end, frames_text(one.frames), one.stamp,
+                one.content, number,
             )  # fmt: skip
 
     def remove(self, ids: Iterable[int]) -> None:

@@ -126,17 +126,18 @@ class QdrantStore:
         return list(ids)
 
     def set_frames(self, tracklets: Mapping[int, GalleryTracklet]) -> None:
-        """Stores names, cameras and frames of stored tracklets, and what is recorded of the frames.
+        """Stores all that is known of stored tracklets except for their features.
 
         Args:
             tracklets: The tracklets by id.
         """
         for number, one in tracklets.items():
             _check_text(one.name)
-            values = {"stamp": one.stamp, "content": one.content}
-            known = {key: value for key, value in values.items() if value is not None}
-            where = {"name": one.name, "camera": one.camera, "frames": frames_text(one.frames)}
-            self._pending().payloads[number] = {**where, **known}
+            values = {**one._asdict(), "frames": frames_text(one.frames)}
+            for key in ("stamp", "content"):
+                if values[key] is None:
+                    del values[key]  # what is stored of it stays
+            self._pending().payloads[number] = values
 
     def remove(self, ids: Iterable[int]) -> None:
         """Removes tracklets; unknown ids are ignored.
@@ -305,7 +306,7 @@ class _Changes:
 
     def __init__(self) -> None:
         self.points: list[Any] = []
-        self.payloads: dict[int, dict[str, str | int | None]] = {}
+        self.payloads: dict[int, dict[str, Any]] = {}
         self.removed: set[int] = set()
         self.about: dict[str, str | float | None] = {}
 

@@ -125,13 +125,13 @@ class TrackletStore:
         return list(ids)
 
     def set_frames(self, tracklets: Mapping[int, GalleryTracklet]) -> None:
-        """Stores names, cameras and frames of stored tracklets, and what is recorded of the frames.
+        """Stores all that is known of stored tracklets except for their features.
 
         Args:
             tracklets: The tracklets by id.
         """
         rows = (
-            (one.name, one.camera, frames_text(one.frames), number)
+            (one.name, one.camera, one.start, one.end, frames_text(one.frames), number)
             for number, one in tracklets.items()
         )
         contents = (
@@ -141,7 +141,9 @@ class TrackletStore:
         )
         with self._explained():
             self._connection.executemany(
-                "UPDATE tracklets SET name = ?, camera = ?, frames = ? WHERE id = ?", rows
+                "UPDATE tracklets SET name = ?, camera = ?, start = ?, end = ?, frames = ? "
+                "WHERE id = ?",
+                rows,
             )
             self._connection.executemany(
                 "INSERT OR REPLACE INTO contents VALUES (?, ?, ?)", contents

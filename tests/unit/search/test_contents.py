@@ -131,6 +131,16 @@ def test_frames_that_were_moved_are_found_again(gallery, footage, tmp_path):
     assert state_of(tracklet) is State.SAME
 
 
+def test_times_that_are_known_later_are_stored(gallery, footage):
+    index(gallery, footage / "gallery")
+    timed = [one._replace(start=1.5, end=2.0) for one in tracklets_in(footage / "gallery")]
+    assert [*index_tracklets(gallery, Extractor(), timed).plan.moved] == [1, 2]
+    assert {(one.start, one.end) for _, one in gallery.tracklets()} == {(1.5, 2.0)}
+    os.utime(footage / "gallery" / "a" / "1.jpg")
+    assert [*index(gallery, footage / "gallery").plan.moved] == [1]  # with the times it has
+    assert {(one.start, one.end) for _, one in gallery.tracklets()} == {(1.5, 2.0)}
+
+
 def test_another_camera_is_noticed_and_not_taken(gallery, footage):
     index(gallery, footage / "gallery")
     given = [one._replace(camera=2) for one in tracklets_in(footage / "gallery")]

@@ -155,7 +155,9 @@ def test_tracklets_take_the_place_of_others(gallery):
     assert gallery.by_content(["c", "d"]) == {"c": (6, new)}
     people = {"format": 1, "people": {"1": [new.name, "y"]}, "merged": [[new.name, "y"]]}
     gallery.documents.write(IDENTITIES, json.dumps({**people, "split": []}).encode())
-    moved = new._replace(name="renamed", camera=7, frames=("/moved.jpg",), stamp="t")
+    moved = new._replace(
+        name="renamed", camera=7, start=1.5, end=2.5, frames=("/moved.jpg",), stamp="t"
+    )
     gallery.set_frames({6: moved})
     assert gallery.get([6]) == {6: moved} and gallery.by_name([moved]) == {"renamed": (6, moved)}
     people = json.loads(gallery.documents.read(IDENTITIES))
