@@ -55,7 +55,8 @@ def serve(place: StrPath, checkpoint: StrPath, host: str = HOST, port: int = POR
 
     Raises:
         ImportError: If Flask or Waitress is not installed.
-        ValueError: If the host names no single address, or the checkpoint is not the gallery's.
+        ValueError: If the host names no single address, there is no such port, or the checkpoint is
+            not the gallery's.
         OSError: If the port is taken.
     """
     if host in ("", "0.0.0.0", "*") or ":" in host:
@@ -63,6 +64,8 @@ def serve(place: StrPath, checkpoint: StrPath, host: str = HOST, port: int = POR
             f"The host is {host!r}, but must be one IPv4 address or name, by which others reach "
             "this machine: requests for other names are refused."
         )
+    if not 0 <= port < 2**16:
+        raise ValueError(f"The port is {port}, but must be within 0 and {2**16 - 1}.")
     (waitress,) = import_optional("waitress", extra="serve")
     app = gallery_app(place, checkpoint, host)
     server = waitress.create_server(app, host=host, port=port, threads=4, ident=None)

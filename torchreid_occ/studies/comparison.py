@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torchreid_occ._types import StrPath
 from torchreid_occ.config import configurations, load_config
 from torchreid_occ.studies.comparison_plots import draw_cmc, draw_cost, draw_labels, styles
-from torchreid_occ.studies.comparison_runs import Runs, run_all, run_suite
+from torchreid_occ.studies.comparison_runs import Runs, run_suite
 from torchreid_occ.studies.comparison_speed import frames_per_second
 from torchreid_occ.studies.comparison_tables import (
     Labels,
@@ -72,9 +72,7 @@ def compare(
         ValueError: As :func:`~torchreid_occ.studies.comparison_runs.run_suite`.
         RuntimeError: If a run fails.
     """
-    if pretrain is not None:
-        run_all([(pretrain, overrides)])
-    runs = run_suite(suite, seeds, splits, folder, overrides, phases, jobs)
+    runs = run_suite(suite, seeds, splits, folder, overrides, phases, jobs, pretrain)
     summary = summarise(runs, frames_per_second(runs))
     labels = by_label(runs, load_config(configurations(suite[0])[0], overrides).data.root)
     comparison = Comparison(runs, summary, labels)

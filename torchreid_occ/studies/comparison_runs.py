@@ -40,6 +40,7 @@ def run_suite(
     overrides: Sequence[str] = (),
     phases: Sequence[str] = (),
     jobs: int = 1,
+    pretrain: StrPath | None = None,
 ) -> Runs:
     """Runs every configuration with every seed; finished runs are read, interrupted ones continued.
 
@@ -53,13 +54,14 @@ def run_suite(
         phases: Names of phases that become a row each, named ``<file>/<phase>``; a configuration
             that has none of them gives one row, of its last training.
         jobs: Number of runs at once, see :func:`run_all`.
+        pretrain: A configuration file to run before the others; None runs none.
 
     Returns:
         ``{row: [results of each seed]}``.
 
     Raises:
-        ValueError: If there is not one split for each seed, two files share a name, or a phase
-            is no training of any file.
+        ValueError: If there is not one split for each seed, two files share a name, a phase is no
+            training of any file, or `jobs` is less than 1; before anything is run.
         RuntimeError: As :func:`run_all`.
     """
     files = [file for path in paths for file in configurations(path)]
@@ -71,6 +73,8 @@ def run_suite(
         raise ValueError(
             f"Received {len(split_of_seed)} splits for {len(seeds)} seeds: give one for each."
         )
+    if jobs < 1:
+        raise ValueError(f"Received {jobs} jobs, but expected 1 or more.")
     _check_phases(rows.values(), phases)
     planned: dict[tuple[str, int], Plan] = {}
     for seed, split in zip(seeds, split_of_seed, strict=True):  # rows of a seed share its rendering
@@ -79,6 +83,8 @@ def run_suite(
             own = [*overrides, "train.seed", str(seed), "data.save_dir", str(save_dir)]
             own += [] if split is None else ["data.split_id", str(split)]
             planned[row, seed] = (path, own)
+    if pretrain is not None:
+        run_all([(pretrain, overrides)])
     done = run_all(planned.values(), jobs)
     runs: Runs = defaultdict(list)
     for (row, _), trainings in zip(planned, done, strict=True):

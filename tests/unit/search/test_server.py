@@ -225,6 +225,9 @@ def test_it_listens_on_this_machine_alone_unless_told(made, monkeypatch, capsys)
     for host in ("0.0.0.0", "::", ""):
         with pytest.raises(ValueError, match="must be one IPv4 address"):
             serve(*made, host=host)
+    for port in (-1, 65536):
+        with pytest.raises(ValueError, match=f"The port is {port}, but must be within 0 and 65535"):
+            serve(*made, port=port)
     assert [is_loopback(h) for h in ("127.0.0.1", "::1", "localhost", "192.0.2.7", "name")] == [
         True, True, True, False, False,
     ]  # fmt: skip

@@ -12,6 +12,7 @@ from commands import run_module
 from torchreid_occ.config import load_config, plain
 from torchreid_occ.runs.phases import phase_configs
 from torchreid_occ.studies import comparison_runs
+from torchreid_occ.studies.comparison import compare
 from torchreid_occ.studies.comparison_runs import run_all, run_suite
 
 
@@ -62,6 +63,22 @@ phases:
 def test_seeds_and_splits_go_in_pairs(tmp_path):
     with pytest.raises(ValueError, match="Received 1 splits for 2 seeds: give one for each"):
         run_suite([], [1, 2], [1], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"jobs": 0}, "Received 0 jobs, but expected 1 or more"),
+        ({"splits": [1]}, "Received 1 splits for 2 seeds"),
+        ({"phases": ["absent"]}, r"Received phases \['absent'\]"),
+    ],
+)
+def test_mistakes_are_told_before_the_start_is_trained(tmp_path, monkeypatch, wrong, message):
+    monkeypatch.setattr(comparison_runs, "run_all", lambda *_: pytest.fail("trained"))
+    path = tmp_path / "own.yaml"
+    path.write_text("model: {name: baseline}\nloss: {name: identity}\n")
+    with pytest.raises(ValueError, match=message):
+        compare([path], [1, 2], folder=tmp_path, pretrain=path, **wrong)
 
 
 def test_rows_of_one_name_are_refused(tmp_path):
