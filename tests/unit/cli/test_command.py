@@ -1,7 +1,6 @@
 """The command finds its subcommand, parses, and only then imports what it needs."""
 
 import os
-import re
 import subprocess
 import sys
 from functools import partial
@@ -49,7 +48,7 @@ def fresh(*words):
         (["train", "--confg-file", "x.yaml"], 2, "did you mean --config-file?"),
         (["search", "qurey"], 2, "did you mean query?"),
         (["search", "query", "g", "--tracklts", "t"], 2, "did you mean --tracklet?"),
-        (["search", "erase", "g", "--ids", "1"], 2, r"arguments: --ids( 1)? \(--help"),
+        (["search", "erase", "g", "--ids", "1"], 2, "unrecognized arguments: --ids"),
         (["search", "erase"], 2, "are required: gallery (--help"),
         (["test"], 2, "are required: CHECKPOINT (--help"),
     ],
@@ -57,7 +56,9 @@ def fresh(*words):
 def test_nothing_heavy_is_imported_to_parse(words, status, message):
     done = fresh(*words)
     assert done.returncode == status
-    assert re.search(message, done.stdout + done.stderr)
+    said = done.stdout + done.stderr
+    assert message in said
+    assert ("did you mean" in said) == ("did you mean" in message)
     assert "imported []" in done.stdout
     assert status == 0 or len(done.stderr.splitlines()) == 1
 
